@@ -1,0 +1,312 @@
+//! `Config`, the file `spinway.yaml` (design §2).
+
+use super::tree::{below, glob};
+use crate::object::{Diagnostic, ObjectRef, Origin};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The API group of the local kinds.
+pub const GROUP: &str = "spinway.dev";
+/// The partition of everything that no tenant's path covers.
+pub const PLATFORM: &str = "platform";
+
+/// `spec` of a Config.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Paths that every environment reads.
+    pub sources: Vec<String>,
+    /// Where the inventory is kept.
+    pub inventory: InventoryConfig,
+    /// The environments, in the order of promotion.
+    pub environments: Vec<Environment>,
+    /// The tenants.
+    pub tenants: Vec<Tenant>,
+    /// Objects that live elsewhere, so that a reference to them does not dangle.
+    pub externals: Vec<Selector>,
+    /// Live objects that may be adopted without `--adopt`.
+    pub adopt: Vec<Selector>,
+    /// Paths whose difference is left alone (law 4).
+    pub ignore: Vec<IgnoreRule>,
+    /// What to do when another manager holds a declared path (law 4).
+    pub conflicts: Conflicts,
+    /// Where `Approval` files are read.
+    pub approvals: Approvals,
+    /// Overrides of health by condition (law 3).
+    pub health: Vec<HealthRule>,
+}
+
+/// Where the inventory is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct InventoryConfig {
+    /// The namespace of the inventory's ConfigMaps.
+    pub namespace: String,
+    /// Earlier names of this Config, whose objects are still its own.
+    pub previous_names: Vec<String>,
+}
+
+impl Default for InventoryConfig {
+    fn default() -> Self {
+        Self { namespace: "spinway-system".to_owned(), previous_names: Vec::new() }
+    }
+}
+
+/// One environment.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// Paths that only this environment reads.
+    pub sources: Vec<String>,
+    /// Values for `${name}`.
+    pub values: BTreeMap<String, Value>,
+    /// Which cluster it may touch.
+    pub cluster: ClusterRule,
+    /// Whether destructive change, unpinned images and rewritten history need approval or are refused.
+    pub protected: bool,
+}
+
+/// Which cluster an environment may touch; what is not given is not asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClusterRule {
+    /// A glob on the kubeconfig context.
+    pub context: Option<String>,
+    /// The uid of namespace `kube-system`.
+    pub uid: Option<String>,
+}
+
+/// A team and what it may do. Everything beyond name, paths and owners is checked by later rules.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Tenant {
+    /// Its name, which is also that of its partition.
+    pub name: String,
+    /// The paths of the repository that are its own; the longest wins.
+    pub paths: Vec<String>,
+    /// Who to tell.
+    pub owners: Vec<String>,
+    /// Namespaces it may use.
+    pub namespaces: Vec<String>,
+    /// Gateways it may attach to.
+    pub gateways: Vec<String>,
+    /// Hostnames it may serve.
+    pub hostnames: Vec<String>,
+    /// Path prefixes it may serve.
+    pub path_prefixes: Vec<String>,
+    /// Images it may run.
+    pub images: Vec<String>,
+    /// Hosts it may call.
+    pub egress: Vec<String>,
+    /// The service account that everything of this tenant is done as.
+    pub service_account: Option<String>,
+}
+
+/// Names objects; an absent field matches everything, `namespace` and `name` are globs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Selector {
+    /// The API group; absent means any.
+    pub group: Option<String>,
+    /// The kind.
+    pub kind: Option<String>,
+    /// The namespace, a glob.
+    pub namespace: Option<String>,
+    /// The name, a glob.
+    pub name: Option<String>,
+}
+
+impl Selector {
+    /// Whether it names the object.
+    pub fn matches(&self, object: &ObjectRef) -> bool {
+        let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);
+        let like = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| glob(w, value));
+        is(&self.group, &object.group)
+            && is(&self.kind, &object.kind)
+            && like(&self.namespace, object.namespace())
+            && like(&self.name, &object.name)
+    }
+}
+
+/// A path whose difference is left alone, in plan, drift and apply alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IgnoreRule {
+    /// The API group; absent means any.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// The kind.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The namespace, a glob.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The name, a glob.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The path, with dots; `[]` stands for every item of a list.
+    pub path: String,
+}
+
+impl IgnoreRule {
+    /// The objects it is about.
+    pub fn selector(&self) -> Selector {
+        Selector {
+            group: self.group.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// What to do with a declared path that another manager holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ConflictAction {
+    /// Write ours over it, and report from whom.
+    Take,
+    /// Leave theirs.
+    Yield,
+    /// Hold the object back.
+    Fail,
+}
+
+/// The conflict policy of a Config; where it is silent law 4's default decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Conflicts {
+    /// For every path that no rule names.
+    pub default: Option<ConflictAction>,
+    /// The first that matches decides.
+    pub rules: Vec<ConflictRule>,
+}
+
+/// One rule of the conflict policy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConflictRule {
+    /// The kind.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The path with dots, a prefix.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// The other manager, a glob.
+    #[serde(default)]
+    pub manager: Option<String>,
+    /// What to do.
+    pub action: ConflictAction,
+}
+
+/// Where `Approval` files are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Approvals {
+    /// Paths of the repository.
+    pub paths: Vec<String>,
+}
+
+/// Health of a kind by one of its conditions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthRule {
+    /// The API group; absent means any.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// The kind.
+    pub kind: String,
+    /// The condition that makes it `current` when true, `progressing` while absent or unknown.
+    pub condition: String,
+    /// Reasons with which a false condition means `failed`; any other means `progressing`.
+    #[serde(default)]
+    pub failed: Vec<String>,
+}
+
+/// `spec` of an `Approval`: consent to one destruction.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Approval {
+    /// The environment it is for.
+    pub environment: String,
+    /// The destruction digest, as a plan prints it.
+    pub digest: String,
+    /// When it ends, RFC 3339; at most seven days ahead counts.
+    pub expires: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Reads `spec` of a local kind, naming the field of an error.
+///
+/// # Errors
+/// A field is unknown, missing or of the wrong type; the JSON pointer of it and the message.
+pub fn spec<'a, T: Deserialize<'a>>(object: &'a Value) -> Result<T, (String, String)> {
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    serde_path_to_error::deserialize(spec).map_err(|error| {
+        let mut pointer = String::from("/spec");
+        for segment in error.path() {
+            match segment {
+                serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                serde_path_to_error::Segment::Map { key } => {
+                    pointer.push_str(&format!("/{}", super::yaml::escape(key)))
+                }
+                _ => {}
+            }
+        }
+        (pointer, error.into_inner().to_string())
+    })
+}
+
+impl Config {
+    /// The tenant whose path covers a file; the longest path wins.
+    pub fn tenant_of(&self, file: &str) -> Option<&Tenant> {
+        let covering = self.tenants.iter().flat_map(|tenant| tenant.paths.iter().map(move |path| (path, tenant)));
+        covering
+            .filter(|(path, _)| below(file, path).is_some())
+            .max_by_key(|(path, _)| path.trim_matches('/').len())
+            .map(|(_, tenant)| tenant)
+    }
+
+    /// The partition of a file.
+    pub fn partition_of(&self, file: &str) -> &str {
+        self.tenant_of(file).map_or(PLATFORM, |tenant| &tenant.name)
+    }
+
+    /// The names of all partitions, `platform` first.
+    pub fn partitions(&self) -> Vec<&str> {
+        std::iter::once(PLATFORM).chain(self.tenants.iter().map(|t| t.name.as_str())).collect()
+    }
+
+    /// What is wrong with it beyond its types.
+    pub fn check(&self, origin: &Origin) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        let mut say = |message: String| found.push(Diagnostic::error("config", message).at(origin.clone()));
+        if self.environments.is_empty() {
+            say("The Config has no environments.".to_owned());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for environment in &self.environments {
+            if environment.name.is_empty() || !seen.insert(&environment.name) {
+                say(format!("Environment names must be given once each; `{}` is not.", environment.name));
+            }
+            if environment.protected && environment.cluster.uid.is_none() {
+                say(format!(
+                    "Environment `{}` is protected, so it must name its cluster by uid (of namespace kube-system).",
+                    environment.name
+                ));
+            }
+        }
+        let mut seen = std::collections::BTreeSet::from([PLATFORM]);
+        for tenant in &self.tenants {
+            if tenant.name.is_empty() || !seen.insert(&tenant.name) {
+                say(format!("Tenant names must be given once each and not be `{PLATFORM}`; `{}` is not.", tenant.name));
+            }
+        }
+        found
+    }
+}

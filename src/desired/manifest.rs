@@ -1,0 +1,301 @@
+//! One file of the repository: its documents, as objects.
+
+use super::{Approval, Desired, Entry, GROUP, Member, Tree, below, canonical::canonical, config, values, yaml};
+use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, split_api_version};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What the files held so far.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) members: Vec<Member>,
+    pub(super) approvals: Vec<Approval>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) unread: BTreeSet<String>,
+}
+
+struct File<'a> {
+    path: Arc<str>,
+    desired: &'a Desired,
+    found: &'a mut Found,
+}
+
+/// Reads one file into `found`.
+pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, found: &mut Found) {
+    let mut file = File { path: Arc::from(path), desired, found };
+    match tree.entries.get(path) {
+        Some(Entry::Symlink) => file.unread(
+            "file-symlink",
+            "A symbolic link: links are never followed.",
+            "Put the file itself here, or list the path in .spinwayignore.",
+        ),
+        Some(Entry::Submodule) => file.unread(
+            "file-submodule",
+            "A submodule: nothing below it is read.",
+            "Put the files themselves here, or list the path in .spinwayignore.",
+        ),
+        Some(Entry::TooLarge(bytes)) => {
+            let message = format!("{bytes} bytes: a manifest may have at most {}.", super::MAX_FILE_BYTES);
+            file.unread("file-size", &message, "Split it, or list it in .spinwayignore.");
+        }
+        Some(Entry::Unreadable(reason)) => file.unread(
+            "file-unreadable",
+            &format!("Cannot be read: {reason}."),
+            "Mend it, or list it in .spinwayignore.",
+        ),
+        Some(Entry::File(_)) => match tree.text(path) {
+            Some(text) => file.read(text),
+            None => file.unread("file-encoding", "Not UTF-8.", "Save it as UTF-8."),
+        },
+        None => {}
+    }
+}
+
+impl File<'_> {
+    fn origin(&self, position: Position) -> Origin {
+        Origin { file: Arc::clone(&self.path), position }
+    }
+
+    fn partition(&self) -> String {
+        self.desired.partition_of(&self.path)
+    }
+
+    /// A finding because of which the file's partition is not wholly known.
+    fn unread(&mut self, id: &'static str, message: &str, help: &str) {
+        let origin = self.origin(Position { line: 1, column: 1 });
+        self.found.diagnostics.push(Diagnostic::error(id, message).at(origin).help(help));
+        self.found.unread.insert(self.partition());
+    }
+
+    /// What is not Kubernetes at all is an error inside declared sources and a warning otherwise.
+    fn foreign(&mut self, id: &'static str, position: Position, message: &str, help: &str) {
+        let severity = if self.desired.config.is_some() { Severity::Error } else { Severity::Warning };
+        let origin = self.origin(position);
+        self.found.diagnostics.push(Diagnostic::new(severity, id, message).at(origin).help(help));
+        if severity == Severity::Error {
+            self.found.unread.insert(self.partition());
+        }
+    }
+
+    fn read(&mut self, text: &str) {
+        let start = Position { line: 1, column: 1 };
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        if matches!(name, "kustomization.yaml" | "kustomization.yml") {
+            return self.foreign(
+                "file-kustomization",
+                start,
+                "A kustomization: spinway reads plain manifests.",
+                "Render it first (kustomize build) and commit the result, or list it in .spinwayignore.",
+            );
+        }
+        if name == "Chart.yaml" || self.path.contains("/templates/") && text.contains("{{") {
+            return self.foreign(
+                "file-helm",
+                start,
+                "Part of a Helm chart: spinway reads plain manifests.",
+                "Render it first (helm template) and commit the result, or list it in .spinwayignore.",
+            );
+        }
+        let (documents, diagnostics) = yaml::read(&self.path, text);
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            self.found.unread.insert(self.partition());
+        }
+        self.found.diagnostics.extend(diagnostics);
+        for document in documents {
+            self.document(document.value, document.positions, document.start);
+        }
+    }
+
+    fn document(&mut self, value: Value, positions: Positions, start: Position) {
+        let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
+        let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            return self.foreign(
+                "file-no-object",
+                start,
+                "No Kubernetes object: apiVersion and kind are missing.",
+                "Move it out of the sources, or list the file in .spinwayignore.",
+            );
+        };
+        if split_api_version(&api_version).0 == "kustomize.config.k8s.io" {
+            return self.foreign(
+                "file-kustomization",
+                start,
+                "A kustomization: spinway reads plain manifests.",
+                "Render it first (kustomize build) and commit the result.",
+            );
+        }
+        if let (true, Some(Value::Array(_))) = (kind.ends_with("List"), value.get("items")) {
+            return self.list(value, &positions);
+        }
+        let origin = self.origin(start);
+        self.object(value, positions, origin, &api_version, &kind);
+    }
+
+    /// `kind: List` (and any typed list): its items, each as an object of its own.
+    fn list(&mut self, mut value: Value, positions: &Positions) {
+        let items = value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+        for (index, item) in items.into_iter().enumerate() {
+            let below = positions.below(&format!("/items/{index}"));
+            let start = below.nearest("").unwrap_or(Position { line: 1, column: 1 });
+            self.document(item, below, start);
+        }
+    }
+
+    fn object(&mut self, mut value: Value, positions: Positions, origin: Origin, api_version: &str, kind: &str) {
+        let (group, version) = split_api_version(api_version);
+        let (group, version) = (group.to_owned(), version.to_owned());
+        if group == GROUP && matches!(kind, "Config" | "Approval" | "App" | "Patch") {
+            return self.local(&value, &positions, origin, kind);
+        }
+        if crate::object::annotation(&value, "spinway.dev/substitute") == Some("enabled") {
+            self.substitute(&mut value, &positions);
+        }
+        let Some(reference) = ObjectRef::of(&value).filter(|r| !r.name.is_empty()) else {
+            let place = positions.nearest("/metadata/name").map_or(origin.clone(), |p| self.origin(p));
+            let message = if value.pointer("/metadata/generateName").is_some() {
+                "metadata.generateName makes another object at every apply."
+            } else {
+                "The object has no metadata.name."
+            };
+            self.found
+                .diagnostics
+                .push(Diagnostic::error("object-name", message).at(place).help("Give it a metadata.name."));
+            self.found.unread.insert(self.partition());
+            return;
+        };
+        let object = Object { reference, version, value, origin, positions: Arc::new(positions) };
+        self.check(&object);
+        let mut object = object;
+        canonical(&mut object.value);
+        self.found.members.push(Member { object, partition: self.partition() });
+    }
+
+    fn substitute(&mut self, value: &mut Value, positions: &Positions) {
+        let mut unknown = Vec::new();
+        values::substitute(value, &self.desired.environment.values, "", &mut |pointer, name| {
+            unknown.push((pointer.to_owned(), name.to_owned()))
+        });
+        for (pointer, name) in unknown {
+            let origin = positions.nearest(&pointer).map(|p| self.origin(p));
+            let mut diagnostic = Diagnostic::error(
+                "value-unknown",
+                format!("There is no value `{name}` in environment `{}`.", self.desired.environment.name),
+            )
+            .help("Add it to `values` of the environment, or write `$${` for a literal `${`.");
+            diagnostic.origin = origin;
+            diagnostic.object = ObjectRef::of(value);
+            self.found.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// What makes an object impossible to apply whatever its kind.
+    fn check(&mut self, object: &Object) {
+        let mut say = |pointer: &str, id, message: String, help: &str| {
+            self.found
+                .diagnostics
+                .push(Diagnostic::error(id, message).at(object.origin_of(pointer)).about(&object.reference).help(help));
+        };
+        let name = &object.reference.name;
+        if name.len() > 253
+            || name.contains(['/', '%'])
+            || name.chars().any(|c| c.is_control() || c.is_whitespace())
+            || name == "."
+            || name == ".."
+        {
+            say(
+                "/metadata/name",
+                "object-name",
+                "metadata.name is not a name of Kubernetes.".to_owned(),
+                "Use lower-case letters, digits, `-` and `.`.",
+            );
+        }
+        let namespace = object.reference.namespace();
+        if namespace.len() > 63 || !namespace.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            say(
+                "/metadata/namespace",
+                "object-name",
+                "metadata.namespace is not the name of a namespace.".to_owned(),
+                "Use lower-case letters, digits and `-`.",
+            );
+        }
+        for field in ["labels", "annotations"] {
+            let entries = object.value.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
+            for (key, value) in entries.into_iter().flatten() {
+                if !value.is_string() && !value.is_null() {
+                    let pointer = format!("/metadata/{field}/{}", yaml::escape(key));
+                    say(
+                        &pointer,
+                        "object-metadata",
+                        format!("`{key}` under {field} is no text."),
+                        "Put the value in quotes.",
+                    );
+                }
+            }
+        }
+        for key in ["applyset.kubernetes.io/part-of", "applyset.kubernetes.io/id"] {
+            if crate::object::label(&object.value, key).is_some() {
+                say(
+                    "/metadata/labels",
+                    "object-metadata",
+                    format!("The label `{key}` is written by the tool that applies."),
+                    "Remove it.",
+                );
+            }
+        }
+        for field in super::SERVER_FIELDS.iter().filter(|f| **f != "creationTimestamp") {
+            if object.value.pointer(&format!("/metadata/{field}")).is_some_and(|v| !v.is_null()) {
+                let diagnostic = Diagnostic::warning(
+                    "object-metadata",
+                    format!("metadata.{field} is set by the server and left out."),
+                );
+                self.found.diagnostics.push(
+                    diagnostic
+                        .at(object.origin_of(&format!("/metadata/{field}")))
+                        .about(&object.reference)
+                        .help("Remove it."),
+                );
+            }
+        }
+    }
+
+    fn local(&mut self, value: &Value, positions: &Positions, origin: Origin, kind: &str) {
+        let config = self.desired.rules();
+        let mut say = |message: &str, help: &str| {
+            self.found.diagnostics.push(Diagnostic::error("local-kind", message).at(origin.clone()).help(help));
+        };
+        match kind {
+            "Approval" => {
+                if config.tenant_of(&self.path).is_some() {
+                    return say(
+                        "An Approval in a tenant's path: those it binds could edit it.",
+                        "Move it to one of `approvals.paths`.",
+                    );
+                }
+                if !config.approvals.paths.iter().any(|path| below(&self.path, path).is_some()) {
+                    return say("An Approval outside `approvals.paths` counts for nothing.", "Move it there.");
+                }
+                match config::spec::<Approval>(value) {
+                    Ok(approval) if approval.environment == self.desired.environment.name => {
+                        self.found.approvals.push(approval)
+                    }
+                    Ok(_) => {}
+                    Err((pointer, message)) => {
+                        let place = positions.nearest(&pointer).map_or(origin.clone(), |p| self.origin(p));
+                        self.found.diagnostics.push(Diagnostic::error("approval", format!("{message}.")).at(place));
+                    }
+                }
+            }
+            "Config" => say("A Config is only read from spinway.yaml at the root.", "Remove it here."),
+            _ => {
+                say(
+                    &format!("{kind} is not supported by this version of spinway."),
+                    "Write the objects that it stands for as plain manifests.",
+                );
+                let partition = self.partition();
+                self.found.unread.insert(partition);
+            }
+        }
+    }
+}

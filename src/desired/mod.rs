@@ -1,0 +1,230 @@
+//! From the bytes of a repository to the objects that it wants in one environment.
+//!
+//! **Invariants:** bad input is a [`Diagnostic`] with a position, never an error or a panic; the same tree gives the same
+//! [`Desired`]; nothing here knows a cluster.
+
+mod canonical;
+mod config;
+mod manifest;
+mod tree;
+mod values;
+pub mod yaml;
+
+pub use canonical::{SERVER_FIELDS, canonical};
+pub use config::{
+    Approval, ClusterRule, Config, ConflictAction, Conflicts, Environment, GROUP, HealthRule, IgnoreRule, PLATFORM,
+    Selector, Tenant,
+};
+pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob};
+
+use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Severity};
+use crate::schema::Scopes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The file that a repository is configured by.
+pub const CONFIG_FILE: &str = "spinway.yaml";
+
+/// An object of the repository and the partition whose inventory it belongs to.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The object.
+    pub object: Object,
+    /// The partition: a tenant's name, or [`PLATFORM`].
+    pub partition: String,
+}
+
+/// What a repository wants in one environment.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The Config; none where the repository has no `spinway.yaml`, and then nothing is ever pruned.
+    pub config: Option<Config>,
+    /// The environment; its name is empty without Config.
+    pub environment: Environment,
+    /// The name of the Config, part of the identity of the inventory.
+    pub name: String,
+    /// The objects by identity.
+    pub objects: BTreeMap<ObjectRef, Member>,
+    /// The approvals that the repository holds for this environment.
+    pub approvals: Vec<Approval>,
+    /// Findings.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Partitions of which a part could not be read: what they want is unknown, so nothing of theirs is pruned.
+    pub unread: BTreeSet<String>,
+}
+
+/// Why a repository cannot be read at all.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The Config is wrong; the findings say where.
+    #[error("spinway.yaml cannot be used")]
+    Config(Vec<Diagnostic>),
+    /// No environment was chosen and there are several.
+    #[error("choose an environment with --env: {}", .0.join(", "))]
+    NoEnvironment(Vec<String>),
+    /// The chosen environment does not exist.
+    #[error("there is no environment `{asked}`; the Config has: {}", .known.join(", "))]
+    UnknownEnvironment {
+        /// What was asked for.
+        asked: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+}
+
+/// Reads what a tree wants in an environment.
+///
+/// # Errors
+/// The Config cannot be used, or the environment is not one of its.
+pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError> {
+    let mut desired = match read_config(tree)? {
+        Some((name, config)) => {
+            let environment = choose(&config, environment)?.clone();
+            Desired { config: Some(config), environment, name, ..Desired::default() }
+        }
+        None => Desired::default(),
+    };
+    let mut found = manifest::Found::default();
+    for path in tree.manifests() {
+        if path == CONFIG_FILE || !desired.reads(path) {
+            continue;
+        }
+        manifest::read_file(tree, path, &desired, &mut found);
+    }
+    settle(&mut desired, found);
+    Ok(desired)
+}
+
+/// Reads the Config of a tree, if there is one: its name and spec.
+fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
+    let Some(entry) = tree.entries.get(CONFIG_FILE) else { return Ok(None) };
+    let file: Arc<str> = Arc::from(CONFIG_FILE);
+    let start = Origin { file: Arc::clone(&file), position: Position { line: 1, column: 1 } };
+    let fail = |message: &str| Err(ReadError::Config(vec![Diagnostic::error("config", message).at(start.clone())]));
+    let Some(text) = tree.text(CONFIG_FILE) else {
+        return fail(if matches!(entry, Entry::File(_)) {
+            "Not UTF-8."
+        } else {
+            "Not a regular file of at most 8 MiB."
+        });
+    };
+    let (documents, mut diagnostics) = yaml::read(&file, text);
+    let [document] = documents.as_slice() else {
+        diagnostics
+            .push(Diagnostic::error("config", "spinway.yaml must hold exactly one document, the Config.").at(start));
+        return Err(ReadError::Config(diagnostics));
+    };
+    let (api_version, kind) = (document.value.get("apiVersion"), document.value.get("kind"));
+    if api_version.is_none_or(|v| v != "spinway.dev/v1alpha1") || kind.is_none_or(|k| k != "Config") {
+        return fail("spinway.yaml must be of apiVersion spinway.dev/v1alpha1 and kind Config.");
+    }
+    let name = document.value.pointer("/metadata/name").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
+    if name.is_empty() {
+        return fail("The Config needs metadata.name: it is part of the identity of its inventory.");
+    }
+    match config::spec::<Config>(&document.value) {
+        Ok(config) => {
+            diagnostics.extend(config.check(&start));
+            let wrong = diagnostics.iter().any(|d| d.severity == Severity::Error);
+            if wrong { Err(ReadError::Config(diagnostics)) } else { Ok(Some((name, config))) }
+        }
+        Err((pointer, message)) => {
+            let position = document.positions.nearest(&pointer).unwrap_or(start.position);
+            diagnostics.push(Diagnostic::error("config", format!("{message}.")).at(Origin { file, position }));
+            Err(ReadError::Config(diagnostics))
+        }
+    }
+}
+
+fn choose<'a>(config: &'a Config, asked: Option<&str>) -> Result<&'a Environment, ReadError> {
+    let known = || config.environments.iter().map(|e| e.name.clone()).collect();
+    match (asked, config.environments.as_slice()) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(ReadError::NoEnvironment(known())),
+        (Some(asked), all) => all
+            .iter()
+            .find(|e| e.name == asked)
+            .ok_or_else(|| ReadError::UnknownEnvironment { asked: asked.to_owned(), known: known() }),
+    }
+}
+
+impl Desired {
+    /// Whether this environment reads a path.
+    fn reads(&self, path: &str) -> bool {
+        let Some(config) = &self.config else { return true };
+        let mut sources = config.sources.iter().chain(&self.environment.sources).chain(&config.approvals.paths);
+        sources.any(|source| below(path, source).is_some())
+    }
+
+    /// The Config's rules, or the rules that hold without one.
+    pub fn rules(&self) -> Config {
+        self.config.clone().unwrap_or_default()
+    }
+
+    /// The partition of a file.
+    pub fn partition_of(&self, file: &str) -> String {
+        self.config.as_ref().map_or(PLATFORM, |config| config.partition_of(file)).to_owned()
+    }
+
+    /// The objects that an error diagnostic is about: they are not applied.
+    pub fn erroneous(&self) -> BTreeSet<&ObjectRef> {
+        self.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.as_ref()).collect()
+    }
+}
+
+/// Gives every object its scope, finds duplicates, and moves all into the result.
+fn settle(desired: &mut Desired, found: manifest::Found) {
+    desired.diagnostics = found.diagnostics;
+    desired.approvals = found.approvals;
+    desired.unread = found.unread;
+    let scopes = Scopes::with_crds(found.members.iter().map(|m| &m.object.value));
+    for mut member in found.members {
+        if let Some(diagnostic) = place(&mut member.object, &scopes) {
+            desired.diagnostics.push(diagnostic);
+        }
+        let reference = member.object.reference.clone();
+        match desired.objects.get(&reference) {
+            Some(first) => desired.diagnostics.push(
+                Diagnostic::error("duplicate-object", format!("{reference} is declared twice."))
+                    .at(member.object.origin.clone())
+                    .and(first.object.origin.clone(), "first here")
+                    .about(&reference)
+                    .help("Keep one of them; until then neither is applied."),
+            ),
+            None => {
+                desired.objects.insert(reference, member);
+            }
+        }
+    }
+    desired.diagnostics.sort_by(|a, b| (&a.origin, a.id).cmp(&(&b.origin, b.id)));
+}
+
+/// Holds the namespace of an object against the scope of its kind.
+fn place(object: &mut Object, scopes: &Scopes) -> Option<Diagnostic> {
+    let namespaced = scopes.namespaced(&object.reference.group_kind())?;
+    match (namespaced, &object.reference.namespace) {
+        (true, None) => Some(
+            Diagnostic::error("object-namespace", format!("{} is namespaced and says no namespace.", object.reference))
+                .at(object.origin_of("/metadata"))
+                .about(&object.reference)
+                .help("Add metadata.namespace: what a repository means must not depend on a kubeconfig."),
+        ),
+        (false, Some(_)) => {
+            let origin = object.origin_of("/metadata/namespace");
+            object.reference.namespace = None;
+            if let Some(metadata) = object.value.get_mut("metadata").and_then(|m| m.as_object_mut()) {
+                metadata.shift_remove("namespace");
+            }
+            Some(
+                Diagnostic::warning(
+                    "object-namespace",
+                    format!("{} is cluster-scoped; its namespace means nothing.", object.reference),
+                )
+                .at(origin)
+                .about(&object.reference)
+                .help("Remove metadata.namespace."),
+            )
+        }
+        _ => None,
+    }
+}

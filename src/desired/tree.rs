@@ -1,0 +1,135 @@
+//! The bytes of a repository, already in memory: nothing is ever checked out.
+
+use globset::Glob;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::collections::BTreeMap;
+
+/// The largest file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 8 << 20;
+/// The most that all files together may hold, in bytes.
+pub const MAX_TREE_BYTES: u64 = 512 << 20;
+
+/// One entry of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A file that was read.
+    File(Vec<u8>),
+    /// A symbolic link: never followed.
+    Symlink,
+    /// A submodule or a nested repository: never read.
+    Submodule,
+    /// A file beyond the budget, with its size in bytes.
+    TooLarge(u64),
+    /// A file that could not be read, and why.
+    Unreadable(String),
+}
+
+/// The files of a directory or of a revision, by path with `/`. Only files that spinway can mean something by are in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// The entries.
+    pub entries: BTreeMap<String, Entry>,
+}
+
+impl Tree {
+    /// Whether a file of that name belongs into a tree: YAML, JSON and `.spinwayignore`.
+    pub fn wants(name: &str) -> bool {
+        name == ".spinwayignore" || is_manifest(name)
+    }
+
+    /// The text of a file, where it is UTF-8.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        match self.entries.get(path)? {
+            Entry::File(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The paths of all manifests that no `.spinwayignore` leaves out, in order.
+    pub fn manifests(&self) -> Vec<&str> {
+        let ignores = self.ignores();
+        let ignored = |path: &str| {
+            ignores.iter().any(|(folder, rules)| {
+                below(path, folder).is_some_and(|rest| rules.matched_path_or_any_parents(rest, false).is_ignore())
+            })
+        };
+        let wanted = |entry: &Entry, path: &str| match entry {
+            // A link or submodule is reported wherever it stands: what it hides cannot be known.
+            Entry::Symlink | Entry::Submodule => true,
+            _ => is_manifest(path),
+        };
+        self.entries
+            .iter()
+            .filter(|(path, entry)| wanted(entry, path) && !ignored(path))
+            .map(|(path, _)| path.as_str())
+            .collect()
+    }
+
+    fn ignores(&self) -> Vec<(String, Gitignore)> {
+        let files = self.entries.keys().filter(|path| path.rsplit('/').next() == Some(".spinwayignore"));
+        let read = files.filter_map(|path| {
+            let folder = path.strip_suffix(".spinwayignore")?.trim_end_matches('/');
+            let mut builder = GitignoreBuilder::new("");
+            for line in self.text(path)?.lines() {
+                // A line that is no pattern matches nothing, as in git.
+                let _ = builder.add_line(None, line);
+            }
+            Some((folder.to_owned(), builder.build().ok()?))
+        });
+        read.collect()
+    }
+}
+
+/// Whether a path is that of a manifest.
+fn is_manifest(path: &str) -> bool {
+    [".yaml", ".yml", ".json"].iter().any(|suffix| path.ends_with(suffix))
+}
+
+/// The rest of a path below a folder (`""` and `.` are the root), by whole segments.
+pub fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let folder = folder.trim_start_matches("./").trim_matches('/');
+    if folder.is_empty() || folder == "." {
+        return Some(path);
+    }
+    let rest = path.strip_prefix(folder)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+/// Whether a text matches a glob; a glob that does not parse matches only itself.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    Glob::new(pattern).map_or_else(|_| pattern == text, |g| g.compile_matcher().is_match(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let entries = files.iter().map(|(path, text)| ((*path).to_owned(), Entry::File(text.as_bytes().to_vec())));
+        Tree { entries: entries.collect() }
+    }
+
+    #[test]
+    fn spinwayignore_has_gitignore_syntax_at_every_level() {
+        let tree = tree(&[
+            (".spinwayignore", "/drafts/\n*.tmp.yaml\n!keep.tmp.yaml\n"),
+            ("a.yaml", ""),
+            ("a.tmp.yaml", ""),
+            ("keep.tmp.yaml", ""),
+            ("drafts/b.yaml", ""),
+            ("sub/drafts/c.yaml", ""),
+            ("sub/.spinwayignore", "d.yaml"),
+            ("sub/d.yaml", ""),
+            ("d.yaml", ""),
+        ]);
+        assert_eq!(tree.manifests(), ["a.yaml", "d.yaml", "keep.tmp.yaml", "sub/drafts/c.yaml"]);
+    }
+
+    #[test]
+    fn below_goes_by_whole_segments() {
+        assert_eq!(below("apps/cart/a.yaml", "apps/cart"), Some("a.yaml"));
+        assert_eq!(below("apps/cart2/a.yaml", "apps/cart"), None);
+        assert_eq!(below("a.yaml", "."), Some("a.yaml"));
+        assert_eq!(below("apps/a.yaml", "./apps/"), Some("a.yaml"));
+    }
+}

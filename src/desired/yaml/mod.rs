@@ -1,0 +1,456 @@
+//! YAML as kubectl reads it, with the position of every node.
+//!
+//! kubectl splits the text at lines that start with `---` (apimachinery `NewYAMLReader`) and reads each part with
+//! `sigs.k8s.io/yaml`, a YAML 1.1 reader: `scalar.rs` has its scalars, this file its documents, merge keys (applied in
+//! document order) and its limit on aliases. Duplicate keys are errors, as under `fieldValidation=Strict`.
+
+mod scalar;
+
+use crate::object::{Diagnostic, Origin, Position, Positions};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How deep a document may nest.
+const MAX_DEPTH: usize = 128;
+
+/// One YAML document: its value and where its nodes stand.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The document as JSON.
+    pub value: Value,
+    /// The positions of its nodes in the file.
+    pub positions: Positions,
+    /// Where its first node stands.
+    pub start: Position,
+}
+
+/// Reads all documents of a text; empty ones are left out. A document with a syntax error is not in the result.
+///
+/// JSON needs no reader of its own: it is read as YAML flow style, after its `\/` and surrogate escapes are checked.
+pub fn read(file: &Arc<str>, text: &str) -> (Vec<Document>, Vec<Diagnostic>) {
+    let mut documents = Vec::new();
+    let mut diagnostics = Vec::new();
+    for part in split(text) {
+        if let Some(at) = part.bad_separator {
+            let position = Position { line: at, column: 1 };
+            diagnostics.push(
+                Diagnostic::error("yaml-separator", "Text after the document separator `---`.")
+                    .at(Origin { file: Arc::clone(file), position })
+                    .help("Put it on the next line, as kubectl demands."),
+            );
+            continue;
+        }
+        if part
+            .text
+            .lines()
+            .all(|line| matches!(line.trim_start().chars().next(), None | Some('#' | '%')) || line.trim() == "...")
+        {
+            continue;
+        }
+        let mut composer = Composer::new(file, part.first_line, part.text);
+        match composer.document() {
+            Ok(Some(document)) => documents.push(document),
+            Ok(None) => {}
+            Err(diagnostic) => composer.diagnostics.push(*diagnostic),
+        }
+        diagnostics.append(&mut composer.diagnostics);
+    }
+    (documents, diagnostics)
+}
+
+struct Part<'a> {
+    text: &'a str,
+    first_line: usize,
+    bad_separator: Option<usize>,
+}
+
+fn split(text: &str) -> Vec<Part<'_>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parts = Vec::new();
+    let (mut start, mut first_line, mut offset) = (0, 1, 0);
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let end = offset + line.len();
+        if let Some(rest) = line.strip_prefix("---") {
+            let rest = rest.trim();
+            parts.push(Part { text: &text[start..offset], first_line, bad_separator: None });
+            if !rest.is_empty() && !rest.starts_with('#') {
+                parts.push(Part { text: "", first_line: number, bad_separator: Some(number) });
+            }
+            (start, first_line) = (end, number + 1);
+        }
+        offset = end;
+    }
+    parts.push(Part { text: &text[start..], first_line, bad_separator: None });
+    parts
+}
+
+type Failure = Box<Diagnostic>;
+
+/// A composed node; `size` counts its nodes, for the alias limit.
+#[derive(Clone)]
+struct Node {
+    value: Value,
+    position: Position,
+    children: Vec<(String, Node)>,
+    size: usize,
+}
+
+struct Composer<'a> {
+    file: Arc<str>,
+    first_line: usize,
+    parser: Parser<'a, granit_parser::StrInput<'a>>,
+    anchors: HashMap<usize, Node>,
+    decoded: usize,
+    aliased: usize,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Composer<'a> {
+    fn new(file: &Arc<str>, first_line: usize, text: &'a str) -> Self {
+        Self {
+            file: Arc::clone(file),
+            first_line,
+            parser: Parser::new_from_str(text),
+            anchors: HashMap::new(),
+            decoded: 0,
+            aliased: 0,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    fn document(&mut self) -> Result<Option<Document>, Failure> {
+        loop {
+            match self.next()? {
+                Some((Event::StreamStart | Event::DocumentStart(..), _)) => {}
+                None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => return Ok(None),
+                Some((event, span)) => {
+                    let node = self.node(event, span, 0)?;
+                    if node.value.is_null() {
+                        return Ok(None);
+                    }
+                    // A syntax error behind the first node is an error too; further documents cannot be (see `split`).
+                    while self.next()?.is_some() {}
+                    let mut positions = Positions::default();
+                    let start = node.position;
+                    record(&mut positions, &mut String::new(), &node);
+                    return Ok(Some(Document { value: node.value, positions, start }));
+                }
+            }
+        }
+    }
+
+    /// The next event that is no comment.
+    fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Failure> {
+        loop {
+            match self.parser.next() {
+                None => return Ok(None),
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok(pair)) => return Ok(Some(pair)),
+                Some(Err(error)) => return Err(self.syntax(&error)),
+            }
+        }
+    }
+
+    fn syntax(&self, error: &ScanError) -> Failure {
+        let marker = error.marker();
+        let position = Position { line: marker.line() + self.first_line - 1, column: marker.col() + 1 };
+        Box::new(
+            Diagnostic::error("yaml-syntax", format!("Not valid YAML: {}.", error.info())).at(self.origin(position)),
+        )
+    }
+
+    fn origin(&self, position: Position) -> Origin {
+        Origin { file: Arc::clone(&self.file), position }
+    }
+
+    fn fail(&self, id: &'static str, position: Position, message: impl Into<String>) -> Failure {
+        Box::new(Diagnostic::error(id, message).at(self.origin(position)))
+    }
+
+    fn position(&self, span: Span) -> Position {
+        Position { line: span.start.line() + self.first_line - 1, column: span.start.col() + 1 }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Failure> {
+        let position = self.position(span);
+        if depth > MAX_DEPTH {
+            return Err(self.fail("yaml-depth", position, format!("Nested deeper than {MAX_DEPTH} levels.")));
+        }
+        self.decoded += 1;
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(&text, style, tag.as_deref(), position)?;
+                Ok(self.anchored(anchor, Node { value, position, children: Vec::new(), size: 1 }))
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                let node = self.sequence(position, depth)?;
+                Ok(self.anchored(anchor, node))
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let node = self.mapping(position, depth)?;
+                Ok(self.anchored(anchor, node))
+            }
+            Event::Alias(anchor) => self.alias(anchor, position),
+            _ => Err(self.fail("yaml-syntax", position, "Not valid YAML here.")),
+        }
+    }
+
+    fn anchored(&mut self, anchor: usize, node: Node) -> Node {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        node
+    }
+
+    /// Copies an anchored node, within go-yaml's limit: above 100 aliased and 1,000 decoded nodes in all, the share of
+    /// aliased ones may be 99 % up to 400,000 and falls to 10 % at 4,000,000.
+    fn alias(&mut self, anchor: usize, position: Position) -> Result<Node, Failure> {
+        let Some(mut node) = self.anchors.get(&anchor).cloned() else {
+            return Err(self.fail("yaml-alias", position, "An alias inside its own anchor."));
+        };
+        self.decoded += node.size;
+        self.aliased += node.size;
+        let allowed = match self.decoded {
+            ..=400_000 => 0.99,
+            4_000_000.. => 0.10,
+            decoded => 0.99 - 0.89 * (decoded - 400_000) as f64 / 3_600_000.0,
+        };
+        if self.aliased > 100 && self.decoded > 1000 && self.aliased as f64 / self.decoded as f64 > allowed {
+            return Err(self.fail(
+                "yaml-alias",
+                position,
+                "Excessive aliasing: the document expands to far more than it says.",
+            ));
+        }
+        place(&mut node, position);
+        Ok(node)
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        position: Position,
+    ) -> Result<Value, Failure> {
+        let tag = tag.filter(|t| t.handle() == "tag:yaml.org,2002:").map(Tag::suffix);
+        let plain = style == ScalarStyle::Plain;
+        if plain && tag.is_none() && scalar::is_ambiguous(text) {
+            let meaning = scalar::resolve(text).unwrap_or_default();
+            self.diagnostics.push(
+                Diagnostic::warning(
+                    "yaml-ambiguous",
+                    format!("`{text}` is read as {meaning} here (YAML 1.1), as text or another number by YAML 1.2."),
+                )
+                .at(self.origin(position))
+                .help("Put it in quotes, or write the value that is meant."),
+            );
+        }
+        let value = match tag {
+            None if !plain => Ok(Value::String(text.to_owned())),
+            None => scalar::resolve(text),
+            Some(tag) => scalar::tagged(tag, text),
+        };
+        value.map_err(|message| self.fail("yaml-value", position, message))
+    }
+
+    fn sequence(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
+        let mut node = Node { value: Value::Null, position, children: Vec::new(), size: 1 };
+        let mut items = Vec::new();
+        while let Some((event, span)) = self.next()? {
+            if matches!(event, Event::SequenceEnd) {
+                break;
+            }
+            let mut item = self.node(event, span, depth + 1)?;
+            node.size += item.size;
+            items.push(std::mem::take(&mut item.value));
+            node.children.push((node.children.len().to_string(), item));
+        }
+        node.value = Value::Array(items);
+        Ok(node)
+    }
+
+    fn mapping(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
+        let mut node = Node { value: Value::Null, position, children: Vec::new(), size: 1 };
+        let mut map = Map::new();
+        while let Some((event, span)) = self.next()? {
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let key_position = self.position(span);
+            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let key = self.key(event, span, depth)?;
+            let Some((event, span)) = self.next()? else {
+                return Err(self.fail("yaml-syntax", key_position, "A key without a value."));
+            };
+            let mut value = self.node(event, span, depth + 1)?;
+            node.size += value.size;
+            if is_merge {
+                self.merge(&mut node, &mut map, value, key_position)?;
+                continue;
+            }
+            self.check_duplicate(&node, &key, key_position);
+            map.insert(key.clone(), std::mem::take(&mut value.value));
+            // A key is where a reader looks for a field, so that is its position.
+            value.position = key_position;
+            put(&mut node.children, key, value);
+        }
+        node.value = Value::Object(map);
+        Ok(node)
+    }
+
+    fn check_duplicate(&mut self, node: &Node, key: &str, position: Position) {
+        if let Some((_, first)) = node.children.iter().find(|(k, _)| k == key) {
+            self.diagnostics.push(
+                Diagnostic::error("yaml-duplicate-key", format!("The key `{key}` stands twice in one mapping."))
+                    .at(self.origin(position))
+                    .and(self.origin(first.position), "first here")
+                    .help("Keep one of them."),
+            );
+        }
+    }
+
+    /// A key as go-yaml makes it a JSON key: booleans, numbers as their text; null and collections are refused.
+    fn key(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<String, Failure> {
+        let node = self.node(event, span, depth + 1)?;
+        match node.value {
+            Value::String(text) => Ok(text),
+            Value::Bool(_) | Value::Number(_) => Ok(node.value.to_string()),
+            _ => Err(self.fail("yaml-key", node.position, "A mapping key must be a text, number or boolean.")),
+        }
+    }
+
+    /// Merges one mapping, or a list of them (in which the earlier wins), over what the mapping has so far.
+    fn merge(
+        &self,
+        node: &mut Node,
+        map: &mut Map<String, Value>,
+        value: Node,
+        position: Position,
+    ) -> Result<(), Failure> {
+        let sources = match &value.value {
+            Value::Object(_) => vec![value],
+            Value::Array(items) => {
+                let values = items.clone().into_iter().rev();
+                values.zip(value.children.into_iter().rev()).map(|(v, (_, child))| Node { value: v, ..child }).collect()
+            }
+            _ => return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings.")),
+        };
+        for source in sources {
+            let Value::Object(entries) = source.value else {
+                return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings."));
+            };
+            map.extend(entries);
+            for (key, child) in source.children {
+                put(&mut node.children, key, child);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put(children: &mut Vec<(String, Node)>, key: String, node: Node) {
+    match children.iter_mut().find(|(k, _)| *k == key) {
+        Some(slot) => slot.1 = node,
+        None => children.push((key, node)),
+    }
+}
+
+fn place(node: &mut Node, position: Position) {
+    node.position = position;
+    for (_, child) in &mut node.children {
+        place(child, position);
+    }
+}
+
+fn record(positions: &mut Positions, pointer: &mut String, node: &Node) {
+    positions.insert(pointer.clone(), node.position);
+    for (key, child) in &node.children {
+        let length = pointer.len();
+        pointer.push('/');
+        pointer.push_str(&escape(key));
+        record(positions, pointer, child);
+        pointer.truncate(length);
+    }
+}
+
+/// A key as a token of a JSON pointer (RFC 6901 §3).
+pub fn escape(key: &str) -> Cow<'_, str> {
+    if key.contains(['~', '/']) { Cow::Owned(key.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn one(text: &str) -> (Value, Vec<Diagnostic>) {
+        let (documents, diagnostics) = read(&Arc::from("a.yaml"), text);
+        (documents.into_iter().next().map_or(Value::Null, |d| d.value), diagnostics)
+    }
+
+    fn ids(text: &str) -> Vec<&'static str> {
+        one(text).1.iter().map(|d| d.id).collect()
+    }
+
+    #[test]
+    fn positions_are_those_of_the_keys() {
+        let (documents, _) = read(&Arc::from("a.yaml"), "# c\n---\na:\n  - b: 1 # x\n    c/d: 2\n");
+        let positions = &documents[0].positions;
+        assert_eq!(positions.nearest("/a/0/b"), Some(Position { line: 4, column: 5 }));
+        assert_eq!(positions.nearest("/a/0/c~1d"), Some(Position { line: 5, column: 5 }));
+        assert_eq!(positions.nearest("/a/0/zz"), Some(Position { line: 4, column: 5 }));
+    }
+
+    #[test]
+    fn documents_are_split_as_text() {
+        let (documents, diagnostics) =
+            read(&Arc::from("a"), "%YAML 1.1\n---\na: 1\n--- # next\nb: 2\n---\n# nothing\n--- x\n");
+        let values: Vec<_> = documents.into_iter().map(|d| d.value).collect();
+        assert_eq!(values, [json!({"a": 1}), json!({"b": 2})]);
+        assert_eq!(diagnostics[0].id, "yaml-separator");
+        assert_eq!(diagnostics[0].origin.as_ref().map(|o| o.position.line), Some(8));
+    }
+
+    #[test]
+    fn merge_keys_apply_in_document_order() {
+        assert_eq!(one("x: &a {foo: 2, bar: 3}\ny:\n  foo: 1\n  <<: *a\n").0["y"], json!({"foo": 2, "bar": 3}));
+        assert_eq!(one("x: &a {foo: 2}\ny:\n  <<: [{foo: 3}, *a]\n").0["y"], json!({"foo": 3}));
+        assert_eq!(one("y: {\"<<\": 1}\n").0["y"], json!({"<<": 1}));
+    }
+
+    #[test]
+    fn duplicate_keys_show_both_places() {
+        let (_, diagnostics) = one("a: 1\nb: 2\na: 3\n");
+        assert_eq!(diagnostics[0].id, "yaml-duplicate-key");
+        assert_eq!(diagnostics[0].origin.as_ref().map(|o| o.position.line), Some(3));
+        assert_eq!(diagnostics[0].related.as_ref().map(|(o, _)| o.position.line), Some(1));
+        assert_eq!(ids("on: 1\n\"true\": 2\n"), ["yaml-ambiguous", "yaml-duplicate-key"]);
+    }
+
+    #[test]
+    fn bombs_depth_and_non_yaml_are_diagnostics() {
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for n in 1..10 {
+            let item = format!("*a{}", n - 1);
+            bomb += &format!("a{n}: &a{n} [{}]\n", [item.as_str(); 10].join(","));
+        }
+        assert_eq!(ids(&bomb), ["yaml-alias"]);
+        assert_eq!(ids(&format!("a: {}1{}", "[".repeat(5000), "]".repeat(5000))), ["yaml-depth"]);
+        assert_eq!(ids("a: [1\n"), ["yaml-syntax"]);
+        assert_eq!(ids("? [a]\n: 1\n"), ["yaml-key"]);
+        assert_eq!(ids("~: 1\n"), ["yaml-key"]);
+        assert_eq!(ids("a: &a [*a]\n"), ["yaml-alias"]);
+    }
+
+    #[test]
+    fn json_is_read_too() {
+        assert_eq!(
+            one("{\n  \"a\": [1, true, null, \"y\"],\n\t\"b\": {}}\n").0,
+            json!({"a": [1, true, null, "y"], "b": {}})
+        );
+    }
+}

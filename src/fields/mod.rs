@@ -1,0 +1,15 @@
+//! Fields: which an object declares, who holds them, and how two objects differ in them.
+//!
+//! **Invariant:** everything is computed from texts and schemas as the API server computes it (structured-merge-diff);
+//! where that cannot be known here the answer is [`Answer::Ask`], never a guess.
+
+mod compare;
+mod declared;
+mod managed;
+mod quantity;
+mod set;
+
+pub use compare::{Answer, compare, difference};
+pub use declared::{Declared, declare, pointer_of, value_at};
+pub use managed::{Holder, MANAGER, Managers, Operation};
+pub use set::{FieldPath, FieldSet};

@@ -1,0 +1,71 @@
+//! Quantities of Kubernetes (`resource.Quantity`), as far as to tell whether two spellings mean the same.
+
+/// The amount as an integer count of nanos; none when the text is no quantity or cannot be counted so.
+pub(super) fn nanos(text: &str) -> Option<i128> {
+    let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits_end);
+    let (multiplier, divisor): (i128, i128) = match suffix {
+        "n" => (1, 1),
+        "u" => (1_000, 1),
+        "m" => (1_000_000, 1),
+        "" => (NANO, 1),
+        "k" => (NANO * 1_000, 1),
+        "M" => (NANO * 1_000_000, 1),
+        "G" => (NANO * 1_000_000_000, 1),
+        "T" => (NANO * 1_000_000_000_000, 1),
+        "P" => (NANO * 1_000_000_000_000_000, 1),
+        "Ki" => (NANO << 10, 1),
+        "Mi" => (NANO << 20, 1),
+        "Gi" => (NANO << 30, 1),
+        "Ti" => (NANO << 40, 1),
+        "Pi" => (NANO << 50, 1),
+        exponent => power(exponent)?,
+    };
+    let (negative, number) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let product = digits.checked_mul(multiplier)?;
+    let amount = (product % (scale * divisor) == 0).then(|| product / (scale * divisor))?;
+    Some(if negative { -amount } else { amount })
+}
+
+const NANO: i128 = 1_000_000_000;
+
+fn power(suffix: &str) -> Option<(i128, i128)> {
+    let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+    let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
+    if exponent >= 0 { Some((NANO.checked_mul(power)?, 1)) } else { Some((NANO, power)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nanos;
+
+    #[test]
+    fn spellings_of_one_amount_are_equal() {
+        for (a, b) in [
+            ("0.5", "500m"),
+            ("1024Mi", "1Gi"),
+            ("1000m", "1"),
+            ("1.5Gi", "1536Mi"),
+            ("1e3", "1k"),
+            ("+1", "1"),
+            ("1E-3", "1m"),
+        ] {
+            assert_eq!(nanos(a), nanos(b), "{a} {b}");
+            assert!(nanos(a).is_some());
+        }
+        assert_ne!(nanos("1M"), nanos("1Mi"));
+        assert_eq!(nanos("0.0005"), Some(500_000));
+        for text in ["", "x", "1x", "1.2.3", "--1"] {
+            assert_eq!(nanos(text), None, "{text}");
+        }
+    }
+}

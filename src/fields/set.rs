@@ -1,0 +1,184 @@
+//! Sets of fields in the form of `managedFields` (`fieldsV1`).
+
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A path as `fieldsV1` spells it: `f:NAME`, `k:{KEYS}` for an item of a map list, `v:VALUE` for one of a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldPath(pub Vec<String>);
+
+impl FieldPath {
+    /// A path of plain field names.
+    pub fn of(names: &[&str]) -> Self {
+        Self(names.iter().map(|name| format!("f:{name}")).collect())
+    }
+
+    /// The path one step down.
+    #[must_use]
+    pub fn join(&self, element: impl Into<String>) -> Self {
+        let mut elements = self.0.clone();
+        elements.push(element.into());
+        Self(elements)
+    }
+
+    /// Whether it is the other path or lies below it.
+    pub fn is_below(&self, parent: &Self) -> bool {
+        self.0.starts_with(&parent.0)
+    }
+
+    /// Whether it fits a pattern of plain names with dots, in which `[]` stands for any item; a path below fits too.
+    pub fn fits(&self, pattern: &str) -> bool {
+        let mut elements = self.0.iter();
+        for name in pattern.split('.') {
+            let (name, items) = name.strip_suffix("[]").map_or((name, false), |n| (n, true));
+            if elements.next().and_then(|e| e.strip_prefix("f:")) != Some(name) {
+                return false;
+            }
+            if items && elements.next().is_some_and(|e| e.starts_with("f:")) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// `spec.listeners[name=http].port`, with names that hold a dot in brackets.
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, element) in self.0.iter().enumerate() {
+            if let Some(name) = element.strip_prefix("f:") {
+                if name.contains(['.', '/', '[']) {
+                    write!(f, "[{name}]")?;
+                } else {
+                    write!(f, "{}{name}", if index == 0 { "" } else { "." })?;
+                }
+            } else if let Some(keys) = element.strip_prefix("k:") {
+                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+                let texts: Vec<String> = keys.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
+                write!(f, "[{}]", texts.join(","))?;
+            } else if let Some(value) = element.strip_prefix("v:") {
+                let value = serde_json::from_str(value).unwrap_or(Value::Null);
+                write!(f, "[={}]", plain(&value))?;
+            } else {
+                write!(f, "[{}]", element.trim_start_matches("i:"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A set of paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet {
+    member: bool,
+    children: BTreeMap<String, FieldSet>,
+}
+
+impl FieldSet {
+    /// Reads `fieldsV1`.
+    pub fn parse(fields: &Value) -> Self {
+        let mut set = Self::default();
+        let Some(map) = fields.as_object() else { return set };
+        set.member = map.is_empty() || map.contains_key(".");
+        for (element, below) in map.iter().filter(|(element, _)| *element != ".") {
+            set.children.insert(element.clone(), Self::parse(below));
+        }
+        set
+    }
+
+    /// Writes `fieldsV1`.
+    pub fn to_json(&self) -> Value {
+        let mut map = Map::new();
+        if self.member && !self.children.is_empty() {
+            map.insert(".".to_owned(), Value::Object(Map::new()));
+        }
+        for (element, below) in &self.children {
+            map.insert(element.clone(), below.to_json());
+        }
+        Value::Object(map)
+    }
+
+    /// Whether it has no path.
+    pub fn is_empty(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// Adds a path.
+    pub fn insert(&mut self, path: &FieldPath) {
+        let mut node = self;
+        for element in &path.0 {
+            node = node.children.entry(element.clone()).or_default();
+        }
+        node.member = true;
+    }
+
+    fn node(&self, path: &FieldPath) -> Option<&Self> {
+        path.0.iter().try_fold(self, |node, element| node.children.get(element))
+    }
+
+    /// Whether it has a path.
+    pub fn contains(&self, path: &FieldPath) -> bool {
+        self.node(path).is_some_and(|node| node.member)
+    }
+
+    /// Whether it has a path, one below it, or a leaf above it.
+    pub fn touches(&self, path: &FieldPath) -> bool {
+        let mut node = self;
+        for element in &path.0 {
+            match node.children.get(element) {
+                Some(below) => node = below,
+                None => {
+                    return node.member && node.children.is_empty() && !path.0.is_empty() && !std::ptr::eq(node, self);
+                }
+            }
+        }
+        true
+    }
+
+    /// All its paths.
+    pub fn paths(&self) -> Vec<FieldPath> {
+        let mut found = Vec::new();
+        self.collect(&FieldPath::default(), &mut found);
+        found
+    }
+
+    fn collect(&self, path: &FieldPath, found: &mut Vec<FieldPath>) {
+        for (element, below) in &self.children {
+            let path = path.join(element.as_str());
+            if below.member {
+                found.push(path.clone());
+            }
+            below.collect(&path, found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn fields_v1_survives_a_round_trip() {
+        let text = json!({"f:spec": {"f:listeners": {"k:{\"name\":\"http\"}": {".": {}, "f:name": {}, "f:port": {}}}, "f:x": {}}});
+        let set = FieldSet::parse(&text);
+        assert_eq!(set.to_json(), text);
+        let paths: Vec<String> = set.paths().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            paths,
+            ["spec.listeners[name=http]", "spec.listeners[name=http].name", "spec.listeners[name=http].port", "spec.x"]
+        );
+    }
+
+    #[test]
+    fn patterns_stand_for_items_and_what_is_below() {
+        let path = FieldPath(vec!["f:spec".into(), "f:ports".into(), "k:{\"port\":80}".into(), "f:name".into()]);
+        assert!(path.fits("spec.ports[].name") && path.fits("spec.ports") && path.fits("spec"));
+        assert!(!path.fits("spec.ports.name") && !path.fits("spec.port"));
+    }
+}

@@ -1,0 +1,25 @@
+//! spinway reconciles a Git repository of Spin apps and Gateway API objects onto a Kubernetes cluster.
+//!
+//! Start reading at [`desired::read`] (what the repository wants), then [`plan`] (what has to be done), then [`apply`]
+//! (doing it). `docs/architecture.md` is the map.
+
+#[cfg(feature = "world")]
+pub mod cli;
+#[cfg(feature = "world")]
+pub mod cluster;
+#[cfg(feature = "world")]
+pub mod ops;
+#[cfg(feature = "world")]
+pub mod source;
+
+pub mod apply;
+pub mod desired;
+pub mod fields;
+pub mod graph;
+pub mod inventory;
+pub mod kinds;
+pub mod live;
+pub mod object;
+pub mod plan;
+pub mod report;
+pub mod schema;

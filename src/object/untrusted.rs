@@ -1,0 +1,90 @@
+//! Text that someone else wrote.
+
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Text from a repository, a cluster or a server: it has no `Display`, so it can reach a terminal or a document
+/// only through the encoder of that sink (design law 9). As JSON it needs none: the writer escapes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Untrusted(String);
+
+impl Untrusted {
+    /// Takes text from outside.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it came, for comparison and for JSON.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+
+    /// For a terminal: control characters and bidirectional marks are shown as escapes, line ends as `\n`.
+    pub fn terminal(&self) -> String {
+        let mut out = String::with_capacity(self.0.len());
+        for c in self.0.chars() {
+            match c {
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push(' '),
+                c if is_deceptive(c) => {
+                    let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        out
+    }
+
+    /// For Markdown: as HTML text in `<code>`, where neither Markdown, mentions nor tags are read.
+    pub fn markdown(&self) -> String {
+        let mut out = String::from("<code>");
+        for c in self.terminal().chars() {
+            match c {
+                // A zero-width entity after these keeps hosted Git from reading mentions, references and links.
+                '@' | '#' | ':' => {
+                    let _ = write!(out, "&#{};", u32::from(c));
+                }
+                '<' => out.push_str("&lt;"),
+                '>' => out.push_str("&gt;"),
+                '&' => out.push_str("&amp;"),
+                '`' | '|' | '*' | '_' | '[' | ']' | '!' | '~' | '\\' => {
+                    let _ = write!(out, "&#{};", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        out.push_str("</code>");
+        out
+    }
+}
+
+impl<T: Into<String>> From<T> for Untrusted {
+    fn from(text: T) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Characters that change how the text around them is shown: C0, DEL, C1, bidirectional controls, zero-width marks.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_never_sees_a_control_character() {
+        let text = Untrusted::new("a\u{1b}[31mb\r\n\u{9b}c\u{202e}d\u{7}");
+        assert_eq!(text.terminal(), "a\\u{1b}[31mb\\u{d}\\n\\u{9b}c\\u{202e}d\\u{7}");
+    }
+
+    #[test]
+    fn markdown_reads_nothing_in_it() {
+        let text = Untrusted::new("</code> @team #1 `x` ![](http://t)");
+        let shown = text.markdown();
+        assert!(!shown[6..shown.len() - 7].contains(['<', '@', '`', '!', '[']), "{shown}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The built-in table: structural facts about Kubernetes' own kinds (field names, types, list types, defaults), made
+//! from a real API server's OpenAPI documents by `tests/it/builtin.rs`, without prose.
+
+use super::Schema;
+use crate::object::GroupKind;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The Kubernetes version that the table was made from.
+pub const VERSION: &str = "v1.36.3";
+
+static TABLE: LazyLock<Table> = LazyLock::new(Table::load);
+
+/// Cluster-scoped kinds that come as custom resources of the projects this tool is for.
+const CLUSTER_SCOPED: [(&str, &str); 1] = [("gateway.networking.k8s.io", "GatewayClass")];
+/// Namespaced ones.
+const NAMESPACED: [(&str, &[&str]); 5] = [
+    (
+        "gateway.networking.k8s.io",
+        &[
+            "Gateway",
+            "ListenerSet",
+            "HTTPRoute",
+            "GRPCRoute",
+            "TLSRoute",
+            "TCPRoute",
+            "UDPRoute",
+            "ReferenceGrant",
+            "BackendTLSPolicy",
+        ],
+    ),
+    ("core.spinkube.dev", &["SpinApp", "SpinAppExecutor"]),
+    ("keda.sh", &["ScaledObject"]),
+    ("external-secrets.io", &["ExternalSecret"]),
+    ("cert-manager.io", &["Certificate"]),
+];
+
+#[derive(Default)]
+struct Table {
+    kinds: BTreeMap<GroupKind, Kind>,
+    definitions: Map<String, Value>,
+}
+
+struct Kind {
+    namespaced: bool,
+    /// Definition by version.
+    versions: BTreeMap<String, String>,
+}
+
+impl Table {
+    /// Reads the file. It is part of the binary and a test reads it, so an unreadable one is an empty table.
+    fn load() -> Self {
+        let mut table = Self::default();
+        let Ok(Value::Object(mut file)) = serde_json::from_str(include_str!("builtin.json")) else { return table };
+        if let Some(Value::Object(definitions)) = file.remove("definitions") {
+            table.definitions = definitions;
+        }
+        for row in file.get("kinds").and_then(Value::as_array).into_iter().flatten() {
+            let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default();
+            let kind = table.kinds.entry(GroupKind::new(text("group"), text("kind")));
+            let kind = kind.or_insert_with(|| Kind {
+                namespaced: row.get("namespaced") == Some(&Value::Bool(true)),
+                versions: BTreeMap::new(),
+            });
+            kind.versions.insert(text("version").to_owned(), text("definition").to_owned());
+        }
+        table
+    }
+}
+
+/// The schema of a built-in kind.
+pub(super) fn schema(kind: &GroupKind, version: &str) -> Option<Schema<'static>> {
+    let definition = TABLE.kinds.get(kind)?.versions.get(version)?;
+    Some(Schema { node: TABLE.definitions.get(definition)?.as_object()?, definitions: Some(&TABLE.definitions) })
+}
+
+/// Whether a kind is namespaced, where the table or the projects this tool is for say.
+pub(super) fn namespaced(kind: &GroupKind) -> Option<bool> {
+    if let Some(known) = TABLE.kinds.get(kind) {
+        return Some(known.namespaced);
+    }
+    let is = |group: &str, name: &str| kind.group == group && kind.kind == name;
+    if CLUSTER_SCOPED.iter().any(|(group, name)| is(group, name)) {
+        return Some(false);
+    }
+    NAMESPACED.iter().any(|(group, names)| names.iter().any(|name| is(group, name))).then_some(true)
+}
+
+/// Strips a schema to what this tool reads: no prose, no zero-value defaults, short names of definitions.
+pub fn compact(schema: &Value) -> Value {
+    const KEPT: [&str; 9] = [
+        "type",
+        "format",
+        "required",
+        "nullable",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-map-type",
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-int-or-string",
+    ];
+    let Some(node) = schema.as_object() else { return schema.clone() };
+    if let Some(name) = node.get("$ref").or_else(|| node.get("allOf")?.get(0)?.get("$ref")).and_then(Value::as_str) {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let mut made = match name {
+            "io.k8s.apimachinery.pkg.api.resource.Quantity" => json!({"format": "quantity"}),
+            "io.k8s.apimachinery.pkg.util.intstr.IntOrString" => json!({"format": "int-or-string"}),
+            _ => json!({"$ref": name}),
+        };
+        if let Some(map) = made.as_object_mut() {
+            map.extend(
+                KEPT.iter()
+                    .filter(|k| k.starts_with("x-"))
+                    .filter_map(|k| Some(((*k).to_owned(), node.get(*k)?.clone()))),
+            );
+        }
+        return made;
+    }
+    let mut made = Map::new();
+    for keyword in KEPT {
+        if let Some(value) = node.get(keyword) {
+            made.insert(keyword.to_owned(), value.clone());
+        }
+    }
+    if let Some(default) = node.get("default").filter(|d| !is_zero(d)) {
+        made.insert("default".to_owned(), default.clone());
+    }
+    if let Some(properties) = node.get("properties").and_then(Value::as_object) {
+        made.insert("properties".to_owned(), properties.iter().map(|(name, p)| (name.clone(), compact(p))).collect());
+    }
+    for keyword in ["items", "additionalProperties"] {
+        if let Some(value) = node.get(keyword) {
+            made.insert(keyword.to_owned(), compact(value));
+        }
+    }
+    Value::Object(made)
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(b) => !b,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(s) => s.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{ListType, Schemas};
+
+    #[test]
+    fn the_table_knows_list_types_and_scopes() {
+        let schemas = Schemas::default();
+        let service = schemas
+            .of(&GroupKind::new("", "Service"), "v1")
+            .and_then(|s| s.property("spec"))
+            .and_then(|s| s.property("ports"));
+        assert_eq!(service.map(Schema::list_type), Some(ListType::Map(vec!["port", "protocol"])));
+        let protocol = service.and_then(Schema::items).and_then(|i| i.property("protocol")).and_then(Schema::default);
+        assert_eq!(protocol, Some(&json!("TCP")));
+        assert_eq!(namespaced(&GroupKind::new("apps", "Deployment")), Some(true));
+        assert_eq!(namespaced(&GroupKind::new("", "Namespace")), Some(false));
+        assert_eq!(namespaced(&GroupKind::new("x.example", "Y")), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! What is known of the types of objects: structural schemas of custom resources (from the repository, the cluster or a
+//! snapshot) and a built-in table for Kubernetes' own kinds.
+//!
+//! **Invariant:** unknown is a value: a kind or field without schema is never guessed about, callers ask the server.
+
+mod builtin;
+mod defaults;
+mod validate;
+
+pub use builtin::{VERSION as BUILTIN_VERSION, compact};
+pub use defaults::with_defaults;
+pub use validate::validate;
+
+use crate::object::{GroupKind, ObjectRef};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The group of CustomResourceDefinition.
+pub const CRD_GROUP: &str = "apiextensions.k8s.io";
+
+/// The schemas that are at hand, by group, kind and version.
+#[derive(Clone, Debug, Default)]
+pub struct Schemas {
+    custom: BTreeMap<(GroupKind, String), Arc<Value>>,
+}
+
+/// How the items of a list are told apart (`x-kubernetes-list-type`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListType<'a> {
+    /// The list is one value.
+    Atomic,
+    /// Each value is an item.
+    Set,
+    /// Items are known by these fields.
+    Map(Vec<&'a str>),
+}
+
+/// The schema of one node, in OpenAPI form.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema<'a> {
+    node: &'a Map<String, Value>,
+    definitions: Option<&'a Map<String, Value>>,
+}
+
+impl Schemas {
+    /// Adds the schemas of a CustomResourceDefinition.
+    pub fn add_crd(&mut self, crd: &Value) {
+        let Some((kind, versions)) = crd_versions(crd) else { return };
+        for version in versions {
+            let name = version.get("name").and_then(Value::as_str).unwrap_or_default();
+            if let Some(schema) = version.pointer("/schema/openAPIV3Schema") {
+                self.custom.insert((kind.clone(), name.to_owned()), Arc::new(schema.clone()));
+            }
+        }
+    }
+
+    /// The schema of a kind in a version; none is known for the rest.
+    pub fn of(&self, kind: &GroupKind, version: &str) -> Option<Schema<'_>> {
+        match self.custom.get(&(kind.clone(), version.to_owned())) {
+            Some(schema) => Some(Schema { node: schema.as_object()?, definitions: None }),
+            None => builtin::schema(kind, version),
+        }
+    }
+
+    /// Whether a kind's schema comes from a CustomResourceDefinition: then values are stored as they are sent.
+    pub fn is_custom(&self, kind: &GroupKind, version: &str) -> bool {
+        self.custom.contains_key(&(kind.clone(), version.to_owned()))
+    }
+}
+
+/// Kind and versions that a CustomResourceDefinition declares.
+pub fn crd_versions(crd: &Value) -> Option<(GroupKind, &Vec<Value>)> {
+    let spec = crd.get("spec")?;
+    let kind = GroupKind::new(spec.get("group")?.as_str()?, spec.pointer("/names/kind")?.as_str()?);
+    Some((kind, spec.get("versions")?.as_array()?))
+}
+
+impl<'a> Schema<'a> {
+    /// The schema that a node's `$ref` (plain or in `allOf`) names, or the node's own.
+    fn resolved(self) -> Self {
+        let reference =
+            self.node.get("$ref").or_else(|| self.node.get("allOf")?.get(0)?.get("$ref")).and_then(Value::as_str);
+        let target = reference.and_then(|name| self.definitions?.get(name)?.as_object());
+        target.map_or(self, |node| Self { node, ..self })
+    }
+
+    fn child(self, node: &'a Value) -> Option<Self> {
+        Some(Self { node: node.as_object()?, ..self })
+    }
+
+    /// A keyword of the node itself, before its `$ref` is followed.
+    pub fn own(self, keyword: &str) -> Option<&'a Value> {
+        self.node.get(keyword)
+    }
+
+    /// A keyword.
+    pub fn keyword(self, keyword: &str) -> Option<&'a Value> {
+        self.resolved().node.get(keyword)
+    }
+
+    /// A keyword that is a text.
+    pub fn text(self, keyword: &str) -> Option<&'a str> {
+        self.keyword(keyword)?.as_str()
+    }
+
+    fn flag(self, keyword: &str) -> bool {
+        self.keyword(keyword).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// A declared property.
+    pub fn property(self, name: &str) -> Option<Self> {
+        let resolved = self.resolved();
+        resolved.child(resolved.node.get("properties")?.get(name)?)
+    }
+
+    /// The declared properties.
+    pub fn properties(self) -> impl Iterator<Item = (&'a String, Self)> {
+        let resolved = self.resolved();
+        let properties = resolved.node.get("properties").and_then(Value::as_object);
+        properties.into_iter().flatten().filter_map(move |(name, node)| Some((name, resolved.child(node)?)))
+    }
+
+    /// The schema of every other key of a map.
+    pub fn additional(self) -> Option<Self> {
+        let resolved = self.resolved();
+        resolved.child(resolved.node.get("additionalProperties")?)
+    }
+
+    /// The schema of the items of a list.
+    pub fn items(self) -> Option<Self> {
+        let resolved = self.resolved();
+        resolved.child(resolved.node.get("items")?)
+    }
+
+    /// How items of a list are told apart; absent means atomic.
+    pub fn list_type(self) -> ListType<'a> {
+        match self
+            .own("x-kubernetes-list-type")
+            .or_else(|| self.keyword("x-kubernetes-list-type"))
+            .and_then(Value::as_str)
+        {
+            Some("set") => ListType::Set,
+            Some("map") => {
+                let keys = self.own("x-kubernetes-list-map-keys").and_then(Value::as_array);
+                ListType::Map(keys.into_iter().flatten().filter_map(Value::as_str).collect())
+            }
+            _ => ListType::Atomic,
+        }
+    }
+
+    /// Whether a map or struct is one value.
+    pub fn is_atomic_map(self) -> bool {
+        self.own("x-kubernetes-map-type").is_some_and(|t| t == "atomic")
+            || self.text("x-kubernetes-map-type") == Some("atomic")
+    }
+
+    /// Whether undeclared fields are kept.
+    pub fn preserves_unknown(self) -> bool {
+        self.flag("x-kubernetes-preserve-unknown-fields")
+    }
+
+    /// Whether a number or a text may stand here.
+    pub fn is_int_or_string(self) -> bool {
+        self.flag("x-kubernetes-int-or-string") || self.text("format") == Some("int-or-string")
+    }
+
+    /// Whether a quantity of Kubernetes stands here (built-in types only).
+    pub fn is_quantity(self) -> bool {
+        self.text("format") == Some("quantity")
+    }
+
+    /// Whether null is a value.
+    pub fn is_nullable(self) -> bool {
+        self.flag("nullable")
+    }
+
+    /// The default, which a node may set beside its `$ref`.
+    pub fn default(self) -> Option<&'a Value> {
+        self.own("default").or_else(|| self.keyword("default"))
+    }
+}
+
+/// Which kinds are namespaced, as far as is known.
+#[derive(Clone, Debug, Default)]
+pub struct Scopes {
+    custom: BTreeMap<GroupKind, bool>,
+}
+
+impl Scopes {
+    /// The scopes of built-in kinds and of the CustomResourceDefinitions among some objects.
+    pub fn with_crds<'a>(objects: impl Iterator<Item = &'a Value>) -> Self {
+        let crds = objects.filter(|o| ObjectRef::of(o).is_some_and(|r| r.is(CRD_GROUP, "CustomResourceDefinition")));
+        let custom = crds.filter_map(|crd| {
+            let (kind, _) = crd_versions(crd)?;
+            Some((kind, crd.pointer("/spec/scope")?.as_str()? == "Namespaced"))
+        });
+        Self { custom: custom.collect() }
+    }
+
+    /// Whether a kind is namespaced; none where neither Kubernetes, Gateway API, SpinKube nor the objects say.
+    pub fn namespaced(&self, kind: &GroupKind) -> Option<bool> {
+        self.custom.get(kind).copied().or_else(|| builtin::namespaced(kind))
+    }
+}

@@ -1,0 +1,244 @@
+//! One cluster for all tests of the process: each test takes it for itself, reset to how it was when new.
+
+use crate::control_plane::{ControlPlane, gateway_api_crds, kubeconfig, tests_dir};
+use crate::etcd::{Etcd, Row};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+/// What the control plane itself keeps writing, and what only says that something happened.
+const VOLATILE: [&str; 7] = ["leases/", "masterleases/", "events/", "services/endpoints/", "endpointslices/", "ranges/", "peerserverleases/"];
+
+static SHARED: OnceLock<Mutex<Shared>> = OnceLock::new();
+
+struct Shared {
+    plane: ControlPlane,
+    base: BTreeMap<String, Row>,
+}
+
+/// The cluster, held by one test.
+pub struct Cluster {
+    shared: MutexGuard<'static, Shared>,
+    runtime: tokio::runtime::Runtime,
+    client: kube::Client,
+    audit_start: usize,
+}
+
+/// One request from the audit log.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    pub verb: String,
+    pub user_agent: String,
+    /// `RESOURCE NAMESPACE/NAME`.
+    pub object: String,
+    pub code: u64,
+    pub dry_run: bool,
+    pub body: Value,
+}
+
+impl Cluster {
+    /// Takes the cluster: Gateway API and SpinKube kinds are installed, nothing else is there.
+    pub fn take() -> Self {
+        let shared = SHARED.get_or_init(|| Mutex::new(Shared::start()));
+        let mut shared = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        shared.reset();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let client = runtime.block_on(client(&shared.plane));
+        let audit_start = fs::read(shared.plane.dir.join("audit.log")).map_or(0, |log| log.len());
+        Self { shared, runtime, client, audit_start }
+    }
+
+    /// Takes the cluster without any custom resource definition.
+    pub fn take_empty() -> Self {
+        let mut cluster = Self::take();
+        cluster.shared.remove_crds();
+        let served = || cluster.get("/apis").is_some_and(|groups| groups.to_string().contains("gateway.networking.k8s.io"));
+        cluster.shared.plane.wait("custom resource definitions to go", || !served());
+        cluster.audit_start = fs::read(cluster.shared.plane.dir.join("audit.log")).map_or(0, |log| log.len());
+        cluster
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.shared.plane.dir.join("kubeconfig")
+    }
+
+    /// A kubeconfig for another identity: the token is also the user's name.
+    pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
+        let path = self.shared.plane.dir.join(format!("kubeconfig-{user}"));
+        fs::write(&path, kubeconfig(&self.shared.plane.dir, self.shared.plane.apiserver, user)).expect("the folder can be written");
+        path
+    }
+
+    pub fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
+    pub fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// The body of a GET; none unless it succeeds.
+    pub fn get(&self, path: &str) -> Option<Value> {
+        let request = http::Request::get(path).body(Vec::new()).expect("a request");
+        self.runtime.block_on(self.client.request(request)).ok()
+    }
+
+    /// Sends any request; the answer must be a success.
+    pub fn send(&self, method: &str, path: &str, content_type: &str, body: &Value) -> Value {
+        self.try_send(method, path, content_type, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    pub fn try_send(&self, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, kube::Error> {
+        let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.runtime.block_on(self.client.request(request.body(body).expect("a request")))
+    }
+
+    /// A merge patch by a manager of that name (an Update).
+    pub fn edit(&self, path: &str, manager: &str, patch: &Value) -> Value {
+        self.send("PATCH", &format!("{path}?fieldManager={manager}"), "application/merge-patch+json", patch)
+    }
+
+    /// A server-side apply by another manager.
+    pub fn apply_as(&self, path: &str, manager: &str, body: &Value) -> Value {
+        self.send("PATCH", &format!("{path}?fieldManager={manager}&force=true"), "application/apply-patch+yaml", body)
+    }
+
+    /// Runs the binary against the cluster.
+    pub fn spinway(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("spinway runs")
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("NO_COLOR", "1").stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// The requests since the test took the cluster that are no reads, by spinway.
+    pub fn audit(&self) -> Vec<Audited> {
+        let log = fs::read(self.shared.plane.dir.join("audit.log")).unwrap_or_default();
+        let lines = String::from_utf8_lossy(&log[self.audit_start..]).into_owned();
+        let all = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).map(|event| {
+            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let uri = text("/requestURI");
+            Audited {
+                verb: text("/verb"),
+                user_agent: text("/userAgent"),
+                object: format!("{} {}/{}", text("/objectRef/resource"), text("/objectRef/namespace"), text("/objectRef/name")),
+                code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
+                dry_run: uri.contains("dryRun=All"),
+                body: event.get("requestObject").cloned().unwrap_or_default(),
+            }
+        });
+        all.filter(|a| a.user_agent.starts_with("spinway")).collect()
+    }
+
+    /// Forgets the audit log so far.
+    pub fn mark(&mut self) {
+        self.audit_start = fs::read(self.shared.plane.dir.join("audit.log")).map_or(0, |log| log.len());
+    }
+
+    /// The real writes by spinway since the mark.
+    pub fn writes(&self) -> Vec<Audited> {
+        self.audit().into_iter().filter(|a| !a.dry_run && a.code < 300).collect()
+    }
+}
+
+async fn client(plane: &ControlPlane) -> kube::Client {
+    let config = kube::config::Kubeconfig::read_from(plane.dir.join("kubeconfig")).expect("the kubeconfig is readable");
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("the kubeconfig is usable");
+    kube::Client::try_from(config).expect("a client")
+}
+
+impl Shared {
+    fn start() -> Self {
+        let plane = ControlPlane::start();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        plane.wait("the API server's certificate", || plane.dir.join("certs/apiserver.crt").exists());
+        let client = runtime.block_on(async { client(&plane).await });
+        let get = |path: &str| {
+            let request = http::Request::get(path).body(Vec::new()).expect("a request");
+            runtime.block_on(client.request_text(request)).is_ok()
+        };
+        plane.wait("the API server to be ready", || get("/readyz"));
+        plane.wait("the namespace default", || get("/api/v1/namespaces/default"));
+        let mut crds: Vec<PathBuf> = fs::read_dir(gateway_api_crds()).expect("the CRDs are there").flatten().map(|e| e.path()).collect();
+        crds.push(tests_dir().join("crds/spinkube.yaml"));
+        crds.sort();
+        for path in crds.iter().filter(|p| !p.ends_with("gateway.networking.k8s.io_vap_safeupgrades.yaml")) {
+            let text = fs::read_to_string(path).expect("a CRD file");
+            let (documents, _) = spinway::desired::yaml::read(&std::sync::Arc::from("crd"), &text);
+            for document in documents {
+                let name = document.value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                let request = http::Request::patch(format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=tests"))
+                    .header("content-type", "application/apply-patch+yaml")
+                    .body(document.value.to_string().into_bytes());
+                let answer = runtime.block_on(client.request::<Value>(request.expect("a request")));
+                answer.unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        }
+        let shared = Self { base: BTreeMap::new(), plane };
+        shared.wait_for_crds(&runtime, &client);
+        let etcd = Etcd { port: shared.plane.etcd };
+        Self { base: etcd.all(false), ..shared }
+    }
+
+    fn wait_for_crds(&self, runtime: &tokio::runtime::Runtime, client: &kube::Client) {
+        let served = |path: &str| {
+            let request = http::Request::get(path).body(Vec::new()).expect("a request");
+            runtime.block_on(client.request_text(request)).is_ok()
+        };
+        for path in ["gateway.networking.k8s.io/v1/httproutes", "gateway.networking.k8s.io/v1/gatewayclasses", "core.spinkube.dev/v1alpha1/spinapps"] {
+            self.plane.wait(path, || served(&format!("/apis/{path}")));
+        }
+    }
+
+    /// Deletes what is not in the base and restores what was changed or deleted of it, in etcd: the API server's caches
+    /// follow within milliseconds, where deleting namespaces would take seconds.
+    fn reset(&mut self) {
+        let etcd = Etcd { port: self.plane.etcd };
+        let now = etcd.all(true);
+        let stays = |key: &str| {
+            let path = decode(key);
+            VOLATILE.iter().any(|v| path.starts_with(&format!("/registry/{v}"))) || path.starts_with("/registry/apiregistration.k8s.io/")
+        };
+        for key in now.keys().filter(|key| !self.base.contains_key(*key) && !stays(key)) {
+            etcd.delete(key);
+        }
+        let mut restored = false;
+        for (key, row) in self.base.iter().filter(|(key, _)| !stays(key)) {
+            if now.get(key).is_none_or(|found| found.revision != row.revision) {
+                etcd.put(key, &row.value);
+                restored = true;
+            }
+        }
+        if restored {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let client = runtime.block_on(client(&self.plane));
+            self.wait_for_crds(&runtime, &client);
+            let now = etcd.all(true);
+            for (key, row) in &mut self.base {
+                if let Some(found) = now.get(key) {
+                    row.revision.clone_from(&found.revision);
+                }
+            }
+        }
+    }
+
+    fn remove_crds(&mut self) {
+        let etcd = Etcd { port: self.plane.etcd };
+        for key in self.base.keys().filter(|key| decode(key).starts_with("/registry/apiextensions.k8s.io/")) {
+            etcd.delete(key);
+        }
+    }
+}
+
+fn decode(key: &str) -> String {
+    use base64::Engine as _;
+    String::from_utf8_lossy(&base64::engine::general_purpose::STANDARD.decode(key).unwrap_or_default()).into_owned()
+}

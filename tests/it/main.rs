@@ -1,0 +1,6 @@
+//! The integration tests: the binary against a real API server. `control_plane` builds and starts it.
+
+mod builtin;
+mod cluster;
+mod control_plane;
+mod etcd;
