@@ -26,7 +26,8 @@ pub(super) fn nanos(text: &str) -> Option<i128> {
         None => (false, number.strip_prefix('+').unwrap_or(number)),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || !all_digits {
         return None;
     }
     let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);

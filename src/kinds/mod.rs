@@ -1,1 +1,133 @@
-//! kinds
+//! What spinway knows of kinds: what they refer to, what they make, when they are healthy, what cannot be changed.
+//! Every kind that is not here goes by the general rules (`general.rs`).
+//!
+//! **Invariant:** rules are data where they can be; a rule reads one object, and other objects only through [`World`].
+
+mod autoscaling;
+mod extension;
+mod gateway;
+mod general;
+mod health;
+mod namespace;
+mod rbac;
+mod reference;
+mod route;
+mod secrets;
+mod service;
+mod spin;
+mod storage;
+mod workload;
+
+pub use health::{Health, Verdict, World, condition};
+pub use reference::{Reference, Section, each};
+
+use crate::desired::{Config, HealthRule};
+use crate::object::{GroupKind, ObjectRef};
+use reference::Rule;
+use serde_json::Value;
+
+/// The group of Gateway API.
+pub const GATEWAY: &str = "gateway.networking.k8s.io";
+/// The group of SpinKube.
+pub const SPIN: &str = "core.spinkube.dev";
+
+/// The rules of one kind.
+pub struct Kind {
+    /// The API group.
+    pub group: &'static str,
+    /// The kind.
+    pub kind: &'static str,
+    /// Where it refers to other objects.
+    references: &'static [Rule],
+    /// The objects that its controller makes for it.
+    provides: fn(&ObjectRef, &Value) -> Vec<ObjectRef>,
+    /// When it is healthy.
+    health: fn(&Value, &dyn World) -> Health,
+    /// Whether deleting one always needs approval (law 6).
+    pub held: bool,
+    /// Paths that cannot be changed once set.
+    pub immutable: &'static [&'static str],
+}
+
+/// The defaults from which each kind's rules are built.
+const PLAIN: Kind = Kind {
+    group: "",
+    kind: "",
+    references: &[],
+    provides: |_, _| Vec::new(),
+    health: general::health,
+    held: false,
+    immutable: &[],
+};
+
+const TABLES: [&[Kind]; 11] = [
+    namespace::KINDS,
+    extension::KINDS,
+    gateway::KINDS,
+    route::KINDS,
+    spin::KINDS,
+    workload::KINDS,
+    service::KINDS,
+    rbac::KINDS,
+    autoscaling::KINDS,
+    secrets::KINDS,
+    storage::KINDS,
+];
+
+/// The rules of a kind.
+pub fn of(kind: &GroupKind) -> &'static Kind {
+    static GENERAL: Kind = Kind { references: general::REFERENCES, ..PLAIN };
+    let known = TABLES.iter().flat_map(|table| table.iter());
+    known.into_iter().find(|k| k.group == kind.group && k.kind == kind.kind).unwrap_or(&GENERAL)
+}
+
+/// Every kind with rules of its own.
+pub fn known() -> impl Iterator<Item = GroupKind> {
+    TABLES.iter().flat_map(|table| table.iter()).map(|k| GroupKind::new(k.group, k.kind))
+}
+
+/// The references that an object's fields make.
+pub fn references(reference: &ObjectRef, value: &Value) -> Vec<Reference> {
+    let mut found = Vec::new();
+    for rule in of(&reference.group_kind()).references {
+        rule.apply(reference, value, &mut found);
+    }
+    found
+}
+
+/// The objects that a controller makes for an object.
+pub fn provides(reference: &ObjectRef, value: &Value) -> Vec<ObjectRef> {
+    (of(&reference.group_kind()).provides)(reference, value)
+}
+
+/// The health of a live object: a rule of the Config, the rule of its kind, or the general one.
+pub fn health(reference: &ObjectRef, live: &Value, world: &dyn World, config: &Config) -> Health {
+    if !crate::object::meta(live, "deletionTimestamp").is_empty() {
+        let finalizers = each(live, "metadata.finalizers[]");
+        let names: Vec<&str> = finalizers.iter().filter_map(|(_, v)| v.as_str()).collect();
+        let waits = if names.is_empty() { String::new() } else { format!("It waits for {}.", names.join(", ")) };
+        return Health::new(Verdict::Terminating, "Terminating", waits);
+    }
+    let rule = config
+        .health
+        .iter()
+        .find(|rule| rule.kind == reference.kind && rule.group.as_ref().is_none_or(|group| *group == reference.group));
+    match rule {
+        Some(rule) => by_rule(live, rule),
+        None => (of(&reference.group_kind()).health)(live, world),
+    }
+}
+
+fn by_rule(live: &Value, rule: &HealthRule) -> Health {
+    match condition(live, "/status/conditions", &rule.condition) {
+        None => Health::progressing("NoCondition", format!("There is no condition {} yet.", rule.condition)),
+        Some(c) if health::is_stale(live, c) => {
+            Health::progressing("Stale", "The condition is of an older generation.")
+        }
+        Some(c) => match health::status(c) {
+            "True" => Health::current(),
+            "False" if rule.failed.iter().any(|r| r == health::reason(c)) => health::from_condition(Verdict::Failed, c),
+            _ => health::from_condition(Verdict::Progressing, c),
+        },
+    }
+}

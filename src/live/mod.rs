@@ -1,1 +1,169 @@
-//! live
+//! Live state: what a cluster holds, as far as it was looked at, and what is known of its kinds.
+//!
+//! **Invariant:** absence must be proven (design law 6). An object is [`Presence::Absent`] only when its kind was listed
+//! in a way that would have shown it, or when the server said 404 for it.
+
+mod mask;
+mod snapshot;
+
+pub use mask::{MASK, is_masked, masked};
+pub use snapshot::{SCHEMA as SNAPSHOT_SCHEMA, SnapshotError};
+
+use crate::desired::Desired;
+use crate::object::{GroupKind, ObjectRef};
+use crate::schema::{CRD_GROUP, Schemas, crd_versions};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where live state comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// An API server, now.
+    Cluster,
+    /// A file that was made from one.
+    Snapshot,
+    /// Another revision of the repository: nothing is known beyond what it declares.
+    Revision,
+    /// Nothing was given.
+    #[default]
+    None,
+}
+
+/// What a listing of a kind proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// Every object of the kind was listed.
+    All,
+    /// Every object with an inventory label of this environment was listed.
+    Labelled,
+    /// The kind could not be listed, and why.
+    Unknown(String),
+}
+
+/// Whether an object exists.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Presence<'a> {
+    /// It does.
+    Present(&'a Value),
+    /// It provably does not.
+    Absent,
+    /// It was not seen, which proves nothing; the reason.
+    Unknown(&'a str),
+}
+
+/// A kind that the API server serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The versions, the preferred one first.
+    pub versions: Vec<String>,
+    /// The name in URLs.
+    pub plural: String,
+    /// Whether it is namespaced.
+    pub namespaced: bool,
+}
+
+/// Live state.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Where it comes from.
+    pub source: Source,
+    /// The uid of namespace `kube-system`; empty when unknown.
+    pub cluster_uid: String,
+    /// The kinds that are served.
+    pub kinds: BTreeMap<GroupKind, Served>,
+    /// Schemas of custom resources.
+    pub schemas: Schemas,
+    /// What was listed.
+    pub coverage: BTreeMap<GroupKind, Coverage>,
+    /// When it was read, RFC 3339; empty when unknown.
+    pub time: String,
+    objects: BTreeMap<ObjectRef, Value>,
+    absent: BTreeSet<ObjectRef>,
+    unreadable: BTreeMap<ObjectRef, String>,
+}
+
+impl Live {
+    /// Adds an object; a CustomResourceDefinition also adds its schemas and kinds.
+    pub fn insert(&mut self, value: Value) {
+        let Some(reference) = ObjectRef::of(&value) else { return };
+        if reference.is(CRD_GROUP, "CustomResourceDefinition") {
+            self.schemas.add_crd(&value);
+        }
+        self.absent.remove(&reference);
+        self.objects.insert(reference, value);
+    }
+
+    /// Forgets an object that was deleted.
+    pub fn remove(&mut self, reference: &ObjectRef) {
+        self.objects.remove(reference);
+        self.absent.insert(reference.clone());
+    }
+
+    /// Records that the server said 404 for an object.
+    pub fn prove_absent(&mut self, reference: ObjectRef) {
+        self.objects.remove(&reference);
+        self.absent.insert(reference);
+    }
+
+    /// Records why an object could not be read.
+    pub fn unreadable(&mut self, reference: ObjectRef, reason: String) {
+        self.unreadable.insert(reference, reason);
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> &BTreeMap<ObjectRef, Value> {
+        &self.objects
+    }
+
+    /// An object, when it was seen.
+    pub fn get(&self, reference: &ObjectRef) -> Option<&Value> {
+        self.objects.get(reference)
+    }
+
+    /// Whether an object exists.
+    pub fn presence(&self, reference: &ObjectRef) -> Presence<'_> {
+        if let Some(value) = self.objects.get(reference) {
+            return Presence::Present(value);
+        }
+        if let Some(reason) = self.unreadable.get(reference) {
+            return Presence::Unknown(reason);
+        }
+        let kind = reference.group_kind();
+        match self.coverage.get(&kind) {
+            _ if self.absent.contains(reference) => Presence::Absent,
+            Some(Coverage::All) => Presence::Absent,
+            Some(Coverage::Unknown(reason)) => Presence::Unknown(reason),
+            _ if !self.kinds.is_empty() && !self.kinds.contains_key(&kind) => Presence::Absent,
+            _ => Presence::Unknown("it was not looked for"),
+        }
+    }
+
+    /// Whether a kind is namespaced, as the server says.
+    pub fn namespaced(&self, kind: &GroupKind) -> Option<bool> {
+        self.kinds.get(kind).map(|served| served.namespaced)
+    }
+
+    /// The state that another revision declares.
+    pub fn of_desired(desired: &Desired) -> Self {
+        let mut live = Self { source: Source::Revision, ..Self::default() };
+        for member in desired.objects.values() {
+            live.insert(member.object.value.clone());
+            live.coverage.insert(member.object.reference.group_kind(), Coverage::All);
+        }
+        live
+    }
+
+    /// Adds the schemas of the CustomResourceDefinitions that a repository holds for kinds that are not served yet.
+    pub fn learn(&mut self, desired: &Desired) {
+        for member in desired.objects.values() {
+            let value = &member.object.value;
+            if !member.object.reference.is(CRD_GROUP, "CustomResourceDefinition") {
+                continue;
+            }
+            let unserved = crd_versions(value).is_some_and(|(kind, _)| !self.kinds.contains_key(&kind));
+            if unserved {
+                self.schemas.add_crd(value);
+            }
+        }
+    }
+}

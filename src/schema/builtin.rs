@@ -137,6 +137,33 @@ pub fn compact(schema: &Value) -> Value {
     Value::Object(made)
 }
 
+/// A CustomResourceDefinition without prose: what is needed to read and default its objects, and to know it again.
+pub fn compact_crd(crd: &Value) -> Value {
+    let mut made = crd.clone();
+    for version in made.pointer_mut("/spec/versions").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema") {
+            let mut short = strip(schema);
+            std::mem::swap(schema, &mut short);
+        }
+    }
+    made
+}
+
+/// A schema without descriptions, examples and CEL rules.
+fn strip(schema: &Value) -> Value {
+    match schema {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(keyword, value)| {
+                !(matches!(keyword.as_str(), "description" | "example") && value.is_string()
+                    || *keyword == "x-kubernetes-validations")
+            });
+            Value::Object(kept.map(|(keyword, value)| (keyword.clone(), strip(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(strip).collect()),
+        other => other.clone(),
+    }
+}
+
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,

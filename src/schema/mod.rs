@@ -7,6 +7,7 @@ mod builtin;
 mod defaults;
 mod validate;
 
+pub use builtin::compact_crd;
 pub use builtin::{VERSION as BUILTIN_VERSION, compact};
 pub use defaults::with_defaults;
 pub use validate::validate;

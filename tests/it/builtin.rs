@@ -6,9 +6,20 @@ use std::collections::BTreeSet;
 
 /// The group versions of the table.
 const DOCUMENTS: [&str; 14] = [
-    "api/v1", "apis/apps/v1", "apis/batch/v1", "apis/autoscaling/v2", "apis/networking.k8s.io/v1", "apis/policy/v1", "apis/rbac.authorization.k8s.io/v1",
-    "apis/node.k8s.io/v1", "apis/scheduling.k8s.io/v1", "apis/storage.k8s.io/v1", "apis/admissionregistration.k8s.io/v1", "apis/apiregistration.k8s.io/v1",
-    "apis/coordination.k8s.io/v1", "apis/apiextensions.k8s.io/v1",
+    "api/v1",
+    "apis/apps/v1",
+    "apis/batch/v1",
+    "apis/autoscaling/v2",
+    "apis/networking.k8s.io/v1",
+    "apis/policy/v1",
+    "apis/rbac.authorization.k8s.io/v1",
+    "apis/node.k8s.io/v1",
+    "apis/scheduling.k8s.io/v1",
+    "apis/storage.k8s.io/v1",
+    "apis/admissionregistration.k8s.io/v1",
+    "apis/apiregistration.k8s.io/v1",
+    "apis/coordination.k8s.io/v1",
+    "apis/apiextensions.k8s.io/v1",
 ];
 
 /// Whole schemas inside an atomic list: never looked into.
@@ -20,7 +31,8 @@ fn the_built_in_table_is_what_the_api_server_says() {
     let made = table(&cluster);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/schema/builtin.json");
     if std::env::var_os("SPINWAY_REGENERATE").is_some() {
-        std::fs::write(path, format!("{}\n", serde_json::to_string(&made).expect("JSON"))).expect("the table can be written");
+        std::fs::write(path, format!("{}\n", serde_json::to_string(&made).expect("JSON")))
+            .expect("the table can be written");
     }
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("the table")).expect("JSON");
     assert!(kept == made, "the table is not that of this API server: SPINWAY_REGENERATE=1 cargo test built_in_table");
@@ -40,10 +52,13 @@ fn table(cluster: &Cluster) -> Value {
             if name.contains('/') || !verbs.contains("\"patch\"") {
                 continue;
             }
-            let (group, version) = document.trim_start_matches("apis/").trim_start_matches("api/").rsplit_once('/').unwrap_or(("", "v1"));
+            let (group, version) =
+                document.trim_start_matches("apis/").trim_start_matches("api/").rsplit_once('/').unwrap_or(("", "v1"));
             let has_kind = |schema: &&String| {
                 schemas[*schema]["x-kubernetes-group-version-kind"].as_array().into_iter().flatten().any(|gvk| {
-                    gvk["kind"] == kind && gvk["group"].as_str().unwrap_or_default() == group && gvk["version"] == version
+                    gvk["kind"] == kind
+                        && gvk["group"].as_str().unwrap_or_default() == group
+                        && gvk["version"] == version
                 })
             };
             let Some(definition) = schemas.keys().find(has_kind) else { continue };
@@ -61,10 +76,15 @@ fn reach(name: &str, schemas: &Map<String, Value>, definitions: &mut Map<String,
     if definitions.contains_key(name) {
         return;
     }
-    let made = if name == OPAQUE { json!({"x-kubernetes-preserve-unknown-fields": true}) } else { spinway::schema::compact(&schemas[name]) };
+    let made = if name == OPAQUE {
+        json!({"x-kubernetes-preserve-unknown-fields": true})
+    } else {
+        spinway::schema::compact(&schemas[name])
+    };
     let text = made.to_string();
     definitions.insert(name.to_owned(), made);
-    let references: BTreeSet<&str> = text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let references: BTreeSet<&str> =
+        text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     for reference in references {
         reach(reference, schemas, definitions);
     }

@@ -10,7 +10,8 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// What the control plane itself keeps writing, and what only says that something happened.
-const VOLATILE: [&str; 7] = ["leases/", "masterleases/", "events/", "services/endpoints/", "endpointslices/", "ranges/", "peerserverleases/"];
+const VOLATILE: [&str; 7] =
+    ["leases/", "masterleases/", "events/", "services/endpoints/", "endpointslices/", "ranges/", "peerserverleases/"];
 
 static SHARED: OnceLock<Mutex<Shared>> = OnceLock::new();
 
@@ -45,7 +46,8 @@ impl Cluster {
         let shared = SHARED.get_or_init(|| Mutex::new(Shared::start()));
         let mut shared = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         shared.reset();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let client = runtime.block_on(client(&shared.plane));
         let audit_start = fs::read(shared.plane.dir.join("audit.log")).map_or(0, |log| log.len());
         Self { shared, runtime, client, audit_start }
@@ -55,7 +57,8 @@ impl Cluster {
     pub fn take_empty() -> Self {
         let mut cluster = Self::take();
         cluster.shared.remove_crds();
-        let served = || cluster.get("/apis").is_some_and(|groups| groups.to_string().contains("gateway.networking.k8s.io"));
+        let served =
+            || cluster.get("/apis").is_some_and(|groups| groups.to_string().contains("gateway.networking.k8s.io"));
         cluster.shared.plane.wait("custom resource definitions to go", || !served());
         cluster.audit_start = fs::read(cluster.shared.plane.dir.join("audit.log")).map_or(0, |log| log.len());
         cluster
@@ -68,7 +71,8 @@ impl Cluster {
     /// A kubeconfig for another identity: the token is also the user's name.
     pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
         let path = self.shared.plane.dir.join(format!("kubeconfig-{user}"));
-        fs::write(&path, kubeconfig(&self.shared.plane.dir, self.shared.plane.apiserver, user)).expect("the folder can be written");
+        fs::write(&path, kubeconfig(&self.shared.plane.dir, self.shared.plane.apiserver, user))
+            .expect("the folder can be written");
         path
     }
 
@@ -114,7 +118,11 @@ impl Cluster {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
-        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("NO_COLOR", "1").stdin(std::process::Stdio::null());
+        command
+            .args(arguments)
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("NO_COLOR", "1")
+            .stdin(std::process::Stdio::null());
         command
     }
 
@@ -128,7 +136,12 @@ impl Cluster {
             Audited {
                 verb: text("/verb"),
                 user_agent: text("/userAgent"),
-                object: format!("{} {}/{}", text("/objectRef/resource"), text("/objectRef/namespace"), text("/objectRef/name")),
+                object: format!(
+                    "{} {}/{}",
+                    text("/objectRef/resource"),
+                    text("/objectRef/namespace"),
+                    text("/objectRef/name")
+                ),
                 code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
                 dry_run: uri.contains("dryRun=All"),
                 body: event.get("requestObject").cloned().unwrap_or_default(),
@@ -167,7 +180,8 @@ impl Shared {
         };
         plane.wait("the API server to be ready", || get("/readyz"));
         plane.wait("the namespace default", || get("/api/v1/namespaces/default"));
-        let mut crds: Vec<PathBuf> = fs::read_dir(gateway_api_crds()).expect("the CRDs are there").flatten().map(|e| e.path()).collect();
+        let mut crds: Vec<PathBuf> =
+            fs::read_dir(gateway_api_crds()).expect("the CRDs are there").flatten().map(|e| e.path()).collect();
         crds.push(tests_dir().join("crds/spinkube.yaml"));
         crds.sort();
         for path in crds.iter().filter(|p| !p.ends_with("gateway.networking.k8s.io_vap_safeupgrades.yaml")) {
@@ -175,9 +189,11 @@ impl Shared {
             let (documents, _) = spinway::desired::yaml::read(&std::sync::Arc::from("crd"), &text);
             for document in documents {
                 let name = document.value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                let request = http::Request::patch(format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=tests"))
-                    .header("content-type", "application/apply-patch+yaml")
-                    .body(document.value.to_string().into_bytes());
+                let request = http::Request::patch(format!(
+                    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=tests"
+                ))
+                .header("content-type", "application/apply-patch+yaml")
+                .body(document.value.to_string().into_bytes());
                 let answer = runtime.block_on(client.request::<Value>(request.expect("a request")));
                 answer.unwrap_or_else(|error| panic!("{name}: {error}"));
             }
@@ -193,7 +209,11 @@ impl Shared {
             let request = http::Request::get(path).body(Vec::new()).expect("a request");
             runtime.block_on(client.request_text(request)).is_ok()
         };
-        for path in ["gateway.networking.k8s.io/v1/httproutes", "gateway.networking.k8s.io/v1/gatewayclasses", "core.spinkube.dev/v1alpha1/spinapps"] {
+        for path in [
+            "gateway.networking.k8s.io/v1/httproutes",
+            "gateway.networking.k8s.io/v1/gatewayclasses",
+            "core.spinkube.dev/v1alpha1/spinapps",
+        ] {
             self.plane.wait(path, || served(&format!("/apis/{path}")));
         }
     }
@@ -205,7 +225,8 @@ impl Shared {
         let now = etcd.all(true);
         let stays = |key: &str| {
             let path = decode(key);
-            VOLATILE.iter().any(|v| path.starts_with(&format!("/registry/{v}"))) || path.starts_with("/registry/apiregistration.k8s.io/")
+            VOLATILE.iter().any(|v| path.starts_with(&format!("/registry/{v}")))
+                || path.starts_with("/registry/apiregistration.k8s.io/")
         };
         for key in now.keys().filter(|key| !self.base.contains_key(*key) && !stays(key)) {
             etcd.delete(key);

@@ -48,22 +48,34 @@ fn go(dir: &Path, arguments: &[&str]) -> String {
 /// Fails naming every missing prerequisite at once.
 pub fn check_prerequisites() {
     let wanted = [("go", "version", "Go 1.26"), ("git", "--version", "git"), ("cc", "--version", "a C compiler")];
-    let missing: Vec<&str> =
-        wanted.iter().filter(|(program, argument, _)| Command::new(program).arg(argument).output().is_err()).map(|(_, _, name)| *name).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(program, argument, _)| Command::new(program).arg(argument).output().is_err())
+        .map(|(_, _, name)| *name)
+        .collect();
     assert!(missing.is_empty(), "the tests need {}, which are not on the PATH", missing.join(" and "));
 }
 
 /// The folders that hold the programs, built when no one has yet.
 fn programs() -> Vec<PathBuf> {
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let find = |folder: &Path| PROGRAMS.map(|program| {
-        let given = given.as_ref().map(|dir| dir.join(program)).filter(|path| path.is_file());
-        given.unwrap_or_else(|| folder.join(program))
-    });
+    let find = |folder: &Path| {
+        PROGRAMS.map(|program| {
+            let given = given.as_ref().map(|dir| dir.join(program)).filter(|path| path.is_file());
+            given.unwrap_or_else(|| folder.join(program))
+        })
+    };
     check_prerequisites();
     let source = tests_dir().join("controlplane");
     let mut hash = Sha256::new();
-    for file in ["go.mod", "go.sum", "supervise/main.go", "etcd/main.go", "kube-apiserver/main.go", "kube-controller-manager/main.go"] {
+    for file in [
+        "go.mod",
+        "go.sum",
+        "supervise/main.go",
+        "etcd/main.go",
+        "kube-apiserver/main.go",
+        "kube-controller-manager/main.go",
+    ] {
         hash.update(fs::read(source.join(file)).expect("the module is complete"));
     }
     let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
@@ -72,17 +84,24 @@ fn programs() -> Vec<PathBuf> {
     // One builder at a time; the others wait and then find everything there.
     let lock = fs::File::create(cache.join("lock")).expect("the cache can be written");
     lock.lock().expect("the cache can be locked");
-    let missing: Vec<String> =
-        PROGRAMS.iter().zip(find(&cache)).filter(|(_, path)| !path.is_file()).map(|(program, _)| format!("./{program}")).collect();
+    let missing: Vec<String> = PROGRAMS
+        .iter()
+        .zip(find(&cache))
+        .filter(|(_, path)| !path.is_file())
+        .map(|(program, _)| format!("./{program}"))
+        .collect();
     if !missing.is_empty() {
         eprintln!("building {} from pinned Go modules (once; about 9 minutes on 2 cores)", missing.join(" "));
         let version = "k8s.io/component-base/version";
-        let flags =
-            format!("-s -w -X {version}.gitVersion={PATCH} -X {version}.gitMajor={} -X {version}.gitMinor={}", KUBERNETES.0, KUBERNETES.1);
+        let flags = format!(
+            "-s -w -X {version}.gitVersion={PATCH} -X {version}.gitMajor={} -X {version}.gitMinor={}",
+            KUBERNETES.0, KUBERNETES.1
+        );
         let target = cache.join("building");
         fs::create_dir_all(&target).expect("the cache can be written");
         let out = format!("{}/", target.display());
-        let mut arguments = vec!["build", "-trimpath", "-mod=readonly", "-buildvcs=false", "-ldflags", &flags, "-o", &out];
+        let mut arguments =
+            vec!["build", "-trimpath", "-mod=readonly", "-buildvcs=false", "-ldflags", &flags, "-o", &out];
         arguments.extend(missing.iter().map(String::as_str));
         go(&source, &arguments);
         for program in &missing {
@@ -95,7 +114,9 @@ fn programs() -> Vec<PathBuf> {
 
 fn cache_dir() -> PathBuf {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"))).expect("HOME is set").join("spinway-tests")
+    base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
+        .expect("HOME is set")
+        .join("spinway-tests")
 }
 
 fn free_ports<const N: usize>() -> [u16; N] {
@@ -165,7 +186,9 @@ impl ControlPlane {
         ]});
         writeln!(supervisor.stdin.as_mut().expect("a pipe"), "{request}").expect("the supervisor reads");
         let mut answer = String::new();
-        BufReader::new(supervisor.stdout.take().expect("a pipe")).read_line(&mut answer).expect("the supervisor writes");
+        BufReader::new(supervisor.stdout.take().expect("a pipe"))
+            .read_line(&mut answer)
+            .expect("the supervisor writes");
         assert_eq!(answer.trim(), "started");
         Self { _supervisor: supervisor, dir, apiserver, etcd }
     }
@@ -185,7 +208,8 @@ impl ControlPlane {
 }
 
 fn write_configuration(dir: &Path, apiserver: u16) {
-    let write = |file: &str, text: String| fs::write(dir.join(file), text).expect("the temporary folder can be written");
+    let write =
+        |file: &str, text: String| fs::write(dir.join(file), text).expect("the temporary folder can be written");
     // More identities for the tests of permissions: the token is also the user.
     let users = ["reader", "limited"].map(|user| format!("{user},{user},{user}\n")).concat();
     write("tokens.csv", format!("{TOKEN},administrator,1,\"system:masters\"\n{users}"));

@@ -20,10 +20,15 @@ impl Etcd {
     /// All keys below `/registry/`; values are left out with `keys_only`.
     pub fn all(&self, keys_only: bool) -> BTreeMap<String, Row> {
         // "/registry/" to "/registry0" in base64.
-        let answer = self.call("range", &json!({"key": "L3JlZ2lzdHJ5Lw==", "range_end": "L3JlZ2lzdHJ5MA==", "keys_only": keys_only}));
+        let answer = self.call(
+            "range",
+            &json!({"key": "L3JlZ2lzdHJ5Lw==", "range_end": "L3JlZ2lzdHJ5MA==", "keys_only": keys_only}),
+        );
         let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
         let rows = answer["kvs"].as_array().cloned().unwrap_or_default();
-        rows.iter().map(|row| (text(row, "key"), Row { value: text(row, "value"), revision: text(row, "mod_revision") })).collect()
+        rows.iter()
+            .map(|row| (text(row, "key"), Row { value: text(row, "value"), revision: text(row, "mod_revision") }))
+            .collect()
     }
 
     pub fn delete(&self, key: &str) {
@@ -38,7 +43,8 @@ impl Etcd {
         let body = body.to_string();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("etcd answers");
         // HTTP/1.0: the answer ends with the connection and has no chunks.
-        write!(stream, "POST /v3/kv/{verb} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("etcd reads");
+        write!(stream, "POST /v3/kv/{verb} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .expect("etcd reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("etcd writes");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");

@@ -417,9 +417,9 @@ mod tests {
 
     #[test]
     fn merge_keys_apply_in_document_order() {
-        assert_eq!(one("x: &a {foo: 2, bar: 3}\ny:\n  foo: 1\n  <<: *a\n").0["y"], json!({"foo": 2, "bar": 3}));
-        assert_eq!(one("x: &a {foo: 2}\ny:\n  <<: [{foo: 3}, *a]\n").0["y"], json!({"foo": 3}));
-        assert_eq!(one("y: {\"<<\": 1}\n").0["y"], json!({"<<": 1}));
+        assert_eq!(one("x: &a {foo: 2, bar: 3}\nz:\n  foo: 1\n  <<: *a\n").0["z"], json!({"foo": 2, "bar": 3}));
+        assert_eq!(one("x: &a {foo: 2}\nz:\n  <<: [{foo: 3}, *a]\n").0["z"], json!({"foo": 3}));
+        assert_eq!(one("z: {\"<<\": 1}\n").0["z"], json!({"<<": 1}));
     }
 
     #[test]
@@ -439,7 +439,8 @@ mod tests {
             bomb += &format!("a{n}: &a{n} [{}]\n", [item.as_str(); 10].join(","));
         }
         assert_eq!(ids(&bomb), ["yaml-alias"]);
-        assert_eq!(ids(&format!("a: {}1{}", "[".repeat(5000), "]".repeat(5000))), ["yaml-depth"]);
+
+        assert_eq!(ids(&format!("a: {}1{}", "[".repeat(200), "]".repeat(200))), ["yaml-depth"]);
         assert_eq!(ids("a: [1\n"), ["yaml-syntax"]);
         assert_eq!(ids("? [a]\n: 1\n"), ["yaml-key"]);
         assert_eq!(ids("~: 1\n"), ["yaml-key"]);

@@ -1,0 +1,243 @@
+//! The parent ConfigMap of a partition: hints, and the state that labels cannot hold.
+
+use super::{ID, id, parent_name};
+use crate::object::{GroupKind, ObjectRef, annotation, label, meta};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+
+/// The value of the `tooling` annotation.
+pub const TOOLING: &str = concat!("spinway/v", env!("CARGO_PKG_VERSION"));
+const TOOLING_ANNOTATION: &str = "applyset.kubernetes.io/tooling";
+const KINDS_ANNOTATION: &str = "applyset.kubernetes.io/contains-group-kinds";
+const NAMESPACES_ANNOTATION: &str = "applyset.kubernetes.io/additional-namespaces";
+/// Where approvals by annotation stand: `DIGEST=EXPIRES`, by comma.
+pub(super) const APPROVED_ANNOTATION: &str = "spinway.dev/approved";
+/// The most bytes a state may have when unpacked.
+const MAX_STATE_BYTES: u64 = 64 << 20;
+
+/// The inventory of one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parent {
+    /// The partition.
+    pub partition: String,
+    /// The ConfigMap's name.
+    pub name: String,
+    /// The ConfigMap's namespace.
+    pub namespace: String,
+    /// The id that members carry as a label.
+    pub id: String,
+    /// Kinds that members may have.
+    pub kinds: BTreeSet<GroupKind>,
+    /// Namespaces that members may be in.
+    pub namespaces: BTreeSet<String>,
+    /// What labels cannot hold.
+    pub state: State,
+    /// Approvals by annotation: digest and end.
+    pub approvals: BTreeMap<String, String>,
+}
+
+/// What the parent keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Repository URL and path; another source is refused.
+    pub source: String,
+    /// The cluster's uid at the first apply.
+    pub cluster: String,
+    /// The revision that was applied last; empty for a directory.
+    pub revision: String,
+    /// The objects of the last apply with their uids.
+    pub objects: BTreeMap<String, String>,
+    /// For Jobs: the digest that was applied, so that one that vanished by its TTL is not run again.
+    pub jobs: BTreeMap<String, String>,
+    /// Deletions of the last 24 hours.
+    pub deletions: Vec<Deletion>,
+}
+
+/// One deletion, for the budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// The uid of what was deleted.
+    pub uid: String,
+}
+
+/// Why a parent's state cannot be read. Nothing of its partition is pruned then.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It belongs to another tool.
+    #[error("the inventory ConfigMap {0} belongs to `{1}`")]
+    Tooling(String, String),
+    /// Its id is not that of its name.
+    #[error("the inventory ConfigMap {0} carries another id")]
+    Id(String),
+    /// The state is damaged.
+    #[error("the state in the inventory ConfigMap {0} is damaged")]
+    Damaged(String),
+}
+
+impl Parent {
+    /// The parent of a partition, without members yet.
+    pub fn new(config: &str, environment: &str, partition: &str, namespace: &str) -> Self {
+        let name = parent_name(config, environment, partition);
+        let id = id(&name, namespace);
+        Self { partition: partition.to_owned(), name, namespace: namespace.to_owned(), id, ..Self::default() }
+    }
+
+    /// Its identity.
+    pub fn reference(&self) -> ObjectRef {
+        ObjectRef::new("", "ConfigMap", &self.namespace, &self.name)
+    }
+
+    /// Reads it from a live ConfigMap.
+    ///
+    /// # Errors
+    /// It is not ours, or its state is damaged.
+    pub fn read(&self, live: &Value) -> Result<Self, StateError> {
+        let shown = self.reference().path();
+        let tooling = annotation(live, TOOLING_ANNOTATION).unwrap_or_default();
+        if !tooling.starts_with("spinway/") {
+            return Err(StateError::Tooling(shown, tooling.to_owned()));
+        }
+        if label(live, ID) != Some(&self.id) {
+            return Err(StateError::Id(shown));
+        }
+        let list = |name: &str| {
+            annotation(live, name)
+                .unwrap_or_default()
+                .split(',')
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let state =
+            live.pointer("/binaryData/state").and_then(Value::as_str).map(unpack).unwrap_or(Some(State::default()));
+        let approvals = list(APPROVED_ANNOTATION)
+            .iter()
+            .filter_map(|a| a.split_once('=').map(|(d, e)| (d.to_owned(), e.to_owned())))
+            .collect();
+        Ok(Self {
+            kinds: list(KINDS_ANNOTATION).iter().map(|text| GroupKind::parse(text)).collect(),
+            namespaces: list(NAMESPACES_ANNOTATION).into_iter().collect(),
+            state: state.ok_or(StateError::Damaged(shown))?,
+            approvals,
+            ..self.clone()
+        })
+    }
+
+    /// The ConfigMap to apply.
+    pub fn render(&self) -> Value {
+        let join = |items: Vec<String>| items.join(",");
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "labels": {ID: self.id, "app.kubernetes.io/managed-by": "spinway"},
+                "annotations": {
+                    TOOLING_ANNOTATION: TOOLING,
+                    KINDS_ANNOTATION: join(self.kinds.iter().map(ToString::to_string).collect()),
+                    NAMESPACES_ANNOTATION: join(self.namespaces.iter().cloned().collect()),
+                },
+            },
+            "binaryData": {"state": pack(&self.state)},
+        })
+    }
+
+    /// The uid that an object had at the last apply.
+    pub fn known_uid(&self, reference: &ObjectRef) -> Option<&str> {
+        self.state.objects.get(&key(reference)).map(String::as_str)
+    }
+
+    /// Records an object of an apply.
+    pub fn record(&mut self, reference: &ObjectRef, live: &Value) {
+        self.state.objects.insert(key(reference), meta(live, "uid").to_owned());
+        self.kinds.insert(reference.group_kind());
+        self.namespaces.extend(reference.namespace.clone());
+    }
+
+    /// Forgets an object.
+    pub fn forget(&mut self, reference: &ObjectRef) {
+        self.state.objects.remove(&key(reference));
+        self.state.jobs.remove(&key(reference));
+    }
+}
+
+/// An object as a key of the state.
+pub(super) fn key(reference: &ObjectRef) -> String {
+    format!("{}|{}|{}", reference.group_kind(), reference.namespace(), reference.name)
+}
+
+impl State {
+    /// The digest of the Job that ran under that name.
+    pub fn job(&self, reference: &ObjectRef) -> Option<&str> {
+        self.jobs.get(&key(reference)).map(String::as_str)
+    }
+
+    /// Records a Job that was applied.
+    pub fn ran(&mut self, reference: &ObjectRef, digest: &str) {
+        self.jobs.insert(key(reference), digest.to_owned());
+    }
+
+    /// The identities of the last apply.
+    pub fn references(&self) -> Vec<ObjectRef> {
+        let parse = |text: &String| {
+            let mut parts = text.splitn(3, '|');
+            let kind = GroupKind::parse(parts.next()?);
+            Some(ObjectRef::new(&kind.group, &kind.kind, parts.next()?, parts.next()?))
+        };
+        self.objects.keys().filter_map(parse).collect()
+    }
+}
+
+fn pack(state: &State) -> String {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to memory cannot fail; an empty state is read as damaged.
+    let _ = encoder.write_all(serde_json::to_string(state).unwrap_or_default().as_bytes());
+    STANDARD.encode(encoder.finish().unwrap_or_default())
+}
+
+fn unpack(text: &str) -> Option<State> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let mut json = String::new();
+    GzDecoder::new(bytes.as_slice()).take(MAX_STATE_BYTES).read_to_string(&mut json).ok()?;
+    serde_json::from_str(&json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_survives_a_round_trip() {
+        let mut parent = Parent::new("shop", "staging", "checkout", "spinway-system");
+        let cart = ObjectRef::new("core.spinkube.dev", "SpinApp", "checkout", "cart");
+        parent.record(&cart, &json!({"metadata": {"uid": "u1"}}));
+        parent.state.deletions.push(Deletion { at: 5, uid: "u0".into() });
+        let empty = Parent::new("shop", "staging", "checkout", "spinway-system");
+        let read = empty.read(&parent.render());
+        assert_eq!(read.ok().as_ref(), Some(&parent));
+        assert_eq!(parent.state.references(), [cart]);
+    }
+
+    #[test]
+    fn a_parent_of_another_tool_or_id_is_refused() {
+        let parent = Parent::new("shop", "staging", "checkout", "spinway-system");
+        let mut foreign = parent.render();
+        foreign["metadata"]["annotations"][TOOLING_ANNOTATION] = json!("kubectl/v1.30");
+        assert!(parent.read(&foreign).is_err());
+        assert!(Parent::new("shop", "production", "checkout", "spinway-system").read(&parent.render()).is_err());
+        let mut damaged = parent.render();
+        damaged["binaryData"]["state"] = json!("AAAA");
+        assert!(matches!(parent.read(&damaged), Err(StateError::Damaged(_))));
+    }
+}

@@ -1,0 +1,124 @@
+//! References between objects, as data: which field, to what.
+
+use crate::object::{ObjectRef, split_api_version};
+use serde_json::Value;
+
+/// One reference that a field makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The object that is meant.
+    pub to: ObjectRef,
+    /// The part of it that is meant.
+    pub section: Option<Section>,
+    /// The JSON pointer of the field.
+    pub pointer: String,
+    /// Whether nothing is wrong when it is missing (`optional: true`, names with a meaning of their own).
+    pub optional: bool,
+}
+
+/// A part of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// A listener of a Gateway or ListenerSet.
+    Listener(String),
+    /// A port of a Service.
+    Port(i64),
+}
+
+/// How the value of a field names an object.
+pub(super) enum To {
+    /// The value is the name of an object of this kind in the same namespace.
+    Name(&'static str, &'static str),
+    /// The value is the name of a cluster-scoped object of this kind.
+    ClusterName(&'static str, &'static str),
+    /// The value has `name` and may have `group`, `kind` and `namespace`; these are their defaults.
+    Object(&'static str, &'static str),
+    /// As [`To::Object`], but always in the same namespace.
+    Local(&'static str, &'static str),
+    /// The value has `apiVersion`, `kind` and `name`; these are the defaults of the first two.
+    Typed(&'static str, &'static str),
+    /// The value has `apiGroup`, `kind` and `name`; what the kind decides is the scope.
+    Role,
+    /// The value is a subject of a role binding: only service accounts are objects.
+    Subject,
+}
+
+/// A reference of a kind: where, and to what.
+pub(super) struct Rule {
+    /// The path, with `[]` for every item and `{}` for every value of a map.
+    pub(super) at: &'static str,
+    pub(super) to: To,
+}
+
+impl Rule {
+    /// Adds what the rule finds in an object.
+    pub(super) fn apply(&self, from: &ObjectRef, value: &Value, found: &mut Vec<Reference>) {
+        for (pointer, field) in each(value, self.at) {
+            let text = |name: &str| field.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+            let named = field.as_str().filter(|name| !name.is_empty());
+            let here = from.namespace();
+            let to = match self.to {
+                To::Name(group, kind) => named.map(|name| ObjectRef::new(group, kind, here, name)),
+                To::ClusterName(group, kind) => named.map(|name| ObjectRef::new(group, kind, "", name)),
+                To::Object(group, kind) | To::Local(group, kind) => text("name").map(|name| {
+                    let local = matches!(self.to, To::Local(..));
+                    let namespace = text("namespace").filter(|_| !local).unwrap_or(here);
+                    // An explicit empty group is the core group.
+                    let group = field.get("group").and_then(Value::as_str).unwrap_or(group);
+                    ObjectRef::new(group, text("kind").unwrap_or(kind), namespace, name)
+                }),
+                To::Typed(api_version, kind) => text("name").map(|name| {
+                    let (group, _) = split_api_version(text("apiVersion").unwrap_or(api_version));
+                    ObjectRef::new(group, text("kind").unwrap_or(kind), here, name)
+                }),
+                To::Role => text("name").map(|name| {
+                    let kind = text("kind").unwrap_or("Role");
+                    ObjectRef::new(
+                        "rbac.authorization.k8s.io",
+                        kind,
+                        if kind == "ClusterRole" { "" } else { here },
+                        name,
+                    )
+                }),
+                To::Subject => text("name")
+                    .filter(|_| text("kind") == Some("ServiceAccount"))
+                    .map(|name| ObjectRef::new("", "ServiceAccount", text("namespace").unwrap_or(here), name)),
+            };
+            let Some(to) = to else { continue };
+            let port = field.get("port").and_then(Value::as_i64).filter(|_| to.is("", "Service"));
+            let listener = text("sectionName").filter(|_| to.kind == "Gateway" || to.kind == "ListenerSet");
+            let section = listener.map(|name| Section::Listener(name.to_owned())).or_else(|| port.map(Section::Port));
+            let parent = pointer.rsplit_once('/').and_then(|(parent, _)| value.pointer(parent));
+            let optional = field.get("optional").or_else(|| parent?.get("optional")) == Some(&Value::Bool(true));
+            found.push(Reference { to, section, pointer, optional });
+        }
+    }
+}
+
+/// Every value at a path with its JSON pointer; `[]` stands for every item, `{}` for every value of a map.
+pub fn each<'a>(value: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
+    let mut found = vec![(String::new(), value)];
+    for step in path.split('.') {
+        let name = step.trim_end_matches("[]").trim_end_matches("{}");
+        let mut next = Vec::new();
+        for (pointer, node) in found {
+            let Some(child) = (if name.is_empty() { Some(node) } else { node.get(name) }) else { continue };
+            let pointer = if name.is_empty() { pointer } else { format!("{pointer}/{name}") };
+            match child {
+                Value::Array(items) if step.ends_with("[]") => {
+                    next.extend(items.iter().enumerate().map(|(index, item)| (format!("{pointer}/{index}"), item)));
+                }
+                Value::Object(map) if step.ends_with("{}") => {
+                    next.extend(
+                        map.iter()
+                            .map(|(key, item)| (format!("{pointer}/{}", crate::desired::yaml::escape(key)), item)),
+                    );
+                }
+                _ if step.ends_with("[]") || step.ends_with("{}") => {}
+                child => next.push((pointer, child)),
+            }
+        }
+        found = next;
+    }
+    found
+}

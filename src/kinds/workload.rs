@@ -1,0 +1,159 @@
+//! Kubernetes' own workloads: Deployment, StatefulSet, DaemonSet, Job, CronJob, Pod.
+
+use super::general::{exists, replicas};
+use super::health::{Health, Verdict, World, condition, conditions, count, from_condition, generation, status};
+use super::reference::{Rule, To};
+use super::{Kind, PLAIN};
+use serde_json::Value;
+
+/// The references of a pod template below a prefix.
+macro_rules! pod_references {
+    ($prefix:literal) => {
+        &[
+            Rule { at: concat!($prefix, "serviceAccountName"), to: To::Name("", "ServiceAccount") },
+            Rule { at: concat!($prefix, "runtimeClassName"), to: To::ClusterName("node.k8s.io", "RuntimeClass") },
+            Rule {
+                at: concat!($prefix, "priorityClassName"),
+                to: To::ClusterName("scheduling.k8s.io", "PriorityClass"),
+            },
+            Rule { at: concat!($prefix, "imagePullSecrets[]"), to: To::Local("", "Secret") },
+            Rule { at: concat!($prefix, "volumes[].secret.secretName"), to: To::Name("", "Secret") },
+            Rule { at: concat!($prefix, "volumes[].configMap"), to: To::Local("", "ConfigMap") },
+            Rule { at: concat!($prefix, "volumes[].projected.sources[].secret"), to: To::Local("", "Secret") },
+            Rule { at: concat!($prefix, "volumes[].projected.sources[].configMap"), to: To::Local("", "ConfigMap") },
+            Rule {
+                at: concat!($prefix, "volumes[].persistentVolumeClaim.claimName"),
+                to: To::Name("", "PersistentVolumeClaim"),
+            },
+            Rule { at: concat!($prefix, "containers[].env[].valueFrom.secretKeyRef"), to: To::Local("", "Secret") },
+            Rule {
+                at: concat!($prefix, "containers[].env[].valueFrom.configMapKeyRef"),
+                to: To::Local("", "ConfigMap"),
+            },
+            Rule { at: concat!($prefix, "containers[].envFrom[].secretRef"), to: To::Local("", "Secret") },
+            Rule { at: concat!($prefix, "containers[].envFrom[].configMapRef"), to: To::Local("", "ConfigMap") },
+            Rule { at: concat!($prefix, "initContainers[].env[].valueFrom.secretKeyRef"), to: To::Local("", "Secret") },
+            Rule {
+                at: concat!($prefix, "initContainers[].env[].valueFrom.configMapKeyRef"),
+                to: To::Local("", "ConfigMap"),
+            },
+            Rule { at: concat!($prefix, "initContainers[].envFrom[].secretRef"), to: To::Local("", "Secret") },
+            Rule { at: concat!($prefix, "initContainers[].envFrom[].configMapRef"), to: To::Local("", "ConfigMap") },
+        ]
+    };
+}
+
+const TEMPLATE: &[Rule] = pod_references!("spec.template.spec.");
+const POD: &[Rule] = pod_references!("spec.");
+const CRON: &[Rule] = pod_references!("spec.jobTemplate.spec.template.spec.");
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        group: "apps",
+        kind: "Deployment",
+        references: TEMPLATE,
+        health: deployment,
+        immutable: &["spec.selector"],
+        ..PLAIN
+    },
+    Kind {
+        group: "apps",
+        kind: "StatefulSet",
+        references: TEMPLATE,
+        health: stateful_set,
+        held: true,
+        immutable: &["spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"],
+        ..PLAIN
+    },
+    Kind {
+        group: "apps",
+        kind: "DaemonSet",
+        references: TEMPLATE,
+        health: daemon_set,
+        immutable: &["spec.selector"],
+        ..PLAIN
+    },
+    Kind {
+        group: "batch",
+        kind: "Job",
+        references: TEMPLATE,
+        health: job,
+        immutable: &["spec.selector", "spec.template", "spec.completionMode"],
+        ..PLAIN
+    },
+    Kind { group: "batch", kind: "CronJob", references: CRON, health: exists, ..PLAIN },
+    Kind { kind: "Pod", references: POD, health: pod, immutable: &["spec"], ..PLAIN },
+];
+
+fn wanted(live: &Value) -> i64 {
+    live.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
+}
+
+fn deployment(live: &Value, _: &dyn World) -> Health {
+    replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas")
+}
+
+fn stateful_set(live: &Value, _: &dyn World) -> Health {
+    if live.pointer("/spec/updateStrategy/type").is_some_and(|t| t == "OnDelete") {
+        return Health::current();
+    }
+    replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas")
+}
+
+fn daemon_set(live: &Value, _: &dyn World) -> Health {
+    if count(live, "/status/observedGeneration") < generation(live) {
+        return Health::progressing("Stale", "Its controller has not seen this generation.");
+    }
+    let wanted = count(live, "/status/desiredNumberScheduled");
+    let (updated, available) = (count(live, "/status/updatedNumberScheduled"), count(live, "/status/numberAvailable"));
+    if updated < wanted || available < wanted {
+        return Health::progressing(
+            "Updating",
+            format!("{updated} of {wanted} pods are updated, {available} available."),
+        );
+    }
+    Health::current()
+}
+
+/// A Job is current once it is complete; while it runs it progresses.
+fn job(live: &Value, _: &dyn World) -> Health {
+    for c in conditions(live, "/status/conditions").filter(|c| status(c) == "True") {
+        match c.get("type").and_then(Value::as_str) {
+            Some("Failed" | "FailureTarget") => return from_condition(Verdict::Failed, c),
+            Some("Complete") => return Health::current(),
+            Some("Suspended") => return from_condition(Verdict::Progressing, c),
+            _ => {}
+        }
+    }
+    Health::progressing("Running", format!("{} of its pods have succeeded.", count(live, "/status/succeeded")))
+}
+
+fn pod(live: &Value, _: &dyn World) -> Health {
+    if let Some((reason, message)) = waiting_reason(live) {
+        return Health::failed(reason, message);
+    }
+    match live.pointer("/status/phase").and_then(Value::as_str) {
+        Some("Succeeded") => Health::current(),
+        Some("Failed") => Health::failed("Failed", "The pod has failed."),
+        Some("Running") if condition(live, "/status/conditions", "Ready").is_some_and(|c| status(c) == "True") => {
+            Health::current()
+        }
+        phase => Health::progressing(phase.unwrap_or("Pending"), "The pod is not ready."),
+    }
+}
+
+/// Why a container of a pod will not start without help.
+pub(super) fn waiting_reason(pod: &Value) -> Option<(String, String)> {
+    const STUCK: [&str; 7] = [
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "InvalidImageName",
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    ];
+    let waiting = conditions(pod, "/status/containerStatuses").filter_map(|c| c.pointer("/state/waiting"));
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    waiting.map(|w| (text(w, "reason"), text(w, "message"))).find(|(reason, _)| STUCK.contains(&reason.as_str()))
+}

@@ -1,0 +1,112 @@
+//! Secret values never leave the object they are in (design law 9): what is shown, saved or logged goes through here.
+
+use crate::fields::FieldPath;
+use crate::object::{GroupKind, ObjectRef};
+use serde_json::Value;
+
+/// What stands in a snapshot in place of a value.
+pub const MASK: &str = "spinway.dev/masked";
+
+/// The annotation in which kubectl keeps a whole object, values included.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whether a value at a path is secret: data of Secrets, copies of whole objects, literal values of SpinApp variables
+/// and of runtime configuration.
+pub fn is_masked(kind: &GroupKind, path: &FieldPath) -> bool {
+    if path.fits(&format!("metadata.annotations.{LAST_APPLIED}"))
+        || path.0.get(2).is_some_and(|e| e.ends_with(LAST_APPLIED))
+    {
+        return true;
+    }
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Secret") => path.fits("data") || path.fits("stringData"),
+        ("core.spinkube.dev", "SpinApp") => {
+            let last = path.0.last().is_some_and(|e| e == "f:value");
+            path.fits("spec.variables") && (last || path.0.len() < 5)
+                || path.fits("spec.runtimeConfig") && (last || path.0.len() < 4)
+        }
+        _ => false,
+    }
+}
+
+/// A copy of a live object without its secret values. `public` says which literal values are in Git and so no secret.
+pub fn masked(value: &Value, public: &dyn Fn(&str) -> bool) -> Value {
+    let mut made = value.clone();
+    let kind = ObjectRef::of(value).map(|r| r.group_kind());
+    if let Some(annotation) =
+        made.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
+    {
+        *annotation = Value::String(MASK.to_owned());
+    }
+    match kind.as_ref().map(|k| (k.group.as_str(), k.kind.as_str())) {
+        Some(("", "Secret")) => {
+            for field in ["data", "stringData"] {
+                for value in made.get_mut(field).and_then(Value::as_object_mut).into_iter().flat_map(|m| m.values_mut())
+                {
+                    *value = Value::String(MASK.to_owned());
+                }
+            }
+        }
+        Some(("core.spinkube.dev", "SpinApp")) => {
+            for pointer in ["/spec/variables", "/spec/runtimeConfig"] {
+                if let Some(part) = made.pointer_mut(pointer) {
+                    mask_literals(part, public);
+                }
+            }
+        }
+        _ => {}
+    }
+    made
+}
+
+fn mask_literals(value: &mut Value, public: &dyn Fn(&str) -> bool) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| mask_literals(item, public)),
+        Value::Object(map) => {
+            for (name, child) in map.iter_mut() {
+                match child {
+                    Value::String(text) if name == "value" && !public(text) => *text = MASK.to_owned(),
+                    child => mask_literals(child, public),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secret_values_are_masked_and_names_kept() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {LAST_APPLIED: "{\"data\":1}"}}, "data": {"k": "dg=="}});
+        let shown = masked(&secret, &|_| false);
+        assert_eq!(shown["data"], json!({"k": MASK}));
+        assert!(!shown.to_string().contains("dg=="));
+        assert!(!shown.to_string().contains("{\\\"data"));
+        let app = json!({"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinApp", "metadata": {"name": "a"},
+            "spec": {"variables": [{"name": "level", "value": "info"}, {"name": "key", "value": "hush"}]}});
+        let shown = masked(&app, &|text| text == "info");
+        assert_eq!(
+            shown["spec"]["variables"],
+            json!([{"name": "level", "value": "info"}, {"name": "key", "value": MASK}])
+        );
+    }
+
+    #[test]
+    fn paths_into_secret_values_are_known() {
+        let secret = GroupKind::new("", "Secret");
+        assert!(is_masked(&secret, &FieldPath::of(&["data", "k"])));
+        assert!(!is_masked(&secret, &FieldPath::of(&["type"])));
+        assert!(is_masked(
+            &GroupKind::new("", "ConfigMap"),
+            &FieldPath::of(&["metadata", "annotations", LAST_APPLIED])
+        ));
+        let app = GroupKind::new("core.spinkube.dev", "SpinApp");
+        let path = FieldPath(["f:spec", "f:variables", "i:0", "f:value"].map(str::to_owned).to_vec());
+        assert!(is_masked(&app, &path));
+        assert!(!is_masked(&app, &FieldPath::of(&["spec", "image"])));
+    }
+}
