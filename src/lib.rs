@@ -23,3 +23,9 @@ pub mod object;
 pub mod plan;
 pub mod report;
 pub mod schema;
+
+/// How many cases a seeded test runs: the full campaign when `SPINWAY_CAMPAIGN=full`, else the sample of CI.
+#[cfg(test)]
+fn campaign(sample: u32, full: u32) -> u32 {
+    if std::env::var("SPINWAY_CAMPAIGN").is_ok_and(|c| c == "full") { full } else { sample }
+}

@@ -155,6 +155,8 @@ impl File<'_> {
             let place = positions.nearest("/metadata/name").map_or(origin.clone(), |p| self.origin(p));
             let message = if value.pointer("/metadata/generateName").is_some() {
                 "metadata.generateName makes another object at every apply."
+            } else if value.pointer("/metadata/name").is_some_and(|name| !name.is_string()) {
+                "metadata.name is no text as YAML 1.1 reads it; put it in quotes."
             } else {
                 "The object has no metadata.name."
             };

@@ -10,6 +10,6 @@ mod quantity;
 mod set;
 
 pub use compare::{Answer, compare, difference};
-pub use declared::{Declared, declare, pointer_of, value_at};
+pub use declared::{Declared, Leaf, declare, pointer_of, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
 pub use set::{FieldPath, FieldSet};

@@ -34,6 +34,11 @@ impl Applied {
         Self { digest, paths: fits.then_some(paths) }
     }
 
+    /// This digest with the paths of another text: what was really sent when a policy left paths out.
+    pub fn with_paths_of(&self, sent: &Self) -> Self {
+        Self { digest: self.digest.clone(), paths: sent.paths.clone() }
+    }
+
     /// Reads the annotation of a live object.
     pub fn read(live: &Value) -> Option<Self> {
         let text = crate::object::annotation(live, ANNOTATION)?;

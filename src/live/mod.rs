@@ -4,9 +4,11 @@
 //! in a way that would have shown it, or when the server said 404 for it.
 
 mod mask;
+mod observed;
 mod snapshot;
 
 pub use mask::{MASK, is_masked, masked};
+pub use observed::Observed;
 pub use snapshot::{SCHEMA as SNAPSHOT_SCHEMA, SnapshotError};
 
 use crate::desired::Desired;

@@ -1,1 +1,251 @@
-//! plan
+//! The plan: what has to be done to make a cluster as the repository wants it, in which order, and what needs consent.
+//!
+//! It is made in two halves around the only thing that the core cannot know: [`assess`] says of every object what seems
+//! to differ and which requests would be sent; the world lets the API server answer them as dry-runs; [`conclude`] makes
+//! the plan of both.
+//!
+//! **Invariants:** a plan is a value: it alone determines the apply; the same inputs give the same plan.
+
+mod assess;
+mod conclude;
+mod drift;
+mod edit;
+mod guard;
+mod policy;
+mod steps;
+
+pub use assess::{Assessed, assess, outgoing};
+pub use conclude::{conclude, proof_body};
+pub use drift::{Drift, drift};
+pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
+
+use crate::fields::{FieldPath, Holder};
+use crate::inventory::{Destruction, Parent};
+use crate::object::{Diagnostic, ObjectRef, Origin, Untrusted};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Update,
+    /// It is deleted and made again.
+    Replace,
+    /// It is deleted.
+    Delete,
+    /// It exists, nobody owns it, and it becomes ours.
+    Adopt,
+    /// Nothing is to be done.
+    Unchanged,
+    /// Something is wrong with it or with what it needs.
+    Blocked,
+    /// It waits for approval.
+    Held,
+}
+
+impl Action {
+    /// The sign of the action in every text.
+    pub fn sign(self) -> char {
+        match self {
+            Self::Create => '+',
+            Self::Update => '~',
+            Self::Replace => '±',
+            Self::Delete => '-',
+            Self::Adopt => '&',
+            Self::Unchanged => '=',
+            Self::Blocked => '!',
+            Self::Held => '?',
+        }
+    }
+
+    /// Whether something is sent for it.
+    pub fn is_acting(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Replace | Self::Delete | Self::Adopt)
+    }
+
+    /// All of them, in the order in which summaries list them.
+    pub const ALL: [Self; 8] = [
+        Self::Create,
+        Self::Update,
+        Self::Replace,
+        Self::Delete,
+        Self::Adopt,
+        Self::Unchanged,
+        Self::Blocked,
+        Self::Held,
+    ];
+}
+
+/// Why a field differs (design §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The repository changed.
+    Pending,
+    /// Declared at the last apply, now different and no longer ours, or gone.
+    Drift,
+    /// Never declared by us, held by another.
+    Unowned,
+    /// The whole object is absent.
+    Missing,
+}
+
+/// One field that differs. The values are as they are: secrets are masked where a report is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldChange {
+    /// The field.
+    pub path: FieldPath,
+    /// The live value.
+    pub before: Option<Value>,
+    /// The value after the apply.
+    pub after: Option<Value>,
+    /// Why it differs.
+    pub cause: Cause,
+    /// Who wrote the live value, where recorded.
+    pub holder: Option<Holder>,
+}
+
+/// What the plan does to one object, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The object.
+    pub object: ObjectRef,
+    /// The version of its apiVersion.
+    pub version: String,
+    /// The partition.
+    pub partition: String,
+    /// What is done.
+    pub action: Action,
+    /// What would be done if it were neither blocked nor held.
+    pub intended: Action,
+    /// Where it is declared.
+    pub origin: Option<Origin>,
+    /// The fields that differ.
+    pub fields: Vec<FieldChange>,
+    /// The reasons, in sentences.
+    pub because: Vec<Untrusted>,
+    /// The objects that it needs and that the plan changes.
+    pub needs: Vec<ObjectRef>,
+    /// The text to apply; none for deletes.
+    pub body: Option<Value>,
+    /// The live object's uid, sent with every write to it.
+    pub uid: String,
+    /// The live object's resourceVersion, sent where force is used.
+    pub resource_version: String,
+    /// Whether the policy allows to take fields from others.
+    pub force: bool,
+    /// Whether a replace could not be proved by a dry-run under another name.
+    pub unproved: bool,
+}
+
+/// Why a plan is refused as a whole (exit code 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub message: Untrusted,
+    /// What to do next.
+    pub help: &'static str,
+}
+
+/// What alters a plan beside the repository and the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Adopt objects that nobody owns.
+    pub adopt: bool,
+    /// Destruction digests that are approved.
+    pub approve: Vec<String>,
+    /// Refuse everything when anything is wrong.
+    pub strict: bool,
+    /// Take over an inventory of another source.
+    pub take_inventory: bool,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+    /// The kubeconfig context that is used; empty offline.
+    pub context: String,
+    /// Repository URL and path.
+    pub source: String,
+    /// The revision; empty for a directory.
+    pub revision: String,
+}
+
+/// How the API server answered a dry-run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It would be accepted, and become this.
+    Accepted(Value),
+    /// It would be refused.
+    Refused(Refused),
+}
+
+/// A refused request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status code.
+    pub code: u16,
+    /// The reason as Kubernetes names it.
+    pub reason: String,
+    /// The message, already without secret values.
+    pub message: Untrusted,
+    /// For a field conflict: the field and the manager that holds it, as the server says it.
+    pub conflicts: Vec<(Untrusted, Untrusted)>,
+    /// For an invalid object: the fields that the server names, with its message for each.
+    pub invalid: Vec<(String, String)>,
+    /// Whether the object would be valid under another name; none when that was not asked or cannot be.
+    pub proved: Option<bool>,
+}
+
+/// Everything that is to be done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The environment.
+    pub environment: String,
+    /// The objects, in the order of their names.
+    pub changes: Vec<Change>,
+    /// The steps, in an order in which they can be done.
+    pub steps: Vec<Step>,
+    /// Which step comes before which, by index.
+    pub order: Vec<(usize, usize)>,
+    /// The digest of the plan.
+    pub digest: String,
+    /// What is held, and the digest that approves it.
+    pub destruction: Destruction,
+    /// Whether that was approved.
+    pub approved: bool,
+    /// Findings.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Why nothing may be done.
+    pub refused: Option<Refusal>,
+    /// The inventory as it is now.
+    pub parents: Vec<Parent>,
+}
+
+impl Plan {
+    /// How many objects have each action.
+    pub fn summary(&self) -> BTreeMap<Action, usize> {
+        let mut counts: BTreeMap<Action, usize> = Action::ALL.iter().map(|a| (*a, 0)).collect();
+        for change in &self.changes {
+            *counts.entry(change.action).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Whether anything is to be done or waits.
+    pub fn has_differences(&self) -> bool {
+        self.changes.iter().any(|c| c.action != Action::Unchanged)
+    }
+
+    /// Whether a write is to be sent.
+    pub fn has_work(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// The change of an object.
+    pub fn change(&self, object: &ObjectRef) -> Option<&Change> {
+        self.changes.iter().find(|c| c.object == *object)
+    }
+}

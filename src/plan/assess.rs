@@ -1,0 +1,288 @@
+//! The first half of planning: what seems to differ, decided without a request.
+
+use super::drift::{Text, differences, writer};
+use super::policy::{Case, Ruling};
+use super::{Action, Change, Options};
+use crate::desired::{Desired, Member};
+use crate::fields::{FieldPath, Managers, declare};
+use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner};
+use crate::live::{Live, Presence, Source};
+use crate::object::{ObjectRef, Untrusted, meta};
+use crate::schema::Schema;
+use serde_json::{Value, json};
+
+/// One object of the repository, assessed.
+#[derive(Clone, Debug)]
+pub struct Assessed {
+    /// The change as far as it is known; `intended` is what would be done.
+    pub change: Change,
+    /// Whether a dry-run must say what would happen.
+    pub probe: bool,
+    /// The object's live value.
+    pub live: Option<Value>,
+}
+
+/// The text that is sent for a member, before the conflict policy: with its inventory label and the record of what it
+/// declares.
+pub fn outgoing(member: &Member, id: Option<&str>, schema: Option<Schema<'_>>) -> (Value, Applied) {
+    let mut body = member.object.value.clone();
+    if let Some(id) = id {
+        put(&mut body, "labels", PART_OF, id);
+    }
+    let applied = Applied::of(&body, &declare(&body, schema).set);
+    (body, applied)
+}
+
+/// Sets a label or annotation.
+pub(super) fn put(body: &mut Value, map: &str, key: &str, value: &str) {
+    let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let entries = metadata.entry(map).or_insert_with(|| json!({}));
+    if entries.is_null() {
+        *entries = json!({});
+    }
+    if let Some(entries) = entries.as_object_mut() {
+        entries.insert(key.to_owned(), json!(value));
+    }
+}
+
+/// Assesses every object of the repository.
+pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Options) -> Vec<Assessed> {
+    let erroneous = desired.erroneous();
+    let ids = ids(desired);
+    let context = Context { desired, live, parents, options, ids: &ids };
+    desired
+        .objects
+        .iter()
+        .map(|(reference, member)| {
+            let mut assessed = context.object(reference, member);
+            if erroneous.contains(reference) {
+                assessed.change.action = Action::Blocked;
+                assessed.probe = false;
+                assessed.change.because.push(Untrusted::new("It has errors."));
+            }
+            assessed
+        })
+        .collect()
+}
+
+struct Context<'a> {
+    desired: &'a Desired,
+    live: &'a Live,
+    parents: &'a [Parent],
+    options: &'a Options,
+    ids: &'a [(String, String)],
+}
+
+impl Context<'_> {
+    fn object(&self, reference: &ObjectRef, member: &Member) -> Assessed {
+        let kind = reference.group_kind();
+        let schema = self.live.schemas.of(&kind, &member.object.version);
+        let parent = self.parents.iter().find(|p| p.partition == member.partition);
+        let (mut body, applied) = outgoing(member, parent.map(|p| p.id.as_str()), schema);
+        let mut change = Change {
+            object: reference.clone(),
+            version: member.object.version.clone(),
+            partition: member.partition.clone(),
+            action: Action::Unchanged,
+            intended: Action::Unchanged,
+            origin: Some(member.object.origin.clone()),
+            fields: Vec::new(),
+            because: Vec::new(),
+            needs: Vec::new(),
+            body: None,
+            uid: String::new(),
+            resource_version: String::new(),
+            force: false,
+            unproved: false,
+        };
+        let live = match self.live.presence(reference) {
+            Presence::Present(live) => live,
+            Presence::Unknown(reason) => {
+                let message = format!("Whether it exists is unknown: {reason}.");
+                return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
+            }
+            Presence::Absent => {
+                self.absent(&mut change, parent, &applied);
+                put(&mut body, "annotations", APPLIED, &applied.text());
+                change.body = Some(body);
+                return Assessed { change, probe: false, live: None };
+            }
+        };
+        change.uid = meta(live, "uid").to_owned();
+        change.resource_version = meta(live, "resourceVersion").to_owned();
+        if !meta(live, "deletionTimestamp").is_empty() {
+            let message = "It is being deleted; it is made again when it is gone.";
+            return Assessed {
+                change: blocked(change, Action::Create, message),
+                probe: false,
+                live: Some(live.clone()),
+            };
+        }
+        let adopting = match self.adoption(reference, live) {
+            Ok(adopting) => adopting,
+            Err(message) => {
+                return Assessed {
+                    change: blocked(change, Action::Adopt, message),
+                    probe: false,
+                    live: Some(live.clone()),
+                };
+            }
+        };
+        let probe = self.compare(&mut change, &mut body, &applied, live, schema, adopting);
+        Assessed { change, probe, live: Some(live.clone()) }
+    }
+
+    /// An object that does not exist is created, unless it is a Job that ran and went by its TTL.
+    fn absent(&self, change: &mut Change, parent: Option<&Parent>, applied: &Applied) {
+        let ran = parent.and_then(|p| p.state.job(&change.object));
+        if change.object.is("batch", "Job") && ran == Some(applied.digest.as_str()) {
+            change.because.push(Untrusted::new("It ran, and went by its TTL."));
+            return;
+        }
+        change.action = Action::Create;
+        change.intended = Action::Create;
+        if parent.is_some_and(|p| p.known_uid(&change.object).is_some()) {
+            change
+                .because
+                .push(Untrusted::new("It was there after the last apply and is gone: deleted by someone else."));
+        }
+    }
+
+    /// Whether the object is being adopted; an error says whose it is.
+    fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, String> {
+        if self.live.source == Source::Revision {
+            return Ok(false);
+        }
+        let has_entry = Managers::of(live).ours().is_some();
+        match owner(live, self.ids) {
+            Owner::Ours(_) => Ok(false),
+            Owner::Other(name) => Err(format!("It belongs to {}; release it there first.", name.terminal())),
+            Owner::Nobody if self.parents.is_empty() && has_entry => Ok(false),
+            // A namespace that was applied by its name alone leaves no entry: the last apply remembers it.
+            Owner::Nobody if self.parents.iter().any(|p| p.known_uid(reference) == Some(meta(live, "uid"))) => {
+                Ok(false)
+            }
+            Owner::Nobody => {
+                let config = self.desired.rules();
+                let asked = self.options.adopt || config.adopt.iter().any(|selector| selector.matches(reference));
+                if asked {
+                    Ok(true)
+                } else {
+                    Err("It exists and no inventory owns it; adopt it with --adopt, or by `adopt` in the Config."
+                        .to_owned())
+                }
+            }
+        }
+    }
+
+    /// Compares with the live object; true when a dry-run must decide.
+    fn compare(
+        &self,
+        change: &mut Change,
+        body: &mut Value,
+        applied: &Applied,
+        live: &Value,
+        schema: Option<Schema<'_>>,
+        adopting: bool,
+    ) -> bool {
+        let managers = Managers::of(live);
+        let config = self.desired.rules();
+        let case = Case { object: &change.object, live, managers: &managers, schema, config: &config, adopting };
+        let before = Applied::read(live);
+        let was_declared = |path: &FieldPath| before.as_ref().is_some_and(|b| b.declared(path, applied));
+        let mut ruling = Ruling::default();
+        case.soften(body, self.desired, self.live, &mut ruling);
+        for path in case.configured_yields(body, &was_declared) {
+            super::edit::remove(body, &path);
+        }
+        case.judge(body, &was_declared, &mut ruling);
+        let softened = body.clone();
+        let declared = declare(&softened, schema);
+        let sent = applied.with_paths_of(&Applied::of(&softened, &declared.set));
+        put(body, "annotations", APPLIED, &sent.text());
+        let with_annotation = body.clone();
+        let declared = declare(&with_annotation, schema);
+        let custom = self.live.schemas.is_custom(&change.object.group_kind(), &change.version);
+        let text = Text { value: &with_annotation, declared: &declared, custom, applied };
+        let drift = match self.live.source {
+            Source::Revision => against_revision(&text, live),
+            _ => differences(&text, live),
+        };
+        change.because.extend(ruling.notes.into_iter().map(Untrusted::new));
+        if drift.masked {
+            change.because.push(Untrusted::new(
+                "Secret values are not in a snapshot: whether they differ is unknown until apply.",
+            ));
+        }
+        let differs = !drift.fields.is_empty() || !drift.ownership.is_empty() || adopting;
+        let only_ignored = self.only_ignored(change, &drift.fields);
+        if !differs && !drift.ask || only_ignored && !adopting && ruling.failed.is_empty() {
+            return false;
+        }
+        if drift.fields.is_empty() {
+            change.because.extend(drift.ownership.into_iter().map(Untrusted::new));
+        }
+        change.fields = drift.fields;
+        change.body = Some(std::mem::take(body));
+        change.intended = if adopting { Action::Adopt } else { Action::Update };
+        change.action = change.intended;
+        if !ruling.failed.is_empty() {
+            change.action = Action::Blocked;
+            change.because.extend(ruling.failed.into_iter().map(Untrusted::new));
+            return false;
+        }
+        for (path, holder) in &ruling.taken {
+            change.because.push(Untrusted::new(format!("{path} is taken from {}.", writer(Some(holder)).raw())));
+        }
+        change.force = !ruling.taken.is_empty();
+        let certain = differs && self.live.source != Source::Cluster;
+        if !certain && self.live.source != Source::Cluster {
+            // Nothing differs for certain and there is no server to ask.
+            change.action = Action::Unchanged;
+            change.intended = Action::Unchanged;
+            change.because.push(Untrusted::new("Only the server can say whether it would change; verified at apply."));
+        }
+        self.live.source == Source::Cluster
+    }
+
+    /// Whether every difference is one that the Config ignores.
+    fn only_ignored(&self, change: &Change, fields: &[super::FieldChange]) -> bool {
+        let config = self.desired.rules();
+        let rules: Vec<_> = config.ignore.iter().filter(|rule| rule.selector().matches(&change.object)).collect();
+        !fields.is_empty()
+            && !rules.is_empty()
+            && fields.iter().all(|field| rules.iter().any(|rule| field.path.fits(&rule.path)))
+    }
+}
+
+/// Against another revision there is no ownership: every difference of value is the repository's.
+fn against_revision(text: &Text<'_>, old: &Value) -> super::Drift {
+    let mut drift = super::Drift::default();
+    let strip = |value: &Value| {
+        let mut value = value.clone();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            for (map, key) in [("labels", PART_OF), ("annotations", APPLIED)] {
+                if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
+                    entries.shift_remove(key);
+                    if entries.is_empty() {
+                        metadata.shift_remove(map);
+                    }
+                }
+            }
+        }
+        value
+    };
+    for (path, before, after) in
+        crate::fields::difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)))
+    {
+        drift.fields.push(super::FieldChange { path, before, after, cause: super::Cause::Pending, holder: None });
+    }
+    drift
+}
+
+fn blocked(mut change: Change, intended: Action, message: impl Into<String>) -> Change {
+    change.action = Action::Blocked;
+    change.intended = intended;
+    change.because.push(Untrusted::new(message));
+    change
+}

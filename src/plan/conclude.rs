@@ -1,0 +1,497 @@
+//! The second half of planning: the plan, from the assessment and the API server's answers.
+
+use super::assess::Assessed;
+use super::guard::{self, deletions, frozen, hold};
+use super::steps::{Stepped, sequence};
+use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
+use crate::desired::{Desired, glob};
+use crate::fields::{FieldPath, Managers, declare, difference, value_at};
+use crate::graph::Graph;
+use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
+use crate::kinds::{self, Verdict};
+use crate::live::{Live, Observed, Source};
+use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
+use crate::schema::validate;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Makes the plan. `broken` names the partitions whose inventory cannot be read, and why.
+pub fn conclude(
+    desired: &Desired,
+    live: &Live,
+    assessed: Vec<Assessed>,
+    answers: &BTreeMap<ObjectRef, Answer>,
+    parents: Vec<Parent>,
+    broken: &BTreeMap<String, String>,
+    options: &Options,
+) -> Plan {
+    let graph = Graph::build(desired, live);
+    let mut plan = Plan {
+        environment: desired.environment.name.clone(),
+        diagnostics: desired.diagnostics.clone(),
+        ..Plan::default()
+    };
+    plan.diagnostics.extend(graph.cycles());
+    plan.diagnostics.extend(graph.dangling(desired, live));
+    plan.diagnostics.extend(check_schemas(desired, live));
+    for mut assessed in assessed {
+        if let (true, Some(answer), Some(before)) =
+            (assessed.probe, answers.get(&assessed.change.object), &assessed.live)
+        {
+            settle(&mut assessed.change, answer, before, live, &mut plan.diagnostics);
+        }
+        if assessed.change.action == Action::Create
+            && live.source == Source::Cluster
+            && !live.kinds.contains_key(&assessed.change.object.group_kind())
+        {
+            assessed.change.because.push(Untrusted::new("Verified at apply: its kind is not served yet."));
+        }
+        plan.changes.push(assessed.change);
+    }
+    let frozen = frozen(desired, live, &parents, broken);
+    let (deletes, findings) = deletions(desired, live, &parents, &frozen);
+    plan.changes.extend(deletes);
+    plan.diagnostics.extend(findings);
+    plan.parents = parents;
+    block_erroneous(&mut plan);
+    block_dependents(&mut plan, desired, live, &graph);
+    let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
+    sequence_steps(&mut plan, live);
+    if desired.environment.protected && hold_breaks(&mut plan, &mut held) {
+        sequence_steps(&mut plan, live);
+    }
+    plan.destruction = Destruction::new(&live.cluster_uid, &plan.environment, held);
+    plan.approved = approved(&plan.destruction, &options.approve, &desired.approvals, &plan.parents, options.now);
+    if plan.approved {
+        release(&mut plan, desired, options);
+    }
+    block_waiting(&mut plan, &graph);
+    sequence_steps(&mut plan, live);
+    plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
+    sequence_steps(&mut plan, live);
+    plan.refused = refusal(&plan, desired, live, options);
+    plan.diagnostics
+        .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));
+    plan.diagnostics.dedup();
+    plan.digest = digest(&plan, desired, options);
+    plan
+}
+
+/// Objects of custom kinds are held against their schema; what is wrong is an error with a position, before any request.
+fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (reference, member) in &desired.objects {
+        let kind = reference.group_kind();
+        let object = &member.object;
+        let Some(schema) = live.schemas.of(&kind, &object.version) else { continue };
+        let custom = live.schemas.is_custom(&kind, &object.version);
+        for (pointer, message) in validate(&object.value, schema) {
+            // The built-in table may be older than the cluster, so there the server has the last word.
+            let severity = if custom { Severity::Error } else { Severity::Warning };
+            let field = crate::graph::dotted(&pointer);
+            let text = if field.is_empty() { message } else { format!("{field}: {message}") };
+            found.push(Diagnostic::new(severity, "schema", text).at(object.origin_of(&pointer)).about(reference));
+        }
+    }
+    found
+}
+
+/// Takes the API server's answer into a change.
+fn settle(change: &mut Change, answer: &Answer, before: &Value, live: &Live, diagnostics: &mut Vec<Diagnostic>) {
+    match answer {
+        Answer::Accepted(after) => accepted(change, before, after, live),
+        Answer::Refused(refused) => refuse(change, refused, diagnostics),
+    }
+}
+
+fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
+    let body = change.body.clone().unwrap_or_default();
+    let schema = live.schemas.of(&change.object.group_kind(), &change.version);
+    let declared = declare(&body, schema);
+    let (old, new) = (Managers::of(before), Managers::of(after));
+    let mut paths: Vec<FieldPath> = declared.leaves.iter().map(|l| l.path.clone()).collect();
+    paths.extend(
+        old.ours().map(|ours| ours.paths()).unwrap_or_default().into_iter().filter(|p| !declared.set.contains(p)),
+    );
+    paths.extend(change.fields.iter().map(|f| f.path.clone()).filter(|p| p.0.iter().all(|e| !e.starts_with("i:"))));
+    let mut fields: Vec<FieldChange> = Vec::new();
+    for path in paths {
+        if path.0.last().is_some_and(|e| e.strip_prefix("f:") == Some(APPLIED))
+            && old.ours().is_some_and(|o| o.contains(&path))
+        {
+            continue;
+        }
+        for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path)) {
+            let nested = fields.iter().any(|f| path.is_below(&f.path));
+            if !nested {
+                fields.push(attributed(change, path, before, after));
+            }
+        }
+    }
+    let local = std::mem::take(&mut change.fields);
+    // An order of list items shows in no value at a keyed path.
+    let shown = |path: &FieldPath| fields.iter().any(|f| f.path.is_below(path));
+    let lists: Vec<FieldChange> =
+        local.iter().filter(|f| is_list(f) && !shown(&f.path) && moved(&f.path, before, after)).cloned().collect();
+    fields.extend(lists);
+    fields.sort_by(|a, b| a.path.cmp(&b.path));
+    if fields.is_empty() && old.ownership() == new.ownership() && change.intended != Action::Adopt {
+        change.action = Action::Unchanged;
+        change.intended = Action::Unchanged;
+        change.because.clear();
+        if local.iter().any(|f| f.cause == Cause::Pending && f.after.is_some()) {
+            change
+                .because
+                .push(Untrusted::new("An admission policy or webhook of the cluster overrides what is declared."));
+        }
+    }
+    if fields.is_empty() && change.action == Action::Update && change.because.is_empty() {
+        change.because.push(Untrusted::new("Only the record of who holds its fields changes."));
+    }
+    change.fields = fields;
+}
+
+fn is_list(field: &FieldChange) -> bool {
+    field.before.as_ref().is_some_and(Value::is_array) && field.after.as_ref().is_some_and(Value::is_array)
+}
+
+fn moved(path: &FieldPath, before: &Value, after: &Value) -> bool {
+    value_at(before, path) != value_at(after, path)
+}
+
+/// A field change with the cause that the local comparison found for it.
+fn attributed(change: &Change, path: FieldPath, before: Option<Value>, after: Option<Value>) -> FieldChange {
+    let near = change.fields.iter().find(|f| f.path == path || path.is_below(&f.path) || f.path.is_below(&path));
+    let (cause, holder) = near.map_or((Cause::Pending, None), |f| (f.cause, f.holder.clone()));
+    FieldChange { path, before, after, cause, holder }
+}
+
+fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnostic>) {
+    if is_immutable(change, refused) {
+        change.intended = Action::Replace;
+        match refused.proved {
+            Some(false) => {
+                change.action = Action::Blocked;
+                change
+                    .because
+                    .push(Untrusted::new("A field cannot be changed, and the new object would be refused too."));
+            }
+            proved => {
+                change.action = Action::Replace;
+                change.unproved = proved.is_none();
+                let names: Vec<String> = refused.invalid.iter().map(|(field, _)| field.clone()).collect();
+                change.because.push(Untrusted::new(format!("{} cannot be changed in place.", names.join(", "))));
+                if change.unproved {
+                    change.because.push(Untrusted::new(
+                        "Unproved: no dry-run can show that the new object is valid; the approval must name it.",
+                    ));
+                }
+                return;
+            }
+        }
+    }
+    change.action = Action::Blocked;
+    for (field, manager) in &refused.conflicts {
+        change.because.push(Untrusted::new(format!("{} is held by another manager: {}", field.raw(), manager.raw())));
+    }
+    if refused.conflicts.is_empty() {
+        change.because.push(Untrusted::new(format!(
+            "The API server refuses it ({} {}): {}",
+            refused.code,
+            refused.reason,
+            refused.message.raw()
+        )));
+    }
+    let text = change.because.last().map(|b| b.raw().to_owned()).unwrap_or_default();
+    let mut diagnostic =
+        Diagnostic::error("server-refused", format!("{}: {text}", change.object)).about(&change.object);
+    diagnostic.origin.clone_from(&change.origin);
+    diagnostics.push(diagnostic);
+}
+
+/// Whether a request was refused because a field cannot be changed: by what is known of the kind, or as Kubernetes words
+/// it in its own validation.
+fn is_immutable(change: &Change, refused: &Refused) -> bool {
+    let known = kinds::of(&change.object.group_kind()).immutable;
+    refused.code == 422
+        && !refused.invalid.is_empty()
+        && refused.invalid.iter().all(|(field, message)| {
+            let by_kind = known.iter().any(|k| {
+                field == k
+                    || field.starts_with(&format!("{k}."))
+                    || field.starts_with(&format!("{k}["))
+                    || (*k == "spec" && field.starts_with("spec"))
+            });
+            by_kind
+                || message.contains("field is immutable")
+                || message.contains("may not change once set")
+                || message.contains("is immutable when")
+        })
+}
+
+/// The object under another name, to prove by a dry-run that a replace would succeed; none where that proves nothing: a
+/// definition's name is part of it, and a fixed address is taken while the old object lives.
+pub fn proof_body(change: &Change) -> Option<Value> {
+    let mut body = change.body.clone()?;
+    let fixed =
+        body.pointer("/spec/clusterIP").and_then(Value::as_str).is_some_and(|ip| !ip.is_empty() && ip != "None");
+    if change.object.kind == "CustomResourceDefinition" || fixed {
+        return None;
+    }
+    let name: String = change.object.name.chars().take(40).collect();
+    body["metadata"]["name"] = json!(format!("{}-spinway-proof", name.trim_end_matches(['-', '.'])));
+    Some(body)
+}
+
+fn block(change: &mut Change, message: impl Into<String>) {
+    change.action = Action::Blocked;
+    change.because.push(Untrusted::new(message));
+}
+
+fn block_erroneous(plan: &mut Plan) {
+    let errors: Vec<ObjectRef> =
+        plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
+    for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
+        block(change, "It has errors.");
+    }
+}
+
+/// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
+fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
+    let observed = Observed::new(desired, live);
+    let offline = matches!(live.source, Source::Revision | Source::None);
+    loop {
+        let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
+        let mut changed = false;
+        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
+            for (need, link) in needs_through_makers(graph, &change.object) {
+                let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
+                match actions.get(need) {
+                    Some(Action::Blocked) => {
+                        block(change, format!("It needs {need}, which is blocked{place}."));
+                        changed = true;
+                        break;
+                    }
+                    Some(Action::Unchanged) | None if change.action == Action::Create && !offline => {
+                        let health = observed.health(need);
+                        if matches!(health.verdict, Verdict::Failed | Verdict::Terminating) {
+                            let message = format!(
+                                "It needs {need}, which is {}: {}: {}{place}",
+                                verdict_name(health.verdict),
+                                health.reason.raw(),
+                                health.message.raw()
+                            );
+                            let mut diagnostic = Diagnostic::error("need-sick", message.clone())
+                                .about(&change.object)
+                                .help("Mend it first; what is already applied is not held back.");
+                            diagnostic.origin.clone_from(&link.origin);
+                            plan.diagnostics.push(diagnostic);
+                            block(change, message);
+                            changed = true;
+                            break;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Failed => "failed",
+        Verdict::Terminating => "being deleted",
+        _ => "not healthy",
+    }
+}
+
+/// What an object needs, where an object that a controller makes stands for its maker.
+fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a ObjectRef, &'a crate::graph::Link)> {
+    let mut found = Vec::new();
+    for (need, link) in graph.needs(object) {
+        let makers: Vec<_> = graph.needs(need).into_iter().filter(|(_, l)| l.because.starts_with("made for")).collect();
+        if makers.is_empty() {
+            found.push((need, link));
+        }
+        found.extend(makers.into_iter().map(|(maker, _)| (maker, link)));
+    }
+    found
+}
+
+/// What needs a held object waits with it.
+fn block_waiting(plan: &mut Plan, graph: &Graph) {
+    loop {
+        let waiting: Vec<ObjectRef> = plan
+            .changes
+            .iter()
+            .filter(|c| c.action == Action::Held || c.action == Action::Blocked && c.intended != Action::Delete)
+            .map(|c| c.object.clone())
+            .collect();
+        let mut changed = false;
+        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
+            let need = needs_through_makers(graph, &change.object).into_iter().find(|(need, _)| waiting.contains(need));
+            if let Some((need, _)) = need {
+                change.because.push(Untrusted::new(format!("It needs {need}, which waits.")));
+                change.action = Action::Blocked;
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Approved: what was held is done, except an unproved replace that the approval does not name.
+fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
+    let digest = plan.destruction.digest.clone();
+    let reasons: Vec<&str> =
+        desired.approvals.iter().filter(|a| a.digest == digest).map(|a| a.reason.as_str()).collect();
+    for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held) {
+        let name = change.object.to_string();
+        let named = options.approve.iter().any(|a| *a == name) || reasons.iter().any(|r| r.contains(&name));
+        if change.unproved && !named {
+            change.because.push(Untrusted::new(format!("Approved, but unproved: name it too, --approve '{name}'.")));
+            continue;
+        }
+        change.action = change.intended;
+        change.because.push(Untrusted::new("Approved."));
+    }
+}
+
+/// In a protected environment a change without a safe order waits for approval too.
+fn hold_breaks(plan: &mut Plan, held: &mut Vec<crate::inventory::Held>) -> bool {
+    let mut any = false;
+    for change in plan.changes.iter_mut() {
+        let breaks = change.because.iter().any(|b| b.raw().starts_with("break:"));
+        if change.action.is_acting() && breaks {
+            held.push(guard::destroys(change, "break"));
+            change.action = Action::Held;
+            any = true;
+        }
+    }
+    any
+}
+
+/// Gives every acting change its steps.
+fn sequence_steps(plan: &mut Plan, live: &Live) {
+    let acting: Vec<usize> = (0..plan.changes.len()).filter(|i| plan.changes[*i].action.is_acting()).collect();
+    let stepped: Vec<Stepped<'_>> = acting
+        .iter()
+        .map(|index| {
+            let change = &plan.changes[*index];
+            Stepped {
+                object: &change.object,
+                before: live.get(&change.object),
+                after: change.body.as_ref(),
+                replace: change.action == Action::Replace,
+            }
+        })
+        .collect();
+    let (mut steps, order, breaks) = sequence(&stepped);
+    for step in &mut steps {
+        step.change = acting[step.change];
+    }
+    let mut needs: BTreeMap<usize, Vec<ObjectRef>> = BTreeMap::new();
+    for (first, then) in &order {
+        let (first, then) = (steps[*first].change, steps[*then].change);
+        if first != then {
+            needs.entry(then).or_default().push(plan.changes[first].object.clone());
+        }
+    }
+    for (index, change) in plan.changes.iter_mut().enumerate() {
+        change.needs = needs.remove(&index).unwrap_or_default();
+        change.needs.sort();
+        change.needs.dedup();
+        change.because.retain(|b| !b.raw().starts_with("break:"));
+        if let Some(at) = acting.iter().position(|i| *i == index) {
+            if let Some(text) = breaks.get(&at) {
+                change.because.push(Untrusted::new(format!("break: {text}")));
+            }
+        }
+    }
+    plan.steps = steps;
+    plan.order = order;
+}
+
+/// Why nothing at all may be done.
+fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Option<Refusal> {
+    let say = |message: String, help| Some(Refusal { message: Untrusted::new(message), help });
+    let environment = &desired.environment;
+    if live.source == Source::Cluster {
+        if let Some(uid) = environment.cluster.uid.as_ref().filter(|uid| **uid != live.cluster_uid) {
+            return say(
+                format!("This is the cluster {}; environment `{}` is for {uid}.", live.cluster_uid, environment.name),
+                "Choose the right kubeconfig context, or mend `cluster.uid`.",
+            );
+        }
+        if let Some(pattern) = environment.cluster.context.as_ref().filter(|p| !glob(p, &options.context)) {
+            return say(
+                format!(
+                    "The context `{}` does not match `{pattern}` of environment `{}`.",
+                    options.context, environment.name
+                ),
+                "Choose the right kubeconfig context, or mend `cluster.context`.",
+            );
+        }
+        for parent in &plan.parents {
+            let (recorded, source) = (&parent.state.cluster, &parent.state.source);
+            if !recorded.is_empty() && *recorded != live.cluster_uid {
+                return say(
+                    format!("The inventory was written for cluster {recorded}, this is {}.", live.cluster_uid),
+                    "The inventory was copied; delete its ConfigMaps in the wrong cluster.",
+                );
+            }
+            if !source.is_empty() && *source != options.source && !options.take_inventory {
+                return say(
+                    format!("The inventory belongs to {source}, this is {}.", options.source),
+                    "Use --take-inventory when the repository has moved.",
+                );
+            }
+        }
+    }
+    let owned = plan.changes.iter().filter(|c| c.intended == Action::Delete).count();
+    if desired.objects.is_empty() && (owned > 0 || plan.parents.iter().any(|p| !p.state.objects.is_empty())) {
+        return say(
+            "The repository wants no object at all, and objects of it are in the cluster.".to_owned(),
+            "Check the sources and the directory. To remove everything, delete the objects step by step in Git.",
+        );
+    }
+    if options.strict && plan.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return say(
+            "There are errors, and --strict is set.".to_owned(),
+            "Mend the errors, or leave --strict out to apply what is right.",
+        );
+    }
+    None
+}
+
+/// The digest of the plan (law 8): neither commit nor resourceVersion nor status is in it.
+fn digest(plan: &Plan, desired: &Desired, options: &Options) -> String {
+    let mut state = Sha256::new();
+    let mut part = |text: &str| {
+        state.update(text);
+        state.update([0]);
+    };
+    part("spinway.dev/plan/v1");
+    part(&plan.environment);
+    for parent in &plan.parents {
+        part(&parent.id);
+    }
+    part(&format!("{} {} {}", options.adopt, options.strict, options.take_inventory));
+    for member in desired.objects.values() {
+        part(&member.object.value.to_string());
+    }
+    for change in plan.changes.iter().filter(|c| c.action != Action::Unchanged) {
+        part(&format!("{:?} {} {} {}", change.action, change.object.group_kind(), change.object.path(), change.uid));
+        for field in &change.fields {
+            part(&format!("{} {}", field.path, json!(field.before)));
+        }
+    }
+    format!("sha256:{}", hex(&state.finalize()))
+}

@@ -1,0 +1,197 @@
+//! How a live object differs from the text that would be applied, field by field, and why (design §3).
+
+use super::{Cause, FieldChange};
+use crate::fields::{Answer, Declared, FieldPath, Holder, Managers, compare, difference, value_at};
+use crate::inventory::{APPLIED, Applied};
+use crate::live::MASK;
+use crate::object::{Untrusted, api_version, split_api_version};
+use crate::schema::with_defaults;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The differences of one object.
+#[derive(Clone, Debug, Default)]
+pub struct Drift {
+    /// The fields, in the order of their paths.
+    pub fields: Vec<FieldChange>,
+    /// Whether only the API server can say if anything would change.
+    pub ask: bool,
+    /// Differences in ownership alone, in sentences; a write without change of value.
+    pub ownership: Vec<String>,
+    /// Whether a value could not be compared because it is masked.
+    pub masked: bool,
+}
+
+/// The text's side of a comparison.
+pub(super) struct Text<'a> {
+    pub(super) value: &'a Value,
+    pub(super) declared: &'a Declared<'a>,
+    pub(super) custom: bool,
+    pub(super) applied: &'a Applied,
+}
+
+/// Compares a text with the live object.
+pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
+    let managers = Managers::of(live);
+    let before = Applied::read(live);
+    let was_declared = |path: &FieldPath| before.as_ref().is_some_and(|b| b.declared(path, text.applied));
+    let mut drift = Drift::default();
+    for leaf in &text.declared.leaves {
+        let mine = managers.ours().is_some_and(|ours| ours.contains(&leaf.path));
+        if is_annotation(&leaf.path) {
+            let present = value_at(live, &leaf.path).is_some();
+            if present && mine {
+                continue;
+            }
+            if before.is_none() && managers.ours().is_none() {
+                continue;
+            }
+        }
+        let have = value_at(live, &leaf.path);
+        if have.is_some_and(holds_mask) {
+            drift.masked = true;
+            continue;
+        }
+        let other = managers.other_of(&leaf.path);
+        let answer = if is_annotation(&leaf.path) {
+            Answer::Differs
+        } else {
+            compare(leaf.value, have, leaf.schema, text.custom)
+        };
+        match (answer, mine) {
+            (Answer::Same, true) if other.is_none() || have == Some(leaf.value) => {}
+            (Answer::Same, true) | (Answer::Ask, _) => drift.ask = true,
+            (Answer::Same, false) => match other {
+                Some(_) if have != Some(leaf.value) => drift.ask = true,
+                _ => drift.ownership.push(format!("{} becomes ours again; its value stays.", leaf.path)),
+            },
+            (Answer::Differs, _) => {
+                let known = was_declared(&leaf.path);
+                let cause = match (mine, known, other) {
+                    (false, true, _) => Cause::Drift,
+                    (false, false, Some(_)) => Cause::Unowned,
+                    _ => Cause::Pending,
+                };
+                let holder = other.filter(|_| !mine).cloned();
+                push_leaf(&mut drift.fields, text, leaf, have, cause, holder);
+            }
+        }
+    }
+    removed(&mut drift, text.declared, &managers, live);
+    reordered(&mut drift, text, live, before.as_ref());
+    let (group, version) = split_api_version(text.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default());
+    let ours = managers.our_api_version().unwrap_or_default();
+    if !ours.is_empty() && ours != api_version(group, version) {
+        drift.ownership.push(format!("The apiVersion changes from {ours}."));
+    }
+    drift.fields.sort_by(|a, b| a.path.cmp(&b.path));
+    drift
+}
+
+fn is_annotation(path: &FieldPath) -> bool {
+    path.0.len() == 3 && path.0[1] == "f:annotations" && path.0[2].strip_prefix("f:") == Some(APPLIED)
+}
+
+fn holds_mask(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == MASK,
+        Value::Array(items) => items.iter().any(holds_mask),
+        Value::Object(map) => map.values().any(holds_mask),
+        _ => false,
+    }
+}
+
+/// A leaf that differs; inside an atomic list it is shown at the places that do.
+fn push_leaf(
+    fields: &mut Vec<FieldChange>,
+    text: &Text<'_>,
+    leaf: &crate::fields::Leaf<'_>,
+    have: Option<&Value>,
+    cause: Cause,
+    holder: Option<Holder>,
+) {
+    let want = match (leaf.schema, text.custom) {
+        (Some(schema), true) => with_defaults(leaf.value, schema),
+        _ => leaf.value.clone(),
+    };
+    for (path, before, after) in difference(&leaf.path, have, Some(&want)) {
+        fields.push(FieldChange { path, before, after, cause, holder: holder.clone() });
+    }
+}
+
+/// Fields that we hold and no longer declare: the top of each removed part.
+fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live: &Value) {
+    let mut tops: Vec<FieldPath> = Vec::new();
+    for path in managers.ours().map(|ours| ours.paths()).unwrap_or_default() {
+        if declared.set.contains(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
+            continue;
+        }
+        if managers.other_of(&path).is_some() {
+            drift.ownership.push(format!("{path} is no longer declared; another manager keeps it."));
+        } else if let Some(value) = value_at(live, &path) {
+            let before = Some(value.clone());
+            drift.fields.push(FieldChange {
+                path: path.clone(),
+                before,
+                after: None,
+                cause: Cause::Pending,
+                holder: None,
+            });
+        } else {
+            drift.ownership.push(format!("{path} is no longer declared."));
+        }
+        tops.push(path);
+    }
+}
+
+/// Another order of our items in a list: drift while the text is what was applied, else the repository's wish.
+fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, before: Option<&Applied>) {
+    for (path, wanted) in &text.declared.lists {
+        let positions: Vec<usize> = wanted
+            .iter()
+            .filter_map(|element| {
+                let pointer = crate::fields::pointer_of(live, &path.join(element.as_str()));
+                pointer.rsplit('/').next()?.parse().ok()
+            })
+            .collect();
+        if positions.len() == wanted.len() && positions.windows(2).any(|pair| pair[0] > pair[1]) {
+            let same = before.is_some_and(|b| b.digest == text.applied.digest);
+            let cause = if same { Cause::Drift } else { Cause::Pending };
+            let (have, want) = (value_at(live, path).cloned(), value_at(text.value, path).cloned());
+            drift.fields.push(FieldChange { path: path.clone(), before: have, after: want, cause, holder: None });
+        }
+    }
+}
+
+/// What drifted in a live object as far as it tells by itself: without the repository there is no `before` value, and a
+/// removed field is only counted.
+pub fn drift(live: &Value) -> (Vec<FieldChange>, usize) {
+    let managers = Managers::of(live);
+    let Some(applied) = Applied::read(live) else { return (Vec::new(), 0) };
+    let mut known: BTreeSet<FieldPath> =
+        managers.ours().map(|ours| ours.paths().into_iter().collect()).unwrap_or_default();
+    let mut fields: Vec<FieldChange> = Vec::new();
+    for (path, holder) in managers.foreign() {
+        // Without the text, only listed hashes prove that a path was declared.
+        if applied.declared(&path, &Applied::default()) && !known.contains(&path) {
+            let before = value_at(live, &path).cloned();
+            if before.is_some() && !fields.iter().any(|f| f.path == path) {
+                fields.push(FieldChange {
+                    path: path.clone(),
+                    before,
+                    after: None,
+                    cause: Cause::Drift,
+                    holder: Some(holder.clone()),
+                });
+            }
+            known.insert(path);
+        }
+    }
+    fields.sort_by(|a, b| a.path.cmp(&b.path));
+    (fields, applied.missing_from(&known))
+}
+
+/// Who changed a field, in words.
+pub(super) fn writer(holder: Option<&Holder>) -> Untrusted {
+    Untrusted::new(holder.map_or_else(|| "writer not recorded".to_owned(), |h| h.manager.raw().to_owned()))
+}

@@ -1,0 +1,232 @@
+//! What may be deleted, and what waits for approval (design law 6).
+
+use super::{Action, Change, Options};
+use crate::desired::{Desired, PLATFORM};
+use crate::fields::Managers;
+use crate::inventory::{Held, Owner, Parent, hex, ids, keep_mark, owner};
+use crate::kinds::{self, each};
+use crate::live::{Coverage, Live, Presence, Source};
+use crate::object::{Diagnostic, ObjectRef, Untrusted, meta};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most deletions of an environment within [`WINDOW`].
+const ENVIRONMENT_BUDGET: usize = 20;
+/// The window of the budget, in seconds.
+pub(super) const WINDOW: i64 = 24 * 3600;
+
+/// The deletes that the repository asks for, and what is said about those that are not made.
+pub(super) fn deletions(
+    desired: &Desired,
+    live: &Live,
+    parents: &[Parent],
+    frozen: &BTreeMap<String, String>,
+) -> (Vec<Change>, Vec<Diagnostic>) {
+    let ids = ids(desired);
+    let mut changes = Vec::new();
+    let mut diagnostics = Vec::new();
+    for (reference, value) in live.objects() {
+        let partition = match owner(value, &ids) {
+            _ if desired.objects.contains_key(reference) => continue,
+            _ if live.source == Source::Revision => PLATFORM.to_owned(),
+            Owner::Ours(partition) => partition,
+            _ => continue,
+        };
+        if !meta(value, "deletionTimestamp").is_empty() {
+            continue;
+        }
+        let known = parents.iter().any(|p| p.known_uid(reference) == Some(meta(value, "uid")));
+        let mut keep = |id, message: String| diagnostics.push(Diagnostic::warning(id, message).about(reference));
+        if live.source != Source::Revision {
+            if Managers::of(value).ours().is_none() && !known {
+                keep("prune-foreign", format!("{reference} carries our label but was not applied by us; it is kept."));
+                continue;
+            }
+            if let Some(mark) = keep_mark(value) {
+                keep("prune-kept", format!("{reference} is no longer in the repository and is kept: {mark}."));
+                continue;
+            }
+            if let Some(reason) = frozen.get(&partition) {
+                keep(
+                    "prune-frozen",
+                    format!(
+                        "{reference} is no longer wanted; nothing of partition {partition} is deleted while {reason}."
+                    ),
+                );
+                continue;
+            }
+        }
+        let because = match still_used(reference, desired, live) {
+            Some(user) => (Action::Blocked, format!("{user} still uses it and is not changed by this plan.")),
+            None => (Action::Delete, "It is no longer in the repository.".to_owned()),
+        };
+        changes.push(Change {
+            object: reference.clone(),
+            version: meta_version(value),
+            partition,
+            action: because.0,
+            intended: Action::Delete,
+            origin: None,
+            fields: Vec::new(),
+            because: vec![Untrusted::new(because.1)],
+            needs: Vec::new(),
+            body: None,
+            uid: meta(value, "uid").to_owned(),
+            resource_version: meta(value, "resourceVersion").to_owned(),
+            force: false,
+            unproved: false,
+        });
+    }
+    (changes, diagnostics)
+}
+
+fn meta_version(value: &serde_json::Value) -> String {
+    let api_version = value.get("apiVersion").and_then(serde_json::Value::as_str).unwrap_or_default();
+    crate::object::split_api_version(api_version).1.to_owned()
+}
+
+/// A live route that this environment does not change and that would lose its backend.
+fn still_used(object: &ObjectRef, desired: &Desired, live: &Live) -> Option<ObjectRef> {
+    let value = live.get(object)?;
+    let mut provided = kinds::provides(object, value);
+    provided.push(object.clone());
+    let ids = ids(desired);
+    let mut routes = live.objects().iter().filter(|(r, _)| r.group == kinds::GATEWAY && r.kind.ends_with("Route"));
+    let foreign = |value: &serde_json::Value| !matches!(owner(value, &ids), Owner::Ours(_));
+    let user = routes.find(|(route, value)| {
+        foreign(value) && kinds::references(route, value).iter().any(|r| provided.contains(&r.to))
+    });
+    user.map(|(route, _)| route.clone())
+}
+
+/// The partitions in which nothing may be deleted, with the reason.
+pub(super) fn frozen(
+    desired: &Desired,
+    live: &Live,
+    parents: &[Parent],
+    broken: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut frozen = broken.clone();
+    for partition in &desired.unread {
+        frozen.entry(partition.clone()).or_insert_with(|| "a part of its files could not be read".to_owned());
+    }
+    for parent in parents {
+        let members = desired.objects.iter().filter(|(_, m)| m.partition == parent.partition);
+        let kinds: BTreeSet<_> =
+            parent.kinds.iter().cloned().chain(members.clone().map(|(r, _)| r.group_kind())).collect();
+        for kind in kinds {
+            if let Some(Coverage::Unknown(reason)) = live.coverage.get(&kind) {
+                frozen
+                    .entry(parent.partition.clone())
+                    .or_insert_with(|| format!("{kind} could not be listed ({reason})"));
+            }
+        }
+        for (reference, _) in members {
+            if let Presence::Unknown(reason) = live.presence(reference) {
+                frozen
+                    .entry(parent.partition.clone())
+                    .or_insert_with(|| format!("{reference} could not be read ({reason})"));
+            }
+        }
+    }
+    frozen
+}
+
+/// Holds what needs approval; gives what is held.
+pub(super) fn hold(
+    changes: &mut [Change],
+    desired: &Desired,
+    live: &Live,
+    parents: &[Parent],
+    options: &Options,
+) -> Vec<Held> {
+    let crowded = over_budget(changes, desired, parents, options.now);
+    let last = last_routes(changes, desired, live);
+    let inventory = desired.rules().inventory.namespace;
+    let mut held = Vec::new();
+    for change in changes.iter_mut() {
+        if !matches!(change.action, Action::Delete | Action::Replace) {
+            continue;
+        }
+        let reason = if change.action == Action::Replace {
+            Some("Replacing deletes it first".to_owned())
+        } else if kinds::of(&change.object.group_kind()).held {
+            Some(format!("Deleting a {} always waits for approval", change.object.kind))
+        } else if change.object.namespace() == inventory && desired.config.is_some() {
+            Some("It is one of spinway's own objects".to_owned())
+        } else if desired.environment.protected {
+            Some("The environment is protected".to_owned())
+        } else if let Some(hostname) = last.get(&change.object) {
+            Some(format!("It is the last route of {hostname}"))
+        } else {
+            crowded.get(&change.partition).cloned()
+        };
+        if let Some(reason) = reason {
+            change.because.push(Untrusted::new(format!("{reason}.")));
+            held.push(destroys(change, if change.action == Action::Replace { "replace" } else { "delete" }));
+            change.action = Action::Held;
+        }
+    }
+    held
+}
+
+/// A held change as the destruction digest names it.
+pub(super) fn destroys(change: &Change, action: &str) -> Held {
+    let text = change.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    let new = if text.is_empty() { String::new() } else { hex(&Sha256::digest(text)) };
+    Held { action: action.to_owned(), object: change.object.clone(), uid: change.uid.clone(), new }
+}
+
+/// The partitions in which more is deleted than max(3, 10 %), and all of them when the environment's budget is passed.
+fn over_budget(changes: &[Change], desired: &Desired, parents: &[Parent], now: i64) -> BTreeMap<String, String> {
+    let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in changes.iter().filter(|c| matches!(c.action, Action::Delete | Action::Replace)) {
+        *planned.entry(change.partition.as_str()).or_default() += 1;
+    }
+    let recent = |parent: &Parent| parent.state.deletions.iter().filter(|d| d.at > now - WINDOW).count();
+    let past: usize = parents.iter().map(recent).sum();
+    let all: usize = planned.values().sum();
+    let mut over = BTreeMap::new();
+    for (partition, count) in planned {
+        let parent = parents.iter().find(|p| p.partition == partition);
+        let size = parent
+            .map_or(0, |p| p.state.objects.len())
+            .max(desired.objects.values().filter(|m| m.partition == partition).count());
+        let allowed = (size / 10).max(3);
+        let in_partition = count + parent.map_or(0, recent);
+        if in_partition > allowed {
+            over.insert(
+                partition.to_owned(),
+                format!("{in_partition} deletions in partition {partition} within 24 hours are more than {allowed}"),
+            );
+        } else if all + past > ENVIRONMENT_BUDGET {
+            over.insert(
+                partition.to_owned(),
+                format!(
+                    "{} deletions in the environment within 24 hours are more than {ENVIRONMENT_BUDGET}",
+                    all + past
+                ),
+            );
+        }
+    }
+    over
+}
+
+/// Deleted routes with a hostname that no remaining route serves.
+fn last_routes(changes: &[Change], desired: &Desired, live: &Live) -> BTreeMap<ObjectRef, String> {
+    let is_route = |r: &ObjectRef| r.group == kinds::GATEWAY && r.kind.ends_with("Route");
+    let hostnames = |value: &serde_json::Value| -> Vec<String> {
+        each(value, "spec.hostnames[]").iter().filter_map(|(_, h)| h.as_str().map(str::to_owned)).collect()
+    };
+    let deleted: BTreeSet<&ObjectRef> =
+        changes.iter().filter(|c| c.action == Action::Delete && is_route(&c.object)).map(|c| &c.object).collect();
+    let wanted = desired.objects.iter().filter(|(r, _)| is_route(r)).flat_map(|(_, m)| hostnames(&m.object.value));
+    let others =
+        live.objects().iter().filter(|(r, _)| is_route(r) && !deleted.contains(r) && !desired.objects.contains_key(r));
+    let kept: BTreeSet<String> = wanted.chain(others.flat_map(|(_, v)| hostnames(v))).collect();
+    let lost = deleted.iter().filter_map(|route| {
+        let hostname = hostnames(live.get(route)?).into_iter().find(|h| !kept.contains(h))?;
+        Some(((*route).clone(), hostname))
+    });
+    lost.collect()
+}
