@@ -1,1 +1,269 @@
-//! apply
+//! Doing a plan: which step may start, what an answer means, when a step is done (design law 1).
+//!
+//! **Invariant:** this is a machine without IO and without clock: it is told what happened and when (in seconds since the
+//! run began), and says what to do next. `ops::apply` drives it.
+
+mod retry;
+
+pub use retry::{Class, classify, delay};
+
+use crate::kinds::{Health, Verdict};
+use crate::object::{ObjectRef, Untrusted};
+use crate::plan::{Plan, Refused, StepKind};
+use std::collections::BTreeSet;
+
+/// How long an object without any status may hold others back, in seconds (law 3).
+const NO_STATUS: f64 = 15.0;
+
+/// Where a step is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It has not started.
+    Waiting,
+    /// Its request is out.
+    Sent,
+    /// It was written; its object is becoming healthy since that time.
+    Settling(f64),
+    /// It is done.
+    Done,
+    /// It failed, and why.
+    Failed(Untrusted),
+    /// Something it needs failed, or the run was interrupted.
+    Blocked(Untrusted),
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Send the request of a step.
+    Send(usize),
+    /// Look at the object of a step until it is healthy, or gone.
+    Observe(usize),
+}
+
+/// A run of a plan.
+#[derive(Debug)]
+pub struct Run<'a> {
+    plan: &'a Plan,
+    states: Vec<State>,
+    /// Seconds that an object may take to become healthy.
+    deadline: f64,
+    interrupted: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Begins a run; `deadline` is how many seconds an object may take to become healthy.
+    pub fn new(plan: &'a Plan, deadline: f64) -> Self {
+        Self { plan, states: vec![State::Waiting; plan.steps.len()], deadline, interrupted: false }
+    }
+
+    /// Where each step is.
+    pub fn states(&self) -> &[State] {
+        &self.states
+    }
+
+    /// The object of a step.
+    pub fn object(&self, step: usize) -> &'a ObjectRef {
+        &self.plan.changes[self.plan.steps[step].change].object
+    }
+
+    /// The steps that may start now; they count as sent.
+    pub fn next(&mut self) -> Vec<Command> {
+        self.block();
+        if self.interrupted {
+            return Vec::new();
+        }
+        let ready: Vec<usize> = (0..self.states.len()).filter(|step| self.is_ready(*step)).collect();
+        for step in &ready {
+            self.states[*step] = State::Sent;
+        }
+        ready.into_iter().map(Command::Send).collect()
+    }
+
+    fn before(&self, step: usize) -> impl Iterator<Item = usize> + '_ {
+        self.plan.order.iter().filter(move |(_, then)| *then == step).map(|(first, _)| *first)
+    }
+
+    fn is_ready(&self, step: usize) -> bool {
+        let passed = |first: usize| match &self.states[first] {
+            State::Done => true,
+            State::Settling(_) => !self.plan.steps[first].wait,
+            _ => false,
+        };
+        self.states[step] == State::Waiting && self.before(step).all(passed)
+    }
+
+    /// Blocks what needs a failed or blocked step.
+    fn block(&mut self) {
+        loop {
+            let blocked = (0..self.states.len()).filter(|step| self.states[*step] == State::Waiting).find_map(|step| {
+                let cause = self.before(step).find_map(|first| match &self.states[first] {
+                    State::Failed(why) => Some(format!("It needs {}, which failed: {}", self.object(first), why.raw())),
+                    State::Blocked(_) => Some(format!("It needs {}, which is blocked.", self.object(first))),
+                    _ => None,
+                });
+                cause.map(|cause| (step, cause))
+            });
+            match blocked {
+                Some((step, cause)) => self.states[step] = State::Blocked(Untrusted::new(cause)),
+                None => return,
+            }
+        }
+    }
+
+    /// The API server accepted a step's request at a time.
+    pub fn accepted(&mut self, step: usize, now: f64) -> Command {
+        self.states[step] = State::Settling(now);
+        Command::Observe(step)
+    }
+
+    /// The API server refused a step's request for good.
+    pub fn refused(&mut self, step: usize, refused: &Refused) {
+        let conflicts: Vec<String> = refused.conflicts.iter().map(|(field, manager)| format!("{}: {}", field.raw(), manager.raw())).collect();
+        let details = if conflicts.is_empty() { refused.message.raw().to_owned() } else { conflicts.join("; ") };
+        self.states[step] = State::Failed(Untrusted::new(format!("the API server refused it ({} {}): {details}", refused.code, refused.reason)));
+    }
+
+    /// The object of a step was looked at; none means that it does not exist.
+    pub fn observed(&mut self, step: usize, health: Option<&Health>, now: f64) {
+        let State::Settling(since) = self.states[step] else { return };
+        let waited = now - since;
+        let state = match (self.plan.steps[step].kind, health) {
+            (StepKind::Delete, None) => State::Done,
+            (StepKind::Delete, Some(health)) if waited > self.deadline => {
+                State::Failed(Untrusted::new(format!("it is not gone after {:.0} s. {}", self.deadline, health.message.raw())))
+            }
+            (StepKind::Delete, Some(_)) => return,
+            (_, None) => State::Failed(Untrusted::new("it was deleted by someone else meanwhile.")),
+            (_, Some(health)) => match health.verdict {
+                Verdict::Current => State::Done,
+                Verdict::Failed => State::Failed(shown(health)),
+                Verdict::Unknown if waited > NO_STATUS || health.reason.raw() != "NoStatus" => State::Done,
+                _ if waited > self.deadline => {
+                    State::Failed(Untrusted::new(format!("not healthy after {:.0} s: {}", self.deadline, shown(health).raw())))
+                }
+                _ => return,
+            },
+        };
+        self.states[step] = state;
+    }
+
+    /// No further step starts.
+    pub fn interrupt(&mut self) {
+        self.interrupted = true;
+        for state in self.states.iter_mut().filter(|s| **s == State::Waiting) {
+            *state = State::Blocked(Untrusted::new("the run was interrupted."));
+        }
+    }
+
+    /// Whether the run was interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether no request is out and nothing can start; with an interrupt, what settles is not waited for.
+    pub fn is_finished(&self) -> bool {
+        self.states.iter().all(|state| match state {
+            State::Done | State::Failed(_) | State::Blocked(_) => true,
+            State::Settling(_) => self.interrupted,
+            State::Waiting | State::Sent => false,
+        })
+    }
+
+    /// What a waiting step waits for.
+    pub fn waits_for(&self, step: usize) -> BTreeSet<&'a ObjectRef> {
+        self.before(step).filter(|first| self.states[*first] != State::Done).map(|first| self.object(first)).collect()
+    }
+}
+
+fn shown(health: &Health) -> Untrusted {
+    let (reason, message) = (health.reason.raw(), health.message.raw());
+    Untrusted::new(match (reason.is_empty(), message.is_empty()) {
+        (true, _) => message.to_owned(),
+        (false, true) => reason.to_owned(),
+        (false, false) => format!("{reason}: {message}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Change, Step};
+
+    fn plan(order: &[(usize, usize)], count: usize) -> Plan {
+        let change = |n: usize| Change {
+            object: ObjectRef::new("", "ConfigMap", "ns", &format!("c{n}")),
+            version: "v1".into(),
+            partition: "platform".into(),
+            action: Action::Create,
+            intended: Action::Create,
+            origin: None,
+            fields: Vec::new(),
+            because: Vec::new(),
+            needs: Vec::new(),
+            body: None,
+            uid: String::new(),
+            resource_version: String::new(),
+            force: false,
+            unproved: false,
+        };
+        let steps = (0..count).map(|change| Step { change, kind: StepKind::Set, body: None, wait: true }).collect();
+        Plan { changes: (0..count).map(change).collect(), steps, order: order.to_vec(), ..Plan::default() }
+    }
+
+    #[test]
+    fn a_step_starts_when_what_it_needs_is_healthy() {
+        let plan = plan(&[(0, 1)], 3);
+        let mut run = Run::new(&plan, 60.0);
+        assert_eq!(run.next(), [Command::Send(0), Command::Send(2)]);
+        run.accepted(0, 0.0);
+        assert_eq!(run.next(), []);
+        run.observed(0, Some(&Health::progressing("x", "")), 1.0);
+        assert_eq!(run.next(), []);
+        assert_eq!(run.waits_for(1).len(), 1);
+        run.observed(0, Some(&Health::current()), 2.0);
+        assert_eq!(run.next(), [Command::Send(1)]);
+    }
+
+    #[test]
+    fn a_failure_blocks_its_dependents_only() {
+        let plan = plan(&[(0, 1), (1, 2)], 4);
+        let mut run = Run::new(&plan, 60.0);
+        run.next();
+        run.accepted(0, 0.0);
+        run.accepted(3, 0.0);
+        run.observed(0, Some(&Health::failed("Invalid", "no")), 1.0);
+        run.observed(3, Some(&Health::current()), 1.0);
+        run.next();
+        assert!(run.is_finished());
+        assert!(matches!(&run.states()[1], State::Blocked(why) if why.raw().contains("ConfigMap ns/c0, which failed: Invalid: no")));
+        assert!(matches!(run.states()[2], State::Blocked(_)));
+        assert_eq!(run.states()[3], State::Done);
+    }
+
+    #[test]
+    fn a_deadline_ends_a_wait_and_no_status_ends_sooner() {
+        let plan = plan(&[], 2);
+        let mut run = Run::new(&plan, 60.0);
+        run.next();
+        run.accepted(0, 0.0);
+        run.accepted(1, 0.0);
+        run.observed(0, Some(&Health::progressing("x", "")), 61.0);
+        run.observed(1, Some(&Health::new(Verdict::Unknown, "NoStatus", "")), 14.0);
+        assert!(matches!(run.states()[0], State::Failed(_)));
+        assert!(matches!(run.states()[1], State::Settling(_)));
+        run.observed(1, Some(&Health::new(Verdict::Unknown, "NoStatus", "")), 16.0);
+        assert_eq!(run.states()[1], State::Done);
+    }
+
+    #[test]
+    fn an_interrupt_finishes_what_is_in_flight() {
+        let plan = plan(&[(0, 1)], 2);
+        let mut run = Run::new(&plan, 60.0);
+        run.next();
+        run.interrupt();
+        assert!(!run.is_finished());
+        run.accepted(0, 0.0);
+        assert!(run.next().is_empty() && run.is_finished());
+    }
+}

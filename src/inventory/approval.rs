@@ -71,28 +71,9 @@ pub fn approved(
             || parents.iter().any(|p| p.approvals.get(digest).is_some_and(|expires| in_time(expires))))
 }
 
-/// Seconds since 1970 of an RFC 3339 time in UTC or with an offset.
+/// Seconds since 1970 of an RFC 3339 time.
 pub fn seconds(time: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| time.get(range)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let valid = time.as_bytes().get(4) == Some(&b'-')
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60;
-    let rest = time.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = match rest.as_bytes().first()? {
-        b'Z' | b'z' => 0,
-        sign => {
-            let (hours, minutes) = (rest.get(1..3)?.parse::<i64>().ok()?, rest.get(4..6)?.parse::<i64>().ok()?);
-            (hours * 3600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 }
-        }
-    };
-    // Days from civil, counted from March so that the leap day is the last.
-    let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (m * 306 + 5) / 10 + day - 1 - 719_468;
-    valid.then_some(days * 86_400 + hour * 3600 + minute * 60 + second - offset)
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 #[cfg(test)]

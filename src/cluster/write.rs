@@ -1,0 +1,108 @@
+//! Requests about one object.
+
+use super::{Cluster, redact};
+use crate::fields::MANAGER;
+use crate::live::Served;
+use crate::object::{ObjectRef, Untrusted, api_version, meta};
+use crate::plan::Refused;
+use http::{Method, Request, header};
+use serde_json::{Value, json};
+
+/// The URL of an object in a version.
+pub(super) fn url(object: &ObjectRef, version: &str, served: &Served) -> String {
+    let group_version = api_version(&object.group, version);
+    let root = if object.group.is_empty() { "api" } else { "apis" };
+    let namespace = object.namespace.as_ref().map(|n| format!("/namespaces/{n}")).unwrap_or_default();
+    let name: String = object.name.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-._:".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    format!("/{root}/{group_version}{namespace}/{}/{name}", served.plural)
+}
+
+/// How an object is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mode {
+    /// Only ask what would happen.
+    pub dry_run: bool,
+    /// Take fields from other managers.
+    pub force: bool,
+}
+
+impl Cluster {
+    /// Reads an object; none when it does not exist.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn get(&self, object: &ObjectRef, version: &str, served: &Served) -> Result<Option<Value>, Refused> {
+        self.get_as(object, version, served, "application/json").await
+    }
+
+    /// Reads only the metadata of an object; none when it does not exist.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn get_metadata(&self, object: &ObjectRef, version: &str, served: &Served) -> Result<Option<Value>, Refused> {
+        let found = self.get_as(object, version, served, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").await?;
+        Ok(found.map(|mut value| {
+            value["apiVersion"] = json!(api_version(&object.group, version));
+            value["kind"] = json!(object.kind);
+            value
+        }))
+    }
+
+    async fn get_as(&self, object: &ObjectRef, version: &str, served: &Served, accept: &str) -> Result<Option<Value>, Refused> {
+        match self.read("GET", &url(object, version, served), accept).await {
+            Ok(value) => Ok(Some(value)),
+            Err(refused) if refused.code == 404 => Ok(None),
+            Err(refused) => Err(redact(object, &Value::Null, refused)),
+        }
+    }
+
+    /// Applies a text (server-side apply). A text with a uid only ever updates that object (resourceVersion alone would
+    /// make a deleted object anew).
+    ///
+    /// # Errors
+    /// The API server refuses; secret values are not in the refusal.
+    pub async fn apply(&self, object: &ObjectRef, version: &str, served: &Served, body: &Value, mode: Mode) -> Result<Value, Refused> {
+        let dry_run = if mode.dry_run { "&dryRun=All" } else { "" };
+        let uri = format!("{}?fieldManager={MANAGER}&fieldValidation=Strict&force={}{dry_run}", url(object, version, served), mode.force);
+        let request = Request::builder().method(Method::PATCH).uri(uri).header(header::CONTENT_TYPE, "application/apply-patch+yaml").body(body.to_string().into_bytes());
+        let verb = if mode.dry_run { "dry-run" } else { "PATCH" };
+        match request {
+            Ok(request) => self.send(verb, request).await.map_err(|refused| redact(object, body, refused)),
+            Err(error) => Err(Refused { message: Untrusted::new(error.to_string()), ..Refused::default() }),
+        }
+    }
+
+    /// Deletes an object, if it still is the one of that uid. That it is gone already is no failure.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn delete(&self, object: &ObjectRef, version: &str, served: &Served, uid: &str) -> Result<(), Refused> {
+        let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, "propagationPolicy": "Background"});
+        let request = Request::builder().method(Method::DELETE).uri(url(object, version, served)).header(header::CONTENT_TYPE, "application/json").body(body.to_string().into_bytes());
+        let request = request.map_err(|error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() })?;
+        match self.send("DELETE", request).await {
+            Ok(_) => Ok(()),
+            Err(refused) if refused.code == 404 => Ok(()),
+            Err(refused) => Err(redact(object, &Value::Null, refused)),
+        }
+    }
+}
+
+/// The text of an update of that object: with its uid, and with its resourceVersion where the caller judged a state.
+pub fn with_identity(body: &Value, uid: &str, resource_version: &str) -> Value {
+    let mut body = body.clone();
+    if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+        if !uid.is_empty() {
+            metadata.insert("uid".to_owned(), json!(uid));
+        }
+        if !resource_version.is_empty() {
+            metadata.insert("resourceVersion".to_owned(), json!(resource_version));
+        }
+    }
+    body
+}
+
+/// Whether an object is another one than that of the uid.
+pub fn is_other(value: &Value, uid: &str) -> bool {
+    !uid.is_empty() && meta(value, "uid") != uid
+}
