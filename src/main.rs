@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line: parse, run, exit code; nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spinway::cli::main()
+}

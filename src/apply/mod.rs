@@ -119,9 +119,13 @@ impl<'a> Run<'a> {
 
     /// The API server refused a step's request for good.
     pub fn refused(&mut self, step: usize, refused: &Refused) {
-        let conflicts: Vec<String> = refused.conflicts.iter().map(|(field, manager)| format!("{}: {}", field.raw(), manager.raw())).collect();
+        let conflicts: Vec<String> =
+            refused.conflicts.iter().map(|(field, manager)| format!("{}: {}", field.raw(), manager.raw())).collect();
         let details = if conflicts.is_empty() { refused.message.raw().to_owned() } else { conflicts.join("; ") };
-        self.states[step] = State::Failed(Untrusted::new(format!("the API server refused it ({} {}): {details}", refused.code, refused.reason)));
+        self.states[step] = State::Failed(Untrusted::new(format!(
+            "the API server refused it ({} {}): {details}",
+            refused.code, refused.reason
+        )));
     }
 
     /// The object of a step was looked at; none means that it does not exist.
@@ -130,18 +134,22 @@ impl<'a> Run<'a> {
         let waited = now - since;
         let state = match (self.plan.steps[step].kind, health) {
             (StepKind::Delete, None) => State::Done,
-            (StepKind::Delete, Some(health)) if waited > self.deadline => {
-                State::Failed(Untrusted::new(format!("it is not gone after {:.0} s. {}", self.deadline, health.message.raw())))
-            }
+            (StepKind::Delete, Some(health)) if waited > self.deadline => State::Failed(Untrusted::new(format!(
+                "it is not gone after {:.0} s. {}",
+                self.deadline,
+                health.message.raw()
+            ))),
             (StepKind::Delete, Some(_)) => return,
             (_, None) => State::Failed(Untrusted::new("it was deleted by someone else meanwhile.")),
             (_, Some(health)) => match health.verdict {
                 Verdict::Current => State::Done,
                 Verdict::Failed => State::Failed(shown(health)),
                 Verdict::Unknown if waited > NO_STATUS || health.reason.raw() != "NoStatus" => State::Done,
-                _ if waited > self.deadline => {
-                    State::Failed(Untrusted::new(format!("not healthy after {:.0} s: {}", self.deadline, shown(health).raw())))
-                }
+                _ if waited > self.deadline => State::Failed(Untrusted::new(format!(
+                    "not healthy after {:.0} s: {}",
+                    self.deadline,
+                    shown(health).raw()
+                ))),
                 _ => return,
             },
         };
@@ -236,7 +244,9 @@ mod tests {
         run.observed(3, Some(&Health::current()), 1.0);
         run.next();
         assert!(run.is_finished());
-        assert!(matches!(&run.states()[1], State::Blocked(why) if why.raw().contains("ConfigMap ns/c0, which failed: Invalid: no")));
+        assert!(
+            matches!(&run.states()[1], State::Blocked(why) if why.raw().contains("ConfigMap ns/c0, which failed: Invalid: no"))
+        );
         assert!(matches!(run.states()[2], State::Blocked(_)));
         assert_eq!(run.states()[3], State::Done);
     }

@@ -26,8 +26,17 @@ pub fn classify(refused: &Refused) -> Class {
         // A kind that was defined a moment ago, or a namespace that is being made.
         404 => says("could not find the requested resource") || says("namespaces \"") || says("page not found"),
         429 | 502..=504 => true,
-        409 => refused.reason == "Conflict" && refused.conflicts.is_empty() && says("please apply your changes to the latest version") && !says("uid"),
-        500 => says("failed calling webhook") || says("etcdserver: leader changed") || says("etcdserver: request timed out"),
+        409 => {
+            refused.reason == "Conflict"
+                && refused.conflicts.is_empty()
+                && says("please apply your changes to the latest version")
+                && !says("uid")
+        }
+        500 => {
+            says("failed calling webhook")
+                || says("etcdserver: leader changed")
+                || says("etcdserver: request timed out")
+        }
         _ => false,
     };
     if again { Class::Again } else { Class::Permanent }
@@ -49,9 +58,26 @@ mod tests {
 
     #[test]
     fn permanent_500s_are_not_sent_again() {
-        assert_eq!(classify(&refused(500, "InternalError", "failed to create typed patch object (x): .spec.y: field not declared in schema")), Class::Permanent);
-        assert_eq!(classify(&refused(500, "InternalError", "Internal error occurred: failed calling webhook \"m\"")), Class::Again);
-        assert_eq!(classify(&refused(403, "Forbidden", "unable to create new content in namespace a because it is being terminated")), Class::Again);
+        assert_eq!(
+            classify(&refused(
+                500,
+                "InternalError",
+                "failed to create typed patch object (x): .spec.y: field not declared in schema"
+            )),
+            Class::Permanent
+        );
+        assert_eq!(
+            classify(&refused(500, "InternalError", "Internal error occurred: failed calling webhook \"m\"")),
+            Class::Again
+        );
+        assert_eq!(
+            classify(&refused(
+                403,
+                "Forbidden",
+                "unable to create new content in namespace a because it is being terminated"
+            )),
+            Class::Again
+        );
         assert_eq!(classify(&refused(403, "Forbidden", "user cannot patch")), Class::Permanent);
         assert_eq!(classify(&refused(422, "Invalid", "")), Class::Permanent);
         assert_eq!(classify(&refused(0, "", "connection reset")), Class::Again);

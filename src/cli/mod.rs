@@ -1,1 +1,87 @@
-//! The command line.
+//! The command line: one file per verb, each its arguments and its wiring.
+
+mod apply;
+mod common;
+mod drift;
+mod failure;
+mod graph;
+mod plan;
+mod render;
+mod snapshot;
+mod status;
+mod ui;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Reconcile a Git repository of Spin apps and Gateway API objects onto a Kubernetes cluster.
+///
+/// Exit codes: 0 done; 1 something failed; 2 differences exist (with --exit-code); 3 refused as a whole, nothing was
+/// done; 64 usage; 130 or 143 interrupted.
+#[derive(Parser)]
+#[command(name = "spinway", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Plan(plan::Arguments),
+    Apply(apply::Arguments),
+    Drift(drift::Arguments),
+    Status(status::Arguments),
+    Graph(graph::Arguments),
+    Render(render::Arguments),
+    Snapshot(snapshot::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are data; everything else is a usage error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { failure::USAGE } else { 0 });
+        }
+    };
+    ui::log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(arguments.verb)).unwrap_or_else(|failure: Failure| failure.print());
+    // A request that never answers must not hold the process.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn run(verb: Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Plan(arguments) => plan::run(arguments).await,
+        Verb::Apply(arguments) => apply::run(arguments).await,
+        Verb::Drift(arguments) => drift::run(arguments).await,
+        Verb::Status(arguments) => status::run(arguments).await,
+        Verb::Graph(arguments) => graph::run(&arguments),
+        Verb::Render(arguments) => render::run(&arguments),
+        Verb::Snapshot(arguments) => snapshot::run(arguments).await,
+    }
+}
+
+/// The command line as Markdown, for `docs/reference/cli.md`.
+pub fn reference() -> String {
+    let mut out =
+        String::from("# The command line\n\nGenerated from the program; `cargo test` checks that it is current.\n");
+    let mut command = Arguments::command().term_width(100);
+    out.push_str(&format!("\n## spinway\n\n```\n{}```\n", command.render_long_help()));
+    for verb in command.get_subcommands_mut() {
+        let name = verb.get_name().to_owned();
+        out.push_str(&format!("\n## spinway {name}\n\n```\n{}```\n", verb.render_long_help()));
+    }
+    out
+}

@@ -16,9 +16,14 @@ impl Cluster {
     pub async fn discover(&self) -> Result<BTreeMap<GroupKind, Served>, Error> {
         let mut kinds = BTreeMap::new();
         for path in ["/api", "/apis"] {
-            let answer = self.read("DISCOVER", path, ACCEPT).await.map_err(|r| Error::Server(format!("{} {}", r.code, r.message.terminal())))?;
+            let answer = self
+                .read("DISCOVER", path, ACCEPT)
+                .await
+                .map_err(|r| Error::Server(format!("{} {}", r.code, r.message.terminal())))?;
             let Some(groups) = answer.get("items").and_then(Value::as_array) else {
-                return Err(Error::Server("it does not aggregate its discovery; Kubernetes 1.26 or later is needed".to_owned()));
+                return Err(Error::Server(
+                    "it does not aggregate its discovery; Kubernetes 1.26 or later is needed".to_owned(),
+                ));
             };
             for group in groups {
                 add_group(group, &mut kinds);
@@ -29,7 +34,8 @@ impl Cluster {
 }
 
 fn add_group(group: &Value, kinds: &mut BTreeMap<GroupKind, Served>) {
-    let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let name = text(group, "/metadata/name");
     let list = |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
     for version in list(group, "versions") {

@@ -63,10 +63,15 @@ impl Cluster {
 
     async fn cluster_uid(&self, live: &Live) -> Result<String, Error> {
         let namespace = ObjectRef::new("", "Namespace", "", "kube-system");
-        let Some(served) = live.kinds.get(&namespace.group_kind()) else { return Err(Error::Server("it serves no namespaces".to_owned())) };
+        let Some(served) = live.kinds.get(&namespace.group_kind()) else {
+            return Err(Error::Server("it serves no namespaces".to_owned()));
+        };
         match self.get_metadata(&namespace, "v1", served).await {
             Ok(found) => Ok(found.as_ref().map(|v| crate::object::meta(v, "uid").to_owned()).unwrap_or_default()),
-            Err(refused) => Err(Error::Server(format!("namespace kube-system, which identifies the cluster, cannot be read: {}", refused.message.terminal()))),
+            Err(refused) => Err(Error::Server(format!(
+                "namespace kube-system, which identifies the cluster, cannot be read: {}",
+                refused.message.terminal()
+            ))),
         }
     }
 
@@ -94,10 +99,15 @@ impl Cluster {
         let definition = GroupKind::new(CRD_GROUP, "CustomResourceDefinition");
         let Some(served) = reading.live.kinds.get(&definition).cloned() else { return };
         let wanted: BTreeSet<GroupKind> = desired.objects.keys().map(ObjectRef::group_kind).collect();
-        let names = wanted.iter().filter(|kind| kind.group.contains('.') && !kind.group.ends_with(".k8s.io") || kind.group.contains("gateway")).filter_map(|kind| {
-            let plural = &reading.live.kinds.get(kind)?.plural;
-            Some(ObjectRef::new(CRD_GROUP, "CustomResourceDefinition", "", &format!("{plural}.{}", kind.group)))
-        });
+        let names = wanted
+            .iter()
+            .filter(|kind| {
+                kind.group.contains('.') && !kind.group.ends_with(".k8s.io") || kind.group.contains("gateway")
+            })
+            .filter_map(|kind| {
+                let plural = &reading.live.kinds.get(kind)?.plural;
+                Some(ObjectRef::new(CRD_GROUP, "CustomResourceDefinition", "", &format!("{plural}.{}", kind.group)))
+            });
         let found = self.get_all(names.collect(), &served, false).await;
         for (_, answer) in found {
             if let Ok(Some(value)) = answer {
@@ -106,12 +116,21 @@ impl Cluster {
         }
     }
 
-    async fn get_all(&self, objects: Vec<ObjectRef>, served: &Served, metadata: bool) -> Vec<(ObjectRef, Result<Option<Value>, Refused>)> {
+    async fn get_all(
+        &self,
+        objects: Vec<ObjectRef>,
+        served: &Served,
+        metadata: bool,
+    ) -> Vec<(ObjectRef, Result<Option<Value>, Refused>)> {
         let version = served.versions.first().cloned().unwrap_or_default();
         let requests = objects.into_iter().map(|object| {
             let version = &version;
             async move {
-                let answer = if metadata { self.get_metadata(&object, version, served).await } else { self.get(&object, version, served).await };
+                let answer = if metadata {
+                    self.get_metadata(&object, version, served).await
+                } else {
+                    self.get(&object, version, served).await
+                };
                 (object, answer)
             }
         });
@@ -154,7 +173,14 @@ impl Cluster {
     }
 
     /// All pages of a LIST.
-    async fn list(&self, kind: &GroupKind, version: &str, served: &Served, selector: Option<&str>, accept: &str) -> Result<Vec<Value>, Refused> {
+    async fn list(
+        &self,
+        kind: &GroupKind,
+        version: &str,
+        served: &Served,
+        selector: Option<&str>,
+        accept: &str,
+    ) -> Result<Vec<Value>, Refused> {
         let root = if kind.group.is_empty() { "api" } else { "apis" };
         let path = format!("/{root}/{}/{}?limit={PAGE}", api_version(&kind.group, version), served.plural);
         let selector = selector.map(|s| format!("&labelSelector={}", encode(s))).unwrap_or_default();
@@ -181,7 +207,9 @@ impl Cluster {
         let mut missing: BTreeMap<GroupKind, Vec<ObjectRef>> = BTreeMap::new();
         for reference in desired.objects.keys() {
             let kind = reference.group_kind();
-            if reading.live.get(reference).is_none() && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None) {
+            if reading.live.get(reference).is_none()
+                && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None)
+            {
                 missing.entry(kind).or_default().push(reference.clone());
             }
         }
@@ -211,7 +239,9 @@ impl Cluster {
         for (reference, member) in &desired.objects {
             for found in kinds::references(reference, &member.object.value) {
                 let to = found.to;
-                let seen = desired.objects.contains_key(&to) || reading.live.get(&to).is_some() || externals.iter().any(|e| e.matches(&to));
+                let seen = desired.objects.contains_key(&to)
+                    || reading.live.get(&to).is_some()
+                    || externals.iter().any(|e| e.matches(&to));
                 if !seen && !matches!(reading.live.coverage.get(&to.group_kind()), Some(Coverage::All)) {
                     wanted.entry(to.group_kind()).or_default().insert(to);
                 }
@@ -224,6 +254,65 @@ impl Cluster {
                 record(&mut reading.live, object, answer);
             }
         }
+    }
+
+    /// Reads what the inventories in a namespace own, without any repository.
+    ///
+    /// # Errors
+    /// The API server cannot be used at all, or the inventories cannot be listed.
+    pub async fn observe_owned(&self, namespace: &str) -> Result<Reading, Error> {
+        let failed = |refused: Refused| {
+            Error::Server(format!(
+                "the inventories in namespace {namespace} cannot be listed: {}",
+                refused.message.terminal()
+            ))
+        };
+        let mut reading = Reading::default();
+        reading.live.source = Source::Cluster;
+        reading.live.kinds = self.discover().await?;
+        let config_map = GroupKind::new("", "ConfigMap");
+        let Some(served) = reading.live.kinds.get(&config_map).cloned() else { return Ok(reading) };
+        let found = self
+            .list(&config_map, "v1", &served, Some(crate::inventory::ID), "application/json")
+            .await
+            .map_err(failed)?;
+        for value in found.iter().filter(|v| crate::object::meta(v, "namespace") == namespace) {
+            let name = crate::object::meta(value, "name");
+            let parent = Parent {
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+                id: crate::inventory::id(name, namespace),
+                partition: name.to_owned(),
+                ..Parent::default()
+            };
+            match parent.read(value) {
+                Ok(parent) => reading.parents.push(parent),
+                Err(error) => {
+                    reading.broken.insert(name.to_owned(), error.to_string());
+                }
+            }
+        }
+        let ids: Vec<&str> = reading.parents.iter().map(|p| p.id.as_str()).collect();
+        let selector = format!("{} in ({})", crate::inventory::PART_OF, ids.join(","));
+        let kinds: BTreeSet<GroupKind> = reading.parents.iter().flat_map(|p| p.kinds.iter().cloned()).collect();
+        let mut lists: Vec<(GroupKind, &str)> = kinds.iter().map(|kind| (kind.clone(), selector.as_str())).collect();
+        if kinds.iter().any(|kind| kind.group == SPIN) {
+            lists.push((GroupKind::new("apps", "Deployment"), "core.spinkube.dev/app-name"));
+            lists.push((GroupKind::new("", "Pod"), "core.spinkube.dev/app-name"));
+        }
+        for (kind, selector) in lists {
+            let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
+            let version = served.versions.first().cloned().unwrap_or_default();
+            let coverage = match self.list(&kind, &version, &served, Some(selector), "application/json").await {
+                Ok(items) => {
+                    items.into_iter().for_each(|item| reading.live.insert(item));
+                    Coverage::Labelled
+                }
+                Err(refused) => Coverage::Unknown(format!("{} {}", refused.code, refused.reason)),
+            };
+            reading.live.coverage.insert(kind, coverage);
+        }
+        Ok(reading)
     }
 
     /// Reads one object again, with what its health is judged by.
@@ -254,7 +343,11 @@ fn record(live: &mut Live, object: ObjectRef, answer: Result<Option<Value>, Refu
 
 /// The version in which the repository writes a kind, else the preferred one.
 fn wanted_version(desired: &Desired, kind: &GroupKind, served: &Served) -> String {
-    let written = desired.objects.iter().find(|(r, _)| r.group == kind.group && r.kind == kind.kind).map(|(_, m)| m.object.version.clone());
+    let written = desired
+        .objects
+        .iter()
+        .find(|(r, _)| r.group == kind.group && r.kind == kind.kind)
+        .map(|(_, m)| m.object.version.clone());
     let written = written.filter(|version| served.versions.contains(version));
     written.or_else(|| served.versions.first().cloned()).unwrap_or_default()
 }
@@ -271,7 +364,10 @@ fn scopes(desired: &Desired, parents: &[Parent], live: &Live) -> BTreeSet<(Group
     let routes = wanted.iter().any(|kind| kind.group == GATEWAY);
     let mut scopes = BTreeSet::new();
     for kind in wanted.iter().cloned().chain(owned) {
-        let whole = kind.group == GATEWAY || kind.group == SPIN || kind.kind == "Namespace" && kind.group.is_empty() || kind.kind == "Service" && routes;
+        let whole = kind.group == GATEWAY
+            || kind.group == SPIN
+            || kind.kind == "Namespace" && kind.group.is_empty()
+            || kind.kind == "Service" && routes;
         match (whole, parents.is_empty()) {
             (true, _) => scopes.insert((kind, Scope::Whole)),
             (false, false) => scopes.insert((kind, Scope::Owned)),
@@ -292,5 +388,13 @@ fn scopes(desired: &Desired, parents: &[Parent], live: &Live) -> BTreeSet<(Group
 }
 
 fn encode(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
 }

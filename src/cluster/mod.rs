@@ -78,21 +78,33 @@ impl Cluster {
     /// Sends one request, which counts under `verb`; the answer is JSON.
     async fn send(&self, verb: &'static str, request: Request<Vec<u8>>) -> Result<Value, Refused> {
         self.count(verb);
-        let transport = |message: String| Refused { message: Untrusted::new(message), reason: "Transport".to_owned(), ..Refused::default() };
+        let transport = |message: String| Refused {
+            message: Untrusted::new(message),
+            reason: "Transport".to_owned(),
+            ..Refused::default()
+        };
         let exchange = async {
-            let answer: Response<Body> = self.client.send(request.map(Body::from)).await.map_err(|e| transport(e.to_string()))?;
+            let answer: Response<Body> =
+                self.client.send(request.map(Body::from)).await.map_err(|e| transport(e.to_string()))?;
             let code = answer.status().as_u16();
             let bytes = answer.into_body().collect_bytes().await.map_err(|e| transport(e.to_string()))?;
             Ok((code, bytes))
         };
-        let (code, bytes) = tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| transport("no answer within 30 s".to_owned()))??;
-        let body: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| Refused { code, reason: "NotJson".to_owned(), message: Untrusted::new("the answer is no JSON"), ..Refused::default() })?;
+        let (code, bytes) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
+            .await
+            .map_err(|_| transport("no answer within 30 s".to_owned()))??;
+        let body: Value = serde_json::from_slice(&bytes).map_err(|_| Refused {
+            code,
+            reason: "NotJson".to_owned(),
+            message: Untrusted::new("the answer is no JSON"),
+            ..Refused::default()
+        })?;
         if (200..300).contains(&code) { Ok(body) } else { Err(refusal(code, &body)) }
     }
 
     async fn read(&self, verb: &'static str, path: &str, accept: &str) -> Result<Value, Refused> {
-        let request = Request::builder().method(Method::GET).uri(path).header(http::header::ACCEPT, accept).body(Vec::new());
+        let request =
+            Request::builder().method(Method::GET).uri(path).header(http::header::ACCEPT, accept).body(Vec::new());
         match request {
             Ok(request) => self.send(verb, request).await,
             Err(error) => Err(Refused { message: Untrusted::new(error.to_string()), ..Refused::default() }),
@@ -104,12 +116,16 @@ impl Cluster {
 fn refusal(code: u16, status: &Value) -> Refused {
     let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let causes = status.pointer("/details/causes").and_then(Value::as_array).cloned().unwrap_or_default();
-    let (conflicts, invalid): (Vec<&Value>, Vec<&Value>) = causes.iter().partition(|c| text(c, "reason") == "FieldManagerConflict");
+    let (conflicts, invalid): (Vec<&Value>, Vec<&Value>) =
+        causes.iter().partition(|c| text(c, "reason") == "FieldManagerConflict");
     Refused {
         code,
         reason: text(status, "reason"),
         message: Untrusted::new(text(status, "message")),
-        conflicts: conflicts.into_iter().map(|c| (Untrusted::new(text(c, "field")), Untrusted::new(text(c, "message")))).collect(),
+        conflicts: conflicts
+            .into_iter()
+            .map(|c| (Untrusted::new(text(c, "field")), Untrusted::new(text(c, "message"))))
+            .collect(),
         invalid: invalid.into_iter().map(|c| (text(c, "field"), text(c, "message"))).collect(),
         proved: None,
     }
@@ -122,16 +138,32 @@ fn redact(object: &ObjectRef, body: &Value, refused: Refused) -> Refused {
         let fields: Vec<String> = refused.invalid.iter().map(|(field, _)| field.clone()).collect();
         let about = if fields.is_empty() { String::new() } else { format!(" about {}", fields.join(", ")) };
         let message = Untrusted::new(format!("the message{about} is withheld, since it may repeat a secret value"));
-        let immutable = |(field, message): (String, String)| (field, if message.contains("immutable") { "field is immutable".to_owned() } else { String::new() });
+        let immutable = |(field, message): (String, String)| {
+            (field, if message.contains("immutable") { "field is immutable".to_owned() } else { String::new() })
+        };
         return Refused { message, invalid: refused.invalid.into_iter().map(immutable).collect(), ..refused };
     }
     let mut values = Vec::new();
     if object.is("core.spinkube.dev", "SpinApp") {
-        for path in ["spec.variables[]", "spec.runtimeConfig.keyValueStores[].options[]", "spec.runtimeConfig.sqliteDatabases[].options[]"] {
-            values.extend(crate::kinds::each(body, path).into_iter().filter_map(|(_, v)| v.get("value")).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)));
+        for path in [
+            "spec.variables[]",
+            "spec.runtimeConfig.keyValueStores[].options[]",
+            "spec.runtimeConfig.sqliteDatabases[].options[]",
+        ] {
+            values.extend(
+                crate::kinds::each(body, path)
+                    .into_iter()
+                    .filter_map(|(_, v)| v.get("value"))
+                    .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)),
+            );
         }
     }
-    let strike = |text: &str| values.iter().filter(|v| v.len() > 2).fold(text.to_owned(), |text, value| text.replace(value.as_str(), "(value)"));
+    let strike = |text: &str| {
+        values
+            .iter()
+            .filter(|v| v.len() > 2)
+            .fold(text.to_owned(), |text, value| text.replace(value.as_str(), "(value)"))
+    };
     Refused {
         message: Untrusted::new(strike(refused.message.raw())),
         invalid: refused.invalid.iter().map(|(field, message)| (field.clone(), strike(message))).collect(),

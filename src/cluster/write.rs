@@ -13,7 +13,17 @@ pub(super) fn url(object: &ObjectRef, version: &str, served: &Served) -> String 
     let group_version = api_version(&object.group, version);
     let root = if object.group.is_empty() { "api" } else { "apis" };
     let namespace = object.namespace.as_ref().map(|n| format!("/namespaces/{n}")).unwrap_or_default();
-    let name: String = object.name.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-._:".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    let name: String = object
+        .name
+        .bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._:".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect();
     format!("/{root}/{group_version}{namespace}/{}/{name}", served.plural)
 }
 
@@ -39,8 +49,15 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn get_metadata(&self, object: &ObjectRef, version: &str, served: &Served) -> Result<Option<Value>, Refused> {
-        let found = self.get_as(object, version, served, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").await?;
+    pub async fn get_metadata(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        served: &Served,
+    ) -> Result<Option<Value>, Refused> {
+        let found = self
+            .get_as(object, version, served, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+            .await?;
         Ok(found.map(|mut value| {
             value["apiVersion"] = json!(api_version(&object.group, version));
             value["kind"] = json!(object.kind);
@@ -48,7 +65,13 @@ impl Cluster {
         }))
     }
 
-    async fn get_as(&self, object: &ObjectRef, version: &str, served: &Served, accept: &str) -> Result<Option<Value>, Refused> {
+    async fn get_as(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        served: &Served,
+        accept: &str,
+    ) -> Result<Option<Value>, Refused> {
         match self.read("GET", &url(object, version, served), accept).await {
             Ok(value) => Ok(Some(value)),
             Err(refused) if refused.code == 404 => Ok(None),
@@ -61,10 +84,25 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server refuses; secret values are not in the refusal.
-    pub async fn apply(&self, object: &ObjectRef, version: &str, served: &Served, body: &Value, mode: Mode) -> Result<Value, Refused> {
+    pub async fn apply(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        served: &Served,
+        body: &Value,
+        mode: Mode,
+    ) -> Result<Value, Refused> {
         let dry_run = if mode.dry_run { "&dryRun=All" } else { "" };
-        let uri = format!("{}?fieldManager={MANAGER}&fieldValidation=Strict&force={}{dry_run}", url(object, version, served), mode.force);
-        let request = Request::builder().method(Method::PATCH).uri(uri).header(header::CONTENT_TYPE, "application/apply-patch+yaml").body(body.to_string().into_bytes());
+        let uri = format!(
+            "{}?fieldManager={MANAGER}&fieldValidation=Strict&force={}{dry_run}",
+            url(object, version, served),
+            mode.force
+        );
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(uri)
+            .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
+            .body(body.to_string().into_bytes());
         let verb = if mode.dry_run { "dry-run" } else { "PATCH" };
         match request {
             Ok(request) => self.send(verb, request).await.map_err(|refused| redact(object, body, refused)),
@@ -78,8 +116,13 @@ impl Cluster {
     /// The API server refuses.
     pub async fn delete(&self, object: &ObjectRef, version: &str, served: &Served, uid: &str) -> Result<(), Refused> {
         let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, "propagationPolicy": "Background"});
-        let request = Request::builder().method(Method::DELETE).uri(url(object, version, served)).header(header::CONTENT_TYPE, "application/json").body(body.to_string().into_bytes());
-        let request = request.map_err(|error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() })?;
+        let request = Request::builder()
+            .method(Method::DELETE)
+            .uri(url(object, version, served))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes());
+        let request =
+            request.map_err(|error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() })?;
         match self.send("DELETE", request).await {
             Ok(_) => Ok(()),
             Err(refused) if refused.code == 404 => Ok(()),

@@ -1,1 +1,42 @@
-//! ops
+//! The verbs as functions with typed options; nothing here prints.
+
+mod apply;
+mod plan;
+
+pub use apply::{Event, Outcome, Settings, apply};
+pub use plan::{LiveSource, Planned, plan, read_desired};
+
+use crate::desired::ReadError;
+use crate::live::SnapshotError;
+use crate::{cluster, source};
+use std::path::PathBuf;
+
+/// Why a verb could not do its job.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The Config or the environment cannot be used.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The API server cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// The snapshot cannot be read.
+    #[error("{path}: {error}")]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: SnapshotError,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}

@@ -1,1 +1,200 @@
-//! report
+//! The report: one value that every output is a rendering of (design §4).
+//!
+//! **Invariants:** nothing reads a report but its renderers; secret values are masked here, where a report is made; foreign
+//! text reaches a sink only through that sink's encoder.
+
+mod graph;
+mod make;
+mod markdown;
+mod snippet;
+mod text;
+
+pub use graph::{dot, graph_text, mermaid, why_text};
+pub use make::{drift_only, from_drift, from_plan, health_rows, mask_value, owned_health};
+pub use markdown::markdown;
+pub use snippet::diagnostics_text;
+pub use text::text;
+
+use crate::fields::Operation;
+use crate::inventory::Destruction;
+use crate::kinds::Verdict;
+use crate::object::{Severity, Untrusted};
+use crate::plan::{Action, Cause, StepKind};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The version of the schema.
+pub const SCHEMA: &str = "spinway.dev/report/v1";
+
+/// What a verb found or did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The version of this schema.
+    pub schema: &'static str,
+    /// The verb.
+    pub verb: &'static str,
+    /// The environment; empty without Config.
+    pub environment: String,
+    /// The revision that was read; none for a directory.
+    pub revision: Option<Revision>,
+    /// The digest of the plan.
+    pub digest: String,
+    /// What waits for approval.
+    pub destruction: Destruction,
+    /// Whether that was approved.
+    pub approved: bool,
+    /// Why nothing may be done.
+    pub refused: Option<Refused>,
+    /// How many objects have each action.
+    pub summary: BTreeMap<Action, usize>,
+    /// The objects.
+    pub changes: Vec<Row>,
+    /// The health of objects.
+    pub health: Vec<HealthRow>,
+    /// Findings.
+    pub diagnostics: Vec<Finding>,
+    /// Requests by verb.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// Seconds by phase.
+    pub seconds: BTreeMap<&'static str, f64>,
+}
+
+/// A commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// Its id.
+    pub id: String,
+    /// The first line of its message.
+    pub subject: Untrusted,
+}
+
+/// Why a plan is refused.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refused {
+    /// What is wrong.
+    pub message: Untrusted,
+    /// What to do next.
+    pub help: &'static str,
+}
+
+/// An object as reports name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Name {
+    /// The API group.
+    pub group: String,
+    /// The version; empty where it does not matter.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+    /// The namespace; none for cluster-scoped objects.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: Untrusted,
+}
+
+/// A place in the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The path.
+    pub file: Untrusted,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+}
+
+/// What is done to one object.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The object.
+    pub object: Name,
+    /// The partition.
+    pub partition: String,
+    /// What is done.
+    pub action: Action,
+    /// What would be done if it were neither blocked nor held.
+    pub intended: Action,
+    /// Where it is declared.
+    pub origin: Option<Place>,
+    /// The steps that it takes.
+    pub steps: Vec<StepKind>,
+    /// The fields that differ.
+    pub fields: Vec<FieldRow>,
+    /// The reasons.
+    pub because: Vec<Untrusted>,
+    /// The objects whose change comes first.
+    pub needs: Vec<Name>,
+    /// For an apply: `done`, or why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Untrusted>,
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldRow {
+    /// The field.
+    pub path: Untrusted,
+    /// The live value; absent when the field is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// The value after the apply; absent when the field goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Why it differs.
+    pub cause: Cause,
+    /// Who wrote the live value; none when not recorded.
+    pub manager: Option<Untrusted>,
+    /// How it was written.
+    pub operation: Option<Operation>,
+    /// When it was written.
+    pub time: Option<String>,
+}
+
+/// The health of one object.
+#[derive(Clone, Debug, Serialize)]
+pub struct HealthRow {
+    /// The object.
+    pub object: Name,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The reason in one word.
+    pub reason: Untrusted,
+    /// The details.
+    pub message: Untrusted,
+    /// A finding that does not change the verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Untrusted>,
+}
+
+/// A finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The stable name of the rule.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where; none when it is about no place.
+    #[serde(flatten)]
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: Untrusted,
+    /// What to do next.
+    pub help: Option<Untrusted>,
+    /// A second place that takes part in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub related: Option<Place>,
+}
+
+impl Report {
+    /// As JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// As YAML.
+    pub fn yaml(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        serde_yaml::to_string(&value).unwrap_or_default()
+    }
+}

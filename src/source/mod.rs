@@ -1,1 +1,56 @@
-//! source
+//! The bytes of a repository: from a directory, or from a Git revision without ever checking it out.
+
+mod directory;
+mod git;
+
+use crate::desired::Tree;
+use crate::report::Revision;
+use std::path::{Path, PathBuf};
+
+/// Why a repository cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory does not exist or cannot be listed.
+    #[error("{path}: {error}")]
+    Directory {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// It is no Git repository, or the revision does not exist.
+    #[error("{0}")]
+    Git(String),
+    /// The files are larger together than the budget.
+    #[error("the files are larger than {} MiB together", crate::desired::MAX_TREE_BYTES >> 20)]
+    TooLarge,
+}
+
+/// A repository, read.
+#[derive(Clone, Debug, Default)]
+pub struct Repository {
+    /// Its files.
+    pub tree: Tree,
+    /// The commit, when it was read from one.
+    pub revision: Option<Revision>,
+    /// Where it comes from: the URL of its remote, or its directory, and the path in it.
+    pub source: String,
+}
+
+/// Reads the repository around a directory: from the folder of the nearest `spinway.yaml` above, else the directory
+/// itself; the files as they are, or as a revision has them.
+///
+/// # Errors
+/// The directory or the revision cannot be read.
+pub fn read(directory: &Path, revision: Option<&str>) -> Result<Repository, Error> {
+    let given = directory.canonicalize().map_err(|error| Error::Directory { path: directory.to_owned(), error })?;
+    match revision {
+        Some(revision) => git::read(&given, revision),
+        None => {
+            let root =
+                given.ancestors().find(|folder| folder.join(crate::desired::CONFIG_FILE).is_file()).unwrap_or(&given);
+            let source = git::source(root).unwrap_or_else(|| root.display().to_string());
+            Ok(Repository { tree: directory::read(root)?, revision: None, source })
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `spinway apply`.
+
+use super::common::{Connection, LiveOptions, Output, Planning, Repository, now};
+use super::failure::{FAILED, Failure, REFUSED};
+use super::{plan, ui};
+use crate::ops::{self, Event, Outcome, Planned, Settings};
+use crate::plan::{Action, StepKind};
+use crate::report::Report;
+use clap::Args;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Show the plan, ask, and do it in dependency order, with health waits and pruning
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    planning: Planning,
+    /// Do not ask
+    #[arg(short, long, env = "SPINWAY_YES")]
+    yes: bool,
+    /// Do only this plan: its digest, or a file with the JSON report of `spinway plan`
+    #[arg(long, env = "SPINWAY_PLAN", value_name = "DIGEST|FILE")]
+    plan: Option<String>,
+    /// Seconds that an object may take to become healthy
+    #[arg(long, env = "SPINWAY_TIMEOUT", value_name = "SECONDS", default_value_t = 600.0)]
+    timeout: f64,
+    /// Requests under way at once
+    #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Plans, asks, applies, reports.
+pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let live = LiveOptions { connection: arguments.connection.clone(), snapshot: None, against: None };
+    let mut planned = plan::planned(&arguments.repository, &live, &arguments.planning).await?;
+    ui::diagnostics(&planned.plan.diagnostics, &planned.repository.tree, arguments.output.quiet);
+    if let Some(wanted) = &arguments.plan {
+        check_digest(wanted, &planned)?;
+    }
+    if planned.plan.refused.is_some() {
+        arguments.output.write(&plan::report("apply", &planned))?;
+        return Ok(REFUSED);
+    }
+    if planned.plan.has_work() && !arguments.yes {
+        if !ui::is_interactive() {
+            return Err(Failure::usage("there is no terminal to ask on: give --yes"));
+        }
+        ui::progress(&crate::report::text(
+            &plan::report("plan", &planned),
+            ui::colours_stdout(),
+            arguments.output.verbose,
+        ));
+        if !ui::ask("Apply this plan?") {
+            ui::progress("Nothing was done.");
+            return Ok(0);
+        }
+    }
+    let (outcome, signal) = perform(&arguments, &mut planned).await;
+    let report = finished(&planned, &outcome);
+    arguments.output.write(&report)?;
+    Ok(code(&planned, &outcome, &report, &arguments.output, signal))
+}
+
+/// Applies, unless a signal comes; gives its exit code.
+async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) {
+    let settings =
+        Settings { deadline: arguments.timeout, concurrency: usize::from(arguments.concurrency), now: now() };
+    let signalled = AtomicU8::new(0);
+    let interrupted = async {
+        signalled.store(interrupted().await, Ordering::Relaxed);
+        ui::progress("Interrupted: finishing what is in flight. Run the same command again to complete it.");
+    };
+    let mut interrupt = std::pin::pin!(interrupted);
+    let (streams, quiet) = (arguments.output.streams(), arguments.output.quiet);
+    let mut tell = |event: Event| {
+        if streams {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(&event).unwrap_or_default());
+        } else if !quiet {
+            ui::progress(&line(&event));
+        }
+    };
+    let outcome = ops::apply(planned, settings, interrupt.as_mut(), &mut tell).await;
+    let code = signalled.load(Ordering::Relaxed);
+    (outcome, code)
+}
+
+/// Waits for Ctrl-C or SIGTERM; gives the exit code for it.
+async fn interrupted() -> u8 {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    }
+}
+
+/// Refuses when the plan is not the one that was asked for.
+fn check_digest(wanted: &str, planned: &Planned) -> Result<(), Failure> {
+    let digest = if wanted.starts_with("sha256:") {
+        wanted.to_owned()
+    } else {
+        let text =
+            std::fs::read_to_string(Path::new(wanted)).map_err(|e| Failure::failed(format!("{wanted}: {e}"), ""))?;
+        let report: serde_json::Value =
+            serde_json::from_str(&text).map_err(|e| Failure::failed(format!("{wanted}: not a report: {e}"), ""))?;
+        report.get("digest").and_then(|d| d.as_str()).unwrap_or_default().to_owned()
+    };
+    if digest == planned.plan.digest {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        format!("the plan is now {}, not {digest}", planned.plan.digest),
+        "The repository or the cluster has changed since; look at the new plan.",
+    ))
+}
+
+fn line(event: &Event) -> String {
+    let verb = |step: StepKind, done: bool| match (step, done) {
+        (StepKind::Expand, false) => "expanding",
+        (StepKind::Expand, true) => "expanded",
+        (StepKind::Set, false) => "applying",
+        (StepKind::Set, true) => "healthy",
+        (StepKind::Contract, false) => "contracting",
+        (StepKind::Contract, true) => "contracted",
+        (StepKind::Delete, false) => "deleting",
+        (StepKind::Delete, true) => "deleted",
+        (StepKind::Replace, false) => "replacing",
+        (StepKind::Replace, true) => "replaced",
+    };
+    let shown = |object: &str| crate::object::Untrusted::new(object).terminal();
+    match event {
+        Event::Started { object, step, seconds } => {
+            format!("{seconds:7.1}s  {:<11} {}", verb(*step, false), shown(object))
+        }
+        Event::Done { object, step, seconds } => format!("{seconds:7.1}s  {:<11} {}", verb(*step, true), shown(object)),
+        Event::Waiting { object, reason, holds, seconds } => {
+            let holds = if holds.is_empty() { String::new() } else { format!("; holds {}", shown(&holds.join(", "))) };
+            format!("{seconds:7.1}s  {:<11} {}: {}{holds}", "waiting", shown(object), reason.terminal())
+        }
+        Event::Failed { object, reason, seconds, .. } => {
+            format!("{seconds:7.1}s  {:<11} {}: {}", "failed", shown(object), reason.terminal())
+        }
+    }
+}
+
+/// The report after an apply: the plan with its results, and the health as it is now.
+fn finished(planned: &Planned, outcome: &Outcome) -> Report {
+    let mut report = plan::report("apply", planned);
+    for (row, change) in report.changes.iter_mut().zip(&planned.plan.changes) {
+        row.result = outcome.results.get(&change.object).cloned();
+    }
+    report
+}
+
+fn code(planned: &Planned, outcome: &Outcome, report: &Report, output: &Output, signal: u8) -> u8 {
+    let blocked = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
+    if let Some(message) = &outcome.inventory {
+        ui::progress(&format!("error: the inventory could not be written: {}", message.terminal()));
+    }
+    if outcome.interrupted {
+        signal
+    } else if blocked || !outcome.complete || outcome.inventory.is_some() || output.fails(report) {
+        FAILED
+    } else {
+        0
+    }
+}

@@ -1,0 +1,211 @@
+//! Options that several verbs have.
+
+use super::failure::Failure;
+use crate::ops::LiveSource;
+use crate::report::Report;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Which repository, and which environment of it.
+#[derive(Args, Clone)]
+pub(super) struct Repository {
+    /// The directory of the repository; the nearest spinway.yaml at or above it is used
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(super) directory: PathBuf,
+    /// The environment; needed when there are several
+    #[arg(long, env = "SPINWAY_ENV", value_name = "NAME")]
+    pub(super) env: Option<String>,
+    /// Read this Git revision instead of the files as they are
+    #[arg(long = "ref", env = "SPINWAY_REF", value_name = "REV")]
+    pub(super) reference: Option<String>,
+}
+
+impl Repository {
+    /// Whether the directory is not given and holds no Config: then the cluster's inventory is meant.
+    pub(super) fn is_absent(&self) -> bool {
+        let here = std::env::current_dir().unwrap_or_default();
+        let found = here.ancestors().any(|folder| folder.join(crate::desired::CONFIG_FILE).is_file());
+        self.directory.as_os_str() == "." && self.reference.is_none() && !found
+    }
+}
+
+/// Which API server.
+#[derive(Args, Clone)]
+pub(super) struct Connection {
+    /// The kubeconfig file; default: KUBECONFIG, ~/.kube/config, or the service account inside a cluster
+    #[arg(long, env = "SPINWAY_KUBECONFIG", value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The kubeconfig context
+    #[arg(long, env = "SPINWAY_CONTEXT", value_name = "NAME")]
+    pub(super) context: Option<String>,
+}
+
+/// Where live state comes from.
+#[derive(Args, Clone)]
+pub(super) struct LiveOptions {
+    #[command(flatten)]
+    pub(super) connection: Connection,
+    /// Read live state from a snapshot file instead of a cluster
+    #[arg(long, env = "SPINWAY_SNAPSHOT", value_name = "FILE", conflicts_with_all = ["against", "kubeconfig", "context"])]
+    pub(super) snapshot: Option<PathBuf>,
+    /// Compare with another revision of the repository instead of a cluster
+    #[arg(long, env = "SPINWAY_AGAINST", value_name = "REV", conflicts_with_all = ["kubeconfig", "context"])]
+    pub(super) against: Option<String>,
+}
+
+impl LiveOptions {
+    /// The choice.
+    pub(super) fn source(&self) -> LiveSource {
+        match (&self.snapshot, &self.against) {
+            (Some(path), _) => LiveSource::Snapshot(path.clone()),
+            (None, Some(revision)) => LiveSource::Revision(revision.clone()),
+            (None, None) => LiveSource::Cluster {
+                kubeconfig: self.connection.kubeconfig.clone(),
+                context: self.connection.context.clone(),
+            },
+        }
+    }
+}
+
+/// What alters a plan.
+#[derive(Args, Clone)]
+pub(super) struct Planning {
+    /// Adopt live objects that no inventory owns
+    #[arg(long, env = "SPINWAY_ADOPT")]
+    pub(super) adopt: bool,
+    /// Approve what is held, by its destruction digest; an unproved replace by its name too ('Kind NAMESPACE/NAME')
+    #[arg(long, env = "SPINWAY_APPROVE", value_name = "DIGEST|OBJECT", value_delimiter = ',')]
+    pub(super) approve: Vec<String>,
+    /// Refuse everything when anything is wrong
+    #[arg(long, env = "SPINWAY_STRICT")]
+    pub(super) strict: bool,
+    /// Take over the inventory when the repository has moved
+    #[arg(long, env = "SPINWAY_TAKE_INVENTORY")]
+    pub(super) take_inventory: bool,
+}
+
+impl Planning {
+    /// As options of the core.
+    pub(super) fn options(&self) -> crate::plan::Options {
+        crate::plan::Options {
+            adopt: self.adopt,
+            approve: self.approve.clone(),
+            strict: self.strict,
+            take_inventory: self.take_inventory,
+            now: now(),
+            ..crate::plan::Options::default()
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// How to report, and what counts as a failure.
+#[derive(Args, Clone)]
+pub(super) struct Output {
+    /// The format, and a file for it; may be given several times [text, json, yaml, markdown]
+    #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
+    pub(super) output: Vec<Target>,
+    /// Exit with 2 when there are differences
+    #[arg(long, env = "SPINWAY_EXIT_CODE")]
+    pub(super) exit_code: bool,
+    /// Exit with 1 when there is any of these
+    #[arg(long, env = "SPINWAY_FAIL_ON", value_name = "WHAT", value_delimiter = ',')]
+    pub(super) fail_on: Vec<FailOn>,
+    /// Show findings and progress less
+    #[arg(short, long, env = "SPINWAY_QUIET")]
+    pub(super) quiet: bool,
+    /// Show what is unchanged too
+    #[arg(short, long, env = "SPINWAY_VERBOSE")]
+    pub(super) verbose: bool,
+}
+
+/// A format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Jsonl,
+    Yaml,
+    Markdown,
+    Dot,
+    Mermaid,
+}
+
+/// A format and where it goes; standard output without file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) format: Format,
+    pub(super) file: Option<PathBuf>,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) =
+            text.split_once('=').map_or((text, None), |(format, file)| (format, Some(PathBuf::from(file))));
+        Ok(Self { format: Format::from_str(format, true)?, file })
+    }
+}
+
+/// What makes a verb fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Held,
+    Blocked,
+    Unhealthy,
+    Drift,
+}
+
+impl Output {
+    /// Whether events are streamed.
+    pub(super) fn streams(&self) -> bool {
+        self.output.iter().any(|t| t.format == Format::Jsonl)
+    }
+
+    /// The formats, text when none is asked for.
+    pub(super) fn targets(&self) -> Vec<Target> {
+        if self.output.is_empty() { vec![Target { format: Format::Text, file: None }] } else { self.output.clone() }
+    }
+
+    /// Writes a report in every format that is asked for.
+    pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
+        for target in self.targets() {
+            let colour = target.file.is_none() && super::ui::colours_stdout();
+            let text = match target.format {
+                Format::Text => crate::report::text(report, colour, self.verbose),
+                Format::Json => report.json() + "\n",
+                Format::Jsonl => serde_json::to_string(report).unwrap_or_default() + "\n",
+                Format::Yaml => report.yaml(),
+                Format::Markdown => crate::report::markdown(report),
+                Format::Dot | Format::Mermaid => {
+                    return Err(Failure::usage("dot and mermaid are formats of `spinway graph`"));
+                }
+            };
+            super::ui::write(&target, &text)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the report holds what --fail-on names.
+    pub(super) fn fails(&self, report: &Report) -> bool {
+        use crate::kinds::Verdict;
+        use crate::plan::{Action, Cause};
+        self.fail_on.iter().any(|what| match what {
+            FailOn::Held => report.changes.iter().any(|c| c.action == Action::Held),
+            FailOn::Blocked => report.changes.iter().any(|c| c.action == Action::Blocked),
+            FailOn::Unhealthy => report
+                .health
+                .iter()
+                .any(|h| matches!(h.verdict, Verdict::Failed | Verdict::Missing | Verdict::Progressing)),
+            FailOn::Drift => {
+                report.changes.iter().any(|c| c.fields.iter().any(|f| matches!(f.cause, Cause::Drift | Cause::Missing)))
+            }
+        })
+    }
+}

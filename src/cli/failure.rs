@@ -1,0 +1,73 @@
+//! Errors as the person at the terminal sees them: the wording, the hint and the exit code are decided only here.
+
+use crate::desired::ReadError;
+use crate::object::{Diagnostic, Untrusted};
+use crate::{cluster, ops};
+
+/// The exit code of a failure.
+pub(super) const FAILED: u8 = 1;
+/// The exit code for differences.
+pub(super) const DIFFERENT: u8 = 2;
+/// The exit code of a refusal.
+pub(super) const REFUSED: u8 = 3;
+/// The exit code of wrong usage.
+pub(super) const USAGE: u8 = 64;
+
+/// Why a verb ended without doing its job.
+pub(super) struct Failure {
+    code: u8,
+    message: Untrusted,
+    hint: &'static str,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Failure {
+    /// The command was used wrongly.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { code: USAGE, message: Untrusted::new(message), hint: "", diagnostics: Vec::new() }
+    }
+
+    /// It could not be done.
+    pub(super) fn failed(message: impl Into<String>, hint: &'static str) -> Self {
+        Self { code: FAILED, message: Untrusted::new(message), hint, diagnostics: Vec::new() }
+    }
+
+    /// It must not be done.
+    pub(super) fn refused(message: impl Into<String>, hint: &'static str) -> Self {
+        Self { code: REFUSED, ..Self::failed(message, hint) }
+    }
+
+    /// Shows it, and gives the exit code.
+    pub(super) fn print(self) -> u8 {
+        super::ui::diagnostics(&self.diagnostics, &crate::desired::Tree::default(), false);
+        anstream::eprintln!("error: {}", self.message.terminal());
+        if !self.hint.is_empty() {
+            anstream::eprintln!("hint: {}", self.hint);
+        }
+        self.code
+    }
+}
+
+impl From<ops::Error> for Failure {
+    fn from(error: ops::Error) -> Self {
+        let message = Untrusted::new(error.to_string());
+        let (code, hint) = match &error {
+            ops::Error::Read(ReadError::Config(_)) => {
+                (REFUSED, "Nothing was done: the rules of the repository cannot be read.")
+            }
+            ops::Error::Read(_) => (USAGE, ""),
+            ops::Error::Cluster(cluster::Error::Config(_)) => {
+                (FAILED, "Give --kubeconfig and --context, or plan offline with --snapshot.")
+            }
+            ops::Error::Cluster(cluster::Error::Server(_)) => {
+                (FAILED, "Check that the cluster runs and that the context is the right one.")
+            }
+            ops::Error::Source(_) | ops::Error::Snapshot { .. } | ops::Error::File { .. } => (FAILED, ""),
+        };
+        let diagnostics = match error {
+            ops::Error::Read(ReadError::Config(diagnostics)) => diagnostics,
+            _ => Vec::new(),
+        };
+        Self { code, message, hint, diagnostics }
+    }
+}

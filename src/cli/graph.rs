@@ -1,0 +1,73 @@
+//! `spinway graph`.
+
+use super::common::{Format, Output, Repository};
+use super::failure::{FAILED, Failure};
+use super::ui;
+use crate::graph::Graph;
+use crate::live::Live;
+use crate::object::ObjectRef;
+use crate::ops;
+use crate::report::{dot, graph_text, mermaid, why_text};
+use clap::Args;
+use serde_json::json;
+
+/// Show the dependency graph that the objects' own references make
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    /// Show the chain of needs from one object to another, each as KIND/NAME or KIND/NAMESPACE/NAME
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    why: Option<Vec<String>>,
+    /// The format, and a file for it; may be given several times [text, json, dot, mermaid]
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Shows the graph.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let (directory, reference, env) = (
+        &arguments.repository.directory,
+        arguments.repository.reference.as_deref(),
+        arguments.repository.env.as_deref(),
+    );
+    let (repository, desired) = ops::read_desired(directory, reference, env)?;
+    let graph = Graph::build(&desired, &Live::default());
+    let cycles = graph.cycles();
+    let found: Vec<_> = desired.diagnostics.iter().chain(&cycles).cloned().collect();
+    ui::diagnostics(&found, &repository.tree, arguments.output.quiet);
+    if let Some(ends) = &arguments.why {
+        let [from, to] = [find(&graph, &ends[0])?, find(&graph, &ends[1])?];
+        let Some(chain) = graph.why(&from, &to) else {
+            ui::progress(&format!("{from} does not need {to}."));
+            return Ok(FAILED);
+        };
+        let target = super::common::Target { format: Format::Text, file: None };
+        ui::write(&target, &why_text(&chain))?;
+        return Ok(0);
+    }
+    for target in arguments.output.targets() {
+        let text = match target.format {
+            Format::Text => graph_text(&graph),
+            Format::Dot => dot(&graph),
+            Format::Mermaid => mermaid(&graph),
+            Format::Json => {
+                let links: Vec<_> = graph.links().into_iter().map(|(from, to, link)| json!({"from": from, "to": to, "because": link.because, "origin": link.origin})).collect();
+                format!("{:#}\n", json!({"nodes": graph.nodes().collect::<Vec<_>>(), "links": links}))
+            }
+            _ => return Err(Failure::usage("the graph has the formats text, json, dot and mermaid")),
+        };
+        ui::write(&target, &text)?;
+    }
+    Ok(if cycles.is_empty() { 0 } else { FAILED })
+}
+
+fn find(graph: &Graph, text: &str) -> Result<ObjectRef, Failure> {
+    let (kind, path) = text.split_once('/').unwrap_or((text, ""));
+    let mut found = graph.nodes().filter(|n| n.kind.eq_ignore_ascii_case(kind) && (n.path() == path || n.name == path));
+    match (found.next(), found.next()) {
+        (Some(object), None) => Ok(object.clone()),
+        (None, _) => Err(Failure::usage(format!("there is no object `{text}` in the graph"))),
+        _ => Err(Failure::usage(format!("`{text}` means several objects; name the namespace too"))),
+    }
+}

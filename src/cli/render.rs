@@ -1,0 +1,48 @@
+//! `spinway render`.
+
+use super::common::{Format, Repository, Target};
+use super::failure::{FAILED, Failure};
+use super::ui;
+use crate::object::Severity;
+use crate::ops;
+use crate::report::mask_value;
+use clap::Args;
+
+/// Print the objects as they would be applied, after values; values of Secrets are masked
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    /// The format [yaml, json]
+    #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FORMAT[=FILE]", default_value = "yaml")]
+    output: Vec<Target>,
+}
+
+/// Prints the objects.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let (directory, reference, env) = (
+        &arguments.repository.directory,
+        arguments.repository.reference.as_deref(),
+        arguments.repository.env.as_deref(),
+    );
+    let (repository, desired) = ops::read_desired(directory, reference, env)?;
+    ui::diagnostics(&desired.diagnostics, &repository.tree, false);
+    // What a repository says of a SpinApp's variables is in Git, so it is no secret.
+    let objects: Vec<_> = desired
+        .objects
+        .iter()
+        .map(|(reference, member)| mask_value(reference, &member.object.value, &|_| true))
+        .collect();
+    for target in &arguments.output {
+        let text = match target.format {
+            Format::Json => format!("{:#}\n", serde_json::Value::Array(objects.clone())),
+            Format::Yaml | Format::Text => {
+                objects.iter().map(|o| format!("---\n{}", serde_yaml::to_string(o).unwrap_or_default())).collect()
+            }
+            _ => return Err(Failure::usage("render has the formats yaml and json")),
+        };
+        ui::write(target, &text)?;
+    }
+    let wrong = desired.diagnostics.iter().any(|d| d.severity == Severity::Error);
+    Ok(if wrong { FAILED } else { 0 })
+}

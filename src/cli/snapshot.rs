@@ -1,0 +1,48 @@
+//! `spinway snapshot`.
+
+use super::common::{Connection, Format, Repository, Target};
+use super::failure::Failure;
+use super::ui;
+use crate::cluster::Cluster;
+use crate::kinds;
+use crate::ops;
+use clap::Args;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Save the live state that planning the repository needs, without any secret value
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    #[command(flatten)]
+    connection: Connection,
+    /// The file; standard output when it is not given
+    #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Saves live state.
+pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let (directory, reference, env) = (
+        &arguments.repository.directory,
+        arguments.repository.reference.as_deref(),
+        arguments.repository.env.as_deref(),
+    );
+    let (_, desired) = ops::read_desired(directory, reference, env)?;
+    let connection = &arguments.connection;
+    let cluster = Cluster::connect(connection.kubeconfig.as_deref(), connection.context.as_deref())
+        .await
+        .map_err(ops::Error::from)?;
+    let mut reading = cluster.observe(&desired).await.map_err(ops::Error::from)?;
+    for parent in &reading.parents {
+        // The inventory is part of what planning needs.
+        let _ = cluster.refresh(&mut reading.live, &parent.reference(), "v1").await;
+    }
+    let apps = desired.objects.values().flat_map(|m| kinds::each(&m.object.value, "spec.variables[].value"));
+    let public: BTreeSet<String> = apps.filter_map(|(_, v)| v.as_str().map(str::to_owned)).collect();
+    let snapshot = reading.live.to_snapshot(&|text| public.contains(text));
+    let target = Target { format: Format::Json, file: arguments.output };
+    ui::write(&target, &format!("{}\n", serde_json::to_string(&snapshot).unwrap_or_default()))?;
+    Ok(0)
+}

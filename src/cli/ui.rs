@@ -1,0 +1,58 @@
+//! The terminal: standard output is data, standard error is everything else.
+
+use super::common::Target;
+use super::failure::Failure;
+use crate::desired::Tree;
+use crate::object::Diagnostic;
+use std::io::{IsTerminal as _, Write as _};
+use tracing_subscriber::EnvFilter;
+
+/// Sends the program's own log to standard error; SPINWAY_LOG chooses what is in it.
+pub(super) fn log() {
+    let filter = EnvFilter::try_from_env("SPINWAY_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+}
+
+/// Whether standard output shows colours (NO_COLOR, CLICOLOR and the terminal decide).
+pub(super) fn colours_stdout() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// Whether a person sits at it.
+pub(super) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Writes data to standard output or a file. A reader that went away is no failure.
+pub(super) fn write(target: &Target, text: &str) -> Result<(), Failure> {
+    let written = match &target.file {
+        Some(path) => std::fs::write(path, text).map_err(|error| (path.display().to_string(), error)),
+        None => std::io::stdout().write_all(text.as_bytes()).map_err(|error| ("standard output".to_owned(), error)),
+    };
+    match written {
+        Err((_, error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err((place, error)) => Err(Failure::failed(format!("{place}: {error}"), "")),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Shows findings.
+pub(super) fn diagnostics(found: &[Diagnostic], tree: &Tree, quiet: bool) {
+    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let shown: Vec<Diagnostic> =
+        found.iter().filter(|d| !quiet || d.severity == crate::object::Severity::Error).cloned().collect();
+    let _ = anstream::stderr().write_all(crate::report::diagnostics_text(&shown, tree, colour).as_bytes());
+}
+
+/// One line of progress.
+pub(super) fn progress(text: &str) {
+    anstream::eprintln!("{text}");
+}
+
+/// Asks a question; only `y` and `yes` agree.
+pub(super) fn ask(question: &str) -> bool {
+    anstream::eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}

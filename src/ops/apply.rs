@@ -1,0 +1,449 @@
+//! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
+
+use super::Planned;
+use crate::apply::{Class, Command, Run, State, classify, delay};
+use crate::cluster::{Cluster, Mode, is_other, with_identity};
+use crate::fields::MANAGER;
+use crate::inventory::{Applied, Deletion, Parent};
+use crate::kinds::{Health, Verdict};
+use crate::live::{Observed, Served};
+use crate::object::{ObjectRef, Untrusted, meta};
+use crate::plan::{Action, Change, Refused, Step, StepKind};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+/// How an apply is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Seconds that an object may take to become healthy.
+    pub deadline: f64,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+}
+
+/// What happens during an apply.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "event")]
+pub enum Event {
+    /// A step's request is sent.
+    Started {
+        /// The object.
+        object: String,
+        /// What is done.
+        step: StepKind,
+        /// Seconds since the apply began.
+        seconds: f64,
+    },
+    /// A step is done.
+    Done {
+        /// The object.
+        object: String,
+        /// What was done.
+        step: StepKind,
+        /// Seconds since the apply began.
+        seconds: f64,
+    },
+    /// A step waits for an object to become healthy.
+    Waiting {
+        /// The object.
+        object: String,
+        /// What it says.
+        reason: Untrusted,
+        /// The objects whose steps wait for it.
+        holds: Vec<String>,
+        /// Seconds since the apply began.
+        seconds: f64,
+    },
+    /// A step failed or was blocked.
+    Failed {
+        /// The object.
+        object: String,
+        /// What was to be done.
+        step: StepKind,
+        /// Why.
+        reason: Untrusted,
+        /// Seconds since the apply began.
+        seconds: f64,
+    },
+}
+
+/// How an apply ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// For each changed object `done`, or why not.
+    pub results: BTreeMap<ObjectRef, Untrusted>,
+    /// Whether everything that was to be done is done.
+    pub complete: bool,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+    /// Why the inventory could not be written, if so.
+    pub inventory: Option<Untrusted>,
+}
+
+type Sending<'a> = Pin<Box<dyn Future<Output = (usize, Result<Option<Value>, Refused>)> + Send + 'a>>;
+
+/// Does a plan. `interrupt` resolves when no further request shall be sent; `tell` hears what happens.
+pub async fn apply(
+    planned: &mut Planned,
+    settings: Settings,
+    mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+    tell: &mut (dyn FnMut(Event) + Send),
+) -> Outcome {
+    let Some(cluster) = planned.cluster.take() else { return Outcome::default() };
+    let mut outcome = Outcome::default();
+    let mut parents = planned.plan.parents.clone();
+    if let Err(refused) = write_ahead(&cluster, planned, &mut parents).await {
+        outcome.inventory = Some(refused.message);
+        planned.cluster = Some(cluster);
+        return outcome;
+    }
+    let plan = planned.plan.clone();
+    let mut driver = Driver {
+        cluster: &cluster,
+        planned,
+        settings,
+        start: Instant::now(),
+        written: BTreeMap::new(),
+        deleted: Vec::new(),
+        told: BTreeMap::new(),
+    };
+    let mut run = Run::new(&plan, settings.deadline);
+    let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
+    let mut queue: Vec<usize> = Vec::new();
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        queue.extend(run.next().into_iter().filter_map(|command| match command {
+            Command::Send(step) => Some(step),
+            Command::Observe(_) => None,
+        }));
+        while sending.len() < settings.concurrency && !queue.is_empty() {
+            let step = queue.remove(0);
+            tell(Event::Started {
+                object: run.object(step).to_string(),
+                step: plan.steps[step].kind,
+                seconds: driver.seconds(),
+            });
+            sending.push(driver.send(step, &plan.steps[step], &plan.changes[plan.steps[step].change]));
+        }
+        driver.report(&run, tell);
+        if run.is_finished() && sending.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some((step, answer)) = sending.next(), if !sending.is_empty() => driver.answered(&mut run, step, answer),
+            _ = tick.tick() => driver.observe(&mut run).await,
+            () = &mut interrupt, if !run.is_interrupted() => {
+                run.interrupt();
+                // What was queued and not sent is not sent any more.
+                for step in queue.drain(..) {
+                    run.refused(step, &Refused { message: Untrusted::new("the run was interrupted"), reason: "Interrupted".to_owned(), ..Refused::default() });
+                }
+            }
+        }
+    }
+    driver.report(&run, tell);
+    outcome.interrupted = run.is_interrupted();
+    outcome.complete = run.states().iter().all(|s| *s == State::Done);
+    outcome.results = results(&run, &plan);
+    drop(sending);
+    let Driver { written, deleted, .. } = driver;
+    let saved = save(&cluster, planned, parents, written, &deleted, settings.now).await;
+    outcome.inventory = saved.err().map(|refused| refused.message);
+    planned.cluster = Some(cluster);
+    outcome
+}
+
+fn results(run: &Run<'_>, plan: &crate::plan::Plan) -> BTreeMap<ObjectRef, Untrusted> {
+    let mut results: BTreeMap<ObjectRef, Untrusted> = BTreeMap::new();
+    for (step, state) in run.states().iter().enumerate() {
+        let object = plan.changes[plan.steps[step].change].object.clone();
+        let text = match state {
+            State::Done => Untrusted::new("done"),
+            State::Failed(why) => Untrusted::new(format!("Failed: {}", why.raw())),
+            State::Blocked(why) => Untrusted::new(format!("Blocked: {}", why.raw())),
+            State::Settling(_) | State::Sent | State::Waiting => {
+                Untrusted::new("Written; the run ended before it was healthy.")
+            }
+        };
+        let worse = results.get(&object).is_none_or(|known| known.raw() == "done");
+        if worse {
+            results.insert(object, text);
+        }
+    }
+    results
+}
+
+struct Driver<'c, 'p> {
+    cluster: &'c Cluster,
+    planned: &'p mut Planned,
+    settings: Settings,
+    start: Instant,
+    /// What was written, as the server answered.
+    written: BTreeMap<ObjectRef, Value>,
+    deleted: Vec<(ObjectRef, String, String)>,
+    /// What was last told of each step.
+    told: BTreeMap<usize, String>,
+}
+
+impl<'c> Driver<'c, '_> {
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {
+        let cluster = self.cluster;
+        let mut change = change.clone();
+        // A later step of an object that an earlier one wrote continues from there.
+        if let Some(value) = self.written.get(&change.object) {
+            change.uid = meta(value, "uid").to_owned();
+            change.resource_version = meta(value, "resourceVersion").to_owned();
+        }
+        let (kind, body) = (step.kind, step.body.clone());
+        let served = self.planned.reading.live.kinds.get(&change.object.group_kind()).cloned();
+        let settings = self.settings;
+        Box::pin(async move { (index, with_retries(cluster, served, &change, kind, body, settings).await) })
+    }
+
+    fn answered(&mut self, run: &mut Run<'_>, step: usize, answer: Result<Option<Value>, Refused>) {
+        let object = run.object(step).clone();
+        let change = &self.planned.plan.changes[self.planned.plan.steps[step].change];
+        match answer {
+            Ok(value) => {
+                let now = self.seconds();
+                run.accepted(step, now);
+                if matches!(self.planned.plan.steps[step].kind, StepKind::Delete | StepKind::Replace) {
+                    self.deleted.push((object.clone(), change.partition.clone(), change.uid.clone()));
+                }
+                match value {
+                    Some(value) => {
+                        self.planned.reading.live.insert(value.clone());
+                        self.written.insert(object.clone(), value);
+                        let health = Observed::new(&self.planned.desired, &self.planned.reading.live).health(&object);
+                        run.observed(step, Some(&health), now);
+                    }
+                    None => self.planned.reading.live.remove(&object),
+                }
+            }
+            Err(refused) => run.refused(step, &refused),
+        }
+    }
+
+    /// Reads the objects that are becoming healthy or going, and tells the machine.
+    async fn observe(&mut self, run: &mut Run<'_>) {
+        let settling: Vec<usize> =
+            (0..run.states().len()).filter(|s| matches!(run.states()[*s], State::Settling(_))).collect();
+        for step in settling {
+            let object = run.object(step).clone();
+            let (kind, change) = (self.planned.plan.steps[step].kind, self.planned.plan.steps[step].change);
+            let change = &self.planned.plan.changes[change];
+            let (version, uid) = (change.version.clone(), change.uid.clone());
+            let live = &mut self.planned.reading.live;
+            if self.cluster.refresh(live, &object, &version).await.is_some() {
+                continue;
+            }
+            let gone = live.get(&object).is_none_or(|value| kind == StepKind::Delete && is_other(value, &uid));
+            let health = Observed::new(&self.planned.desired, live).health(&object);
+            let now = self.start.elapsed().as_secs_f64();
+            run.observed(step, if gone { None } else { Some(&health) }, now);
+        }
+    }
+
+    /// Tells what is new about each step.
+    fn report(&mut self, run: &Run<'_>, tell: &mut (dyn FnMut(Event) + Send)) {
+        let seconds = self.seconds();
+        for (index, state) in run.states().iter().enumerate() {
+            let step = self.planned.plan.steps[index].kind;
+            let object = run.object(index);
+            let event = match state {
+                State::Waiting | State::Sent => continue,
+                State::Done => Event::Done { object: object.to_string(), step, seconds },
+                State::Failed(reason) | State::Blocked(reason) => {
+                    Event::Failed { object: object.to_string(), step, reason: reason.clone(), seconds }
+                }
+                State::Settling(_) => {
+                    let health = self.settling(object, step);
+                    let holds = (0..run.states().len())
+                        .filter(|s| run.states()[*s] == State::Waiting && run.waits_for(*s).contains(object));
+                    let holds = holds.map(|s| run.object(s).to_string()).collect();
+                    let reason =
+                        Untrusted::new(format!("{} {}", health.reason.raw(), health.message.raw()).trim().to_owned());
+                    Event::Waiting { object: object.to_string(), reason, holds, seconds }
+                }
+            };
+            let key = match &event {
+                Event::Waiting { reason, .. } => format!("waiting {}", reason.raw()),
+                Event::Done { .. } => "done".to_owned(),
+                _ => "failed".to_owned(),
+            };
+            if self.told.get(&index) != Some(&key) {
+                self.told.insert(index, key);
+                tell(event);
+            }
+        }
+    }
+
+    fn settling(&self, object: &ObjectRef, step: StepKind) -> Health {
+        if step == StepKind::Delete {
+            return Health::new(Verdict::Terminating, "Terminating", "It is not gone yet.");
+        }
+        Observed::new(&self.planned.desired, &self.planned.reading.live).health(object)
+    }
+}
+
+/// Sends the request of a step until it is accepted or refused for good.
+async fn with_retries(
+    cluster: &Cluster,
+    served: Option<Served>,
+    change: &Change,
+    kind: StepKind,
+    body: Option<Value>,
+    settings: Settings,
+) -> Result<Option<Value>, Refused> {
+    let deadline = Instant::now() + Duration::from_secs_f64(settings.deadline);
+    let mut served = served;
+    for attempt in 1.. {
+        // A kind that the plan defines is served only after its definition is established.
+        if served.is_none() {
+            served = cluster.discover().await.ok().and_then(|kinds| kinds.get(&change.object.group_kind()).cloned());
+        }
+        let answer = match &served {
+            Some(served) => once(cluster, served, change, kind, body.as_ref(), deadline).await,
+            None => Err(Refused {
+                code: 404,
+                message: Untrusted::new("the server could not find the requested resource: its kind is not served"),
+                ..Refused::default()
+            }),
+        };
+        let refused = match answer {
+            Ok(value) => return Ok(value),
+            Err(refused) => refused,
+        };
+        let pause = match (delay(&refused, attempt), classify(&refused)) {
+            (Some(pause), _) => pause,
+            (None, Class::Again) if Instant::now() < deadline && refused.code == 403 => 2.0,
+            _ => return Err(refused),
+        };
+        tokio::time::sleep(Duration::from_secs_f64(pause)).await;
+    }
+    Err(Refused::default())
+}
+
+async fn once(
+    cluster: &Cluster,
+    served: &Served,
+    change: &Change,
+    kind: StepKind,
+    body: Option<&Value>,
+    deadline: Instant,
+) -> Result<Option<Value>, Refused> {
+    let (object, version) = (&change.object, change.version.as_str());
+    match kind {
+        StepKind::Delete => cluster.delete(object, version, served, &change.uid).await.map(|()| None),
+        StepKind::Replace => {
+            cluster.delete(object, version, served, &change.uid).await?;
+            while cluster.get(object, version, served).await?.is_some_and(|v| !is_other(&v, &change.uid)) {
+                if Instant::now() > deadline {
+                    return Err(Refused {
+                        message: Untrusted::new("the old object is not gone"),
+                        ..Refused::default()
+                    });
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            cluster.apply(object, version, served, body.unwrap_or(&Value::Null), Mode::default()).await.map(Some)
+        }
+        StepKind::Expand | StepKind::Set | StepKind::Contract => {
+            let judged = if change.force { change.resource_version.as_str() } else { "" };
+            let body = with_identity(body.unwrap_or(&Value::Null), &change.uid, judged);
+            let mode = Mode { dry_run: false, force: change.force };
+            cluster.apply(object, version, served, &body, mode).await.map(Some)
+        }
+    }
+}
+
+/// Before anything is done, the inventory learns where members will be (hints grow first).
+async fn write_ahead(cluster: &Cluster, planned: &Planned, parents: &mut [Parent]) -> Result<(), Refused> {
+    for parent in parents.iter_mut() {
+        let changes = planned.plan.changes.iter().filter(|c| c.partition == parent.partition && c.action.is_acting());
+        let mut wanted = parent.clone();
+        for change in changes.filter(|c| c.action != Action::Delete) {
+            wanted.kinds.insert(change.object.group_kind());
+            wanted.namespaces.extend(change.object.namespace.clone());
+        }
+        wanted.state.source = planned.repository.source.clone();
+        wanted.state.cluster = planned.reading.live.cluster_uid.clone();
+        if wanted.kinds != parent.kinds || wanted.namespaces != parent.namespaces {
+            ensure_namespace(cluster, planned, &parent.namespace).await?;
+            write_parent(cluster, planned, &wanted).await?;
+            *parent = wanted;
+        }
+    }
+    Ok(())
+}
+
+/// The inventory's namespace is made when it does not exist yet.
+async fn ensure_namespace(cluster: &Cluster, planned: &Planned, namespace: &str) -> Result<(), Refused> {
+    let reference = ObjectRef::new("", "Namespace", "", namespace);
+    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
+    if planned.reading.live.get(&reference).is_some() || cluster.get_metadata(&reference, "v1", served).await?.is_some()
+    {
+        return Ok(());
+    }
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"app.kubernetes.io/managed-by": MANAGER}}});
+    cluster.apply(&reference, "v1", served, &body, Mode::default()).await.map(|_| ())
+}
+
+async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &Parent) -> Result<(), Refused> {
+    let reference = parent.reference();
+    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
+    cluster.apply(&reference, "v1", served, &parent.render(), Mode { dry_run: false, force: true }).await.map(|_| ())
+}
+
+/// Afterwards it learns what was done; a parent that would not change is not written.
+async fn save(
+    cluster: &Cluster,
+    planned: &Planned,
+    parents: Vec<Parent>,
+    written: BTreeMap<ObjectRef, Value>,
+    deleted: &[(ObjectRef, String, String)],
+    now: i64,
+) -> Result<(), Refused> {
+    for before in parents {
+        let mut parent = before.clone();
+        for (object, _, _) in deleted.iter().filter(|(_, partition, _)| *partition == before.partition) {
+            parent.forget(object);
+        }
+        for (reference, _) in planned.desired.objects.iter().filter(|(_, m)| m.partition == before.partition) {
+            let change = planned.plan.change(reference);
+            let settled = change.is_some_and(|c| c.action == Action::Unchanged);
+            match written.get(reference).or_else(|| planned.reading.live.get(reference).filter(|_| settled)) {
+                Some(value) => parent.record(reference, value),
+                None => continue,
+            }
+            if let (true, Some(applied)) =
+                (reference.is("batch", "Job"), written.get(reference).and_then(Applied::read))
+            {
+                parent.state.ran(reference, &applied.digest);
+            }
+        }
+        let recent = deleted.iter().filter(|(_, partition, _)| *partition == parent.partition);
+        parent.state.deletions.extend(recent.map(|(_, _, uid)| Deletion { at: now, uid: uid.clone() }));
+        if parent.state != before.state || parent.kinds != before.kinds {
+            parent.state.source = planned.repository.source.clone();
+            parent.state.cluster = planned.reading.live.cluster_uid.clone();
+            parent.state.revision = planned.repository.revision.as_ref().map(|r| r.id.clone()).unwrap_or_default();
+            parent.state.deletions.retain(|d| d.at > now - 24 * 3600);
+            ensure_namespace(cluster, planned, &parent.namespace).await?;
+            write_parent(cluster, planned, &parent).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! The report as text for people, 80 columns wide where names allow.
+
+use super::{FieldRow, Name, Report, Row};
+use crate::kinds::Verdict;
+use crate::object::Untrusted;
+use crate::plan::{Action, Cause, StepKind};
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+use similar::TextDiff;
+use std::time::Duration;
+
+/// The most characters of a value that are shown on a line.
+const VALUE_WIDTH: usize = 60;
+
+/// Renders a report. With `details` also what is unchanged.
+pub fn text(report: &Report, colour: bool, details: bool) -> String {
+    let mut out = Writer { out: String::new(), colour };
+    match report.verb {
+        "status" => out.status(report, details),
+        "drift" => out.drift(report),
+        _ => out.plan(report, details),
+    }
+    out.out
+}
+
+struct Writer {
+    out: String,
+    colour: bool,
+}
+
+impl Writer {
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text.trim_end());
+        self.out.push('\n');
+    }
+
+    fn paint(&self, text: &str, colour: AnsiColor) -> String {
+        let style = Style::new().fg_color(Some(colour.into()));
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    fn header(&mut self, report: &Report) {
+        let environment =
+            if report.environment.is_empty() { String::new() } else { format!(" of {}", report.environment) };
+        let revision =
+            report.revision.as_ref().map(|r| format!(" at {} {}", &r.id[..r.id.len().min(10)], r.subject.terminal()));
+        self.line(&format!("{}{environment}{}", report.verb, revision.unwrap_or_default()));
+        self.line("");
+    }
+
+    fn plan(&mut self, report: &Report, details: bool) {
+        self.header(report);
+        for row in report.changes.iter().filter(|r| details || r.action != Action::Unchanged || !r.because.is_empty()) {
+            self.row(row);
+        }
+        let unchanged = report.summary.get(&Action::Unchanged).copied().unwrap_or_default();
+        if !details && unchanged > 0 {
+            self.line(&format!("= {unchanged} unchanged"));
+        }
+        self.line("");
+        let counts: Vec<String> = Action::ALL
+            .iter()
+            .filter_map(|action| Some((action, report.summary.get(action).copied().filter(|n| *n > 0)?)))
+            .map(|(action, count)| format!("{count} {}", word(*action)))
+            .collect();
+        self.line(&if counts.is_empty() {
+            "Nothing is declared.".to_owned()
+        } else {
+            format!("{}.", counts.join(", "))
+        });
+        self.destruction(report);
+        if let Some(refused) = &report.refused {
+            let message = self.paint(&format!("Refused: {}", refused.message.terminal()), AnsiColor::Red);
+            self.line(&message);
+            self.line(refused.help);
+        }
+        if !report.digest.is_empty() {
+            self.line(&format!("Plan {}", report.digest));
+        }
+    }
+
+    fn destruction(&mut self, report: &Report) {
+        if report.destruction.objects.is_empty() || report.approved {
+            return;
+        }
+        self.line("");
+        self.line("What is held (?) waits for approval:");
+        self.line(&format!("  spinway apply --approve {}", report.destruction.digest));
+    }
+
+    fn row(&mut self, row: &Row) {
+        let colour = colour(row.action);
+        let place =
+            row.origin.as_ref().map(|p| format!("{}:{}:{}", p.file.terminal(), p.line, p.column)).unwrap_or_default();
+        let head = format!("{} {:<9} {}", row.action.sign(), word_of(row), shown(&row.object));
+        let padded = format!("{head:<52}");
+        let painted = self.paint(&padded, colour);
+        self.line(&format!("{painted} {place}"));
+        for because in &row.because {
+            self.line(&format!("      {}", because.terminal()));
+        }
+        if row.steps.len() > 1 {
+            let steps: Vec<&str> = row.steps.iter().map(|s| step(*s)).collect();
+            self.line(&format!("      in steps: {}", steps.join(", then ")));
+        }
+        if !row.needs.is_empty() {
+            let needs: Vec<String> = row.needs.iter().map(shown).collect();
+            self.line(&format!("      after {}", needs.join(", ")));
+        }
+        for field in &row.fields {
+            self.field(field);
+        }
+        if let Some(result) = row.result.as_ref().filter(|r| r.raw() != "done") {
+            let text = self.paint(&format!("      {}", result.terminal()), AnsiColor::Red);
+            self.line(&text);
+        }
+    }
+
+    fn field(&mut self, field: &FieldRow) {
+        let who = match field.cause {
+            Cause::Pending => String::new(),
+            cause => format!("  ({}: {})", cause_word(cause), writer(field)),
+        };
+        self.line(&format!("      {}{who}", field.path.terminal()));
+        if let (Some(Value::String(before)), Some(Value::String(after))) = (&field.before, &field.after) {
+            if before.lines().count() > 1 || after.lines().count() > 1 {
+                return self.lines(before, after);
+            }
+        }
+        for (sign, value, colour) in [('-', &field.before, AnsiColor::Red), ('+', &field.after, AnsiColor::Green)] {
+            if let Some(value) = value {
+                let text = self.paint(&format!("        {sign} {}", short(value)), colour);
+                self.line(&text);
+            }
+        }
+    }
+
+    /// Texts of several lines as a difference of lines.
+    fn lines(&mut self, before: &str, after: &str) {
+        let diff = TextDiff::configure().timeout(Duration::from_millis(50)).diff_lines(before, after);
+        let text = diff.unified_diff().context_radius(1).to_string();
+        for line in text.lines().take(40) {
+            let colour = match line.as_bytes().first() {
+                Some(b'+') => AnsiColor::Green,
+                Some(b'-') => AnsiColor::Red,
+                _ => AnsiColor::White,
+            };
+            let line = self.paint(&format!("        {}", Untrusted::new(line).terminal()), colour);
+            self.line(&line);
+        }
+    }
+
+    fn drift(&mut self, report: &Report) {
+        self.header(report);
+        if report.changes.is_empty() {
+            self.line("No drift: every declared field is as it was applied.");
+        }
+        for row in &report.changes {
+            self.line(&shown(&row.object));
+            for because in row.because.iter().filter(|b| b.raw().contains("removed, path not recorded")) {
+                self.line(&format!("      {}", because.terminal()));
+            }
+            for field in &row.fields {
+                if field.cause == Cause::Missing {
+                    self.line("      is gone (writer not recorded)");
+                } else {
+                    self.field(field);
+                }
+            }
+        }
+    }
+
+    fn status(&mut self, report: &Report, details: bool) {
+        self.header(report);
+        let mut counts = std::collections::BTreeMap::new();
+        for row in &report.health {
+            *counts.entry(row.verdict).or_insert(0_usize) += 1;
+            if !details && row.verdict == Verdict::Current && row.warning.is_none() {
+                continue;
+            }
+            let colour = match row.verdict {
+                Verdict::Current => AnsiColor::Green,
+                Verdict::Failed | Verdict::Missing => AnsiColor::Red,
+                _ => AnsiColor::Yellow,
+            };
+            let verdict = self.paint(&format!("{:<12}", verdict(row.verdict)), colour);
+            let text = format!("{verdict} {}  {}", shown(&row.object), row.reason.terminal());
+            self.line(&text);
+            for message in
+                [Some(&row.message), row.warning.as_ref()].into_iter().flatten().filter(|m| !m.raw().is_empty())
+            {
+                self.line(&format!("      {}", message.terminal()));
+            }
+        }
+        self.line("");
+        let counts: Vec<String> = counts.iter().map(|(v, count)| format!("{count} {}", verdict(*v))).collect();
+        self.line(&if counts.is_empty() {
+            "Nothing is declared.".to_owned()
+        } else {
+            format!("{}.", counts.join(", "))
+        });
+    }
+}
+
+/// Who wrote a field, in words.
+pub(super) fn writer(field: &FieldRow) -> String {
+    let Some(manager) = &field.manager else { return "writer not recorded".to_owned() };
+    let operation = field.operation.map(|o| format!(" by {o:?}")).unwrap_or_default();
+    let time = field.time.as_ref().map(|t| format!(" at {t}")).unwrap_or_default();
+    format!("{}{operation}{time}", manager.terminal())
+}
+
+/// `Kind NAMESPACE/NAME`.
+pub(super) fn shown(name: &Name) -> String {
+    let namespace = name.namespace.as_ref().map(|n| format!("{n}/")).unwrap_or_default();
+    format!("{} {}{}", name.kind, Untrusted::new(namespace).terminal(), name.name.terminal())
+}
+
+fn short(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = Untrusted::new(text).terminal();
+    if text.chars().count() > VALUE_WIDTH {
+        format!("{}...", text.chars().take(VALUE_WIDTH).collect::<String>())
+    } else {
+        text
+    }
+}
+
+pub(super) fn cause_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Pending => "pending",
+        Cause::Drift => "drift",
+        Cause::Unowned => "unowned",
+        Cause::Missing => "missing",
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Current => "current",
+        Verdict::Progressing => "progressing",
+        Verdict::Failed => "failed",
+        Verdict::Terminating => "terminating",
+        Verdict::Unknown => "unknown",
+        Verdict::Missing => "missing",
+    }
+}
+
+fn step(step: StepKind) -> &'static str {
+    match step {
+        StepKind::Expand => "expand",
+        StepKind::Set => "set",
+        StepKind::Contract => "contract",
+        StepKind::Delete => "delete",
+        StepKind::Replace => "replace",
+    }
+}
+
+fn word_of(row: &Row) -> String {
+    let verb = |action: Action| match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+        Action::Adopt => "adopt",
+        Action::Unchanged => "unchanged",
+        Action::Blocked => "blocked",
+        Action::Held => "held",
+    };
+    verb(row.action).to_owned()
+}
+
+/// The action in a sentence that counts.
+pub(super) fn word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "to create",
+        Action::Update => "to update",
+        Action::Replace => "to replace",
+        Action::Delete => "to delete",
+        Action::Adopt => "to adopt",
+        Action::Unchanged => "unchanged",
+        Action::Blocked => "blocked",
+        Action::Held => "held",
+    }
+}
+
+fn colour(action: Action) -> AnsiColor {
+    match action {
+        Action::Create | Action::Adopt => AnsiColor::Green,
+        Action::Update => AnsiColor::Yellow,
+        Action::Replace | Action::Delete | Action::Blocked => AnsiColor::Red,
+        Action::Held => AnsiColor::Magenta,
+        Action::Unchanged => AnsiColor::White,
+    }
+}

@@ -1,0 +1,51 @@
+//! A directory as a tree.
+
+use super::Error;
+use crate::desired::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
+use std::path::Path;
+
+/// Reads a directory. Links are recorded and not followed; nested repositories are not read.
+pub(super) fn read(root: &Path) -> Result<Tree, Error> {
+    let mut tree = Tree::default();
+    let mut total = 0;
+    let mut folders = vec![(root.to_owned(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        let failed = |error| Error::Directory { path: folder.clone(), error };
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = format!("{prefix}{name}");
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_symlink() {
+                tree.entries.insert(path, Entry::Symlink);
+            } else if kind.is_dir() {
+                if name == ".git" {
+                    continue;
+                }
+                if entry.path().join(".git").exists() {
+                    tree.entries.insert(path, Entry::Submodule);
+                } else {
+                    folders.push((entry.path(), format!("{path}/")));
+                }
+            } else if kind.is_file() && Tree::wants(&name) {
+                let file = file(&entry.path());
+                if let Entry::File(bytes) = &file {
+                    total += bytes.len() as u64;
+                }
+                tree.entries.insert(path, file);
+            }
+            if total > MAX_TREE_BYTES {
+                return Err(Error::TooLarge);
+            }
+        }
+    }
+    Ok(tree)
+}
+
+fn file(path: &Path) -> Entry {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > MAX_FILE_BYTES => Entry::TooLarge(metadata.len()),
+        Ok(_) => std::fs::read(path).map_or_else(|error| Entry::Unreadable(error.to_string()), Entry::File),
+        Err(error) => Entry::Unreadable(error.to_string()),
+    }
+}

@@ -1,0 +1,117 @@
+//! A Git revision as a tree, from the object database: no work tree, no hook, no filter, no submodule.
+
+use super::{Error, Repository};
+use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
+use crate::object::Untrusted;
+use crate::report::Revision;
+use git2::ObjectType;
+use std::path::Path;
+
+/// The deepest folder that is read.
+const MAX_DEPTH: usize = 64;
+
+/// Reads a revision of the repository that a directory belongs to.
+pub(super) fn read(directory: &Path, revision: &str) -> Result<Repository, Error> {
+    let failed = |error: git2::Error| {
+        Error::Git(format!("revision `{}`: {}", Untrusted::new(revision).terminal(), error.message()))
+    };
+    let repository = git2::Repository::discover(directory).map_err(failed)?;
+    let commit = repository.revparse_single(revision).and_then(|object| object.peel_to_commit()).map_err(failed)?;
+    let mut tree = commit.tree().map_err(failed)?;
+    let inside = repository
+        .workdir()
+        .and_then(|root| directory.strip_prefix(root.canonicalize().ok()?).ok().map(Path::to_owned));
+    let inside = inside.unwrap_or_default();
+    // The nearest folder with a Config, from the directory upwards, as that revision has it.
+    let holds_config = |folder: &&Path| tree.get_path(&folder.join(CONFIG_FILE)).is_ok();
+    let root = inside.ancestors().find(holds_config).unwrap_or(&inside).to_owned();
+    if root != Path::new("") {
+        let entry = tree.get_path(&root).map_err(failed)?;
+        tree = entry.to_object(&repository).and_then(|o| o.peel_to_tree()).map_err(failed)?;
+    }
+    let mut made = Tree::default();
+    let mut total = 0;
+    walk(&repository, &tree, "", 0, &mut made, &mut total).map_err(failed)?;
+    if total > MAX_TREE_BYTES {
+        return Err(Error::TooLarge);
+    }
+    let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
+    let revision = Revision { id: commit.id().to_string(), subject: Untrusted::new(subject) };
+    Ok(Repository { tree: made, revision: Some(revision), source: named(&repository, &root) })
+}
+
+fn walk(
+    repository: &git2::Repository,
+    tree: &git2::Tree<'_>,
+    prefix: &str,
+    depth: usize,
+    made: &mut Tree,
+    total: &mut u64,
+) -> Result<(), git2::Error> {
+    for entry in tree {
+        let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
+        let path = format!("{prefix}{name}");
+        // A hostile tree may hold names that mean something to a file system.
+        if matches!(name.as_str(), "." | ".." | "") || name.contains(['/', '\\', '\0']) {
+            made.entries.insert(path, Entry::Unreadable("its name is no file name".to_owned()));
+            continue;
+        }
+        match (entry.kind(), entry.filemode()) {
+            (_, 0o120_000) => {
+                made.entries.insert(path, Entry::Symlink);
+            }
+            (Some(ObjectType::Commit), _) => {
+                made.entries.insert(path, Entry::Submodule);
+            }
+            (Some(ObjectType::Tree), _) if depth < MAX_DEPTH => {
+                let below = entry.to_object(repository)?.peel_to_tree()?;
+                walk(repository, &below, &format!("{path}/"), depth + 1, made, total)?;
+            }
+            (Some(ObjectType::Blob), _) if Tree::wants(&name) && *total <= MAX_TREE_BYTES => {
+                let size = repository.odb()?.read_header(entry.id())?.0 as u64;
+                let file = if size > MAX_FILE_BYTES {
+                    Entry::TooLarge(size)
+                } else {
+                    Entry::File(repository.find_blob(entry.id())?.content().to_vec())
+                };
+                *total += size.min(MAX_FILE_BYTES);
+                made.entries.insert(path, file);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The identity of a folder of a checkout that has a remote.
+pub(super) fn source(root: &Path) -> Option<String> {
+    let repository = git2::Repository::discover(root).ok()?;
+    let inside = root.strip_prefix(repository.workdir()?.canonicalize().ok()?).ok()?.to_owned();
+    remote(&repository).map(|url| join(&url, &inside))
+}
+
+fn named(repository: &git2::Repository, root: &Path) -> String {
+    let base = remote(repository).or_else(|| Some(repository.workdir()?.canonicalize().ok()?.display().to_string()));
+    join(&base.unwrap_or_default(), root)
+}
+
+fn join(base: &str, inside: &Path) -> String {
+    if inside == Path::new("") {
+        base.to_owned()
+    } else {
+        format!("{}/{}", base.trim_end_matches('/'), inside.display())
+    }
+}
+
+/// The URL of the remote, without credentials.
+fn remote(repository: &git2::Repository) -> Option<String> {
+    let remote = repository.find_remote("origin").ok()?;
+    let url = remote.url().ok()?.to_owned();
+    Some(match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            format!("{scheme}://{}/{path}", host.rsplit('@').next().unwrap_or(host))
+        }
+        None => url,
+    })
+}
