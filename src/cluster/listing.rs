@@ -322,6 +322,10 @@ impl Cluster {
             wanted.push((ObjectRef::new("apps", "Deployment", object.namespace(), &object.name), "v1".to_owned()));
         }
         for (reference, version) in wanted {
+            // A kind that the plan itself defined was not served when live state was read.
+            if !live.kinds.contains_key(&reference.group_kind()) {
+                live.kinds.extend(self.discover().await.unwrap_or_default());
+            }
             let Some(served) = live.kinds.get(&reference.group_kind()).cloned() else { continue };
             match self.get(&reference, &version, &served).await {
                 Ok(Some(value)) => live.insert(value),
