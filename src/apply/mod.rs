@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
     }
 
     /// The steps that may start now; they count as sent.
-    pub fn next(&mut self) -> Vec<Command> {
+    pub fn start_ready(&mut self) -> Vec<Command> {
         self.block();
         if self.interrupted {
             return Vec::new();
@@ -223,26 +223,26 @@ mod tests {
     fn a_step_starts_when_what_it_needs_is_healthy() {
         let plan = plan(&[(0, 1)], 3);
         let mut run = Run::new(&plan, 60.0);
-        assert_eq!(run.next(), [Command::Send(0), Command::Send(2)]);
+        assert_eq!(run.start_ready(), [Command::Send(0), Command::Send(2)]);
         run.accepted(0, 0.0);
-        assert_eq!(run.next(), []);
+        assert_eq!(run.start_ready(), []);
         run.observed(0, Some(&Health::progressing("x", "")), 1.0);
-        assert_eq!(run.next(), []);
+        assert_eq!(run.start_ready(), []);
         assert_eq!(run.waits_for(1).len(), 1);
         run.observed(0, Some(&Health::current()), 2.0);
-        assert_eq!(run.next(), [Command::Send(1)]);
+        assert_eq!(run.start_ready(), [Command::Send(1)]);
     }
 
     #[test]
     fn a_failure_blocks_its_dependents_only() {
         let plan = plan(&[(0, 1), (1, 2)], 4);
         let mut run = Run::new(&plan, 60.0);
-        run.next();
+        run.start_ready();
         run.accepted(0, 0.0);
         run.accepted(3, 0.0);
         run.observed(0, Some(&Health::failed("Invalid", "no")), 1.0);
         run.observed(3, Some(&Health::current()), 1.0);
-        run.next();
+        run.start_ready();
         assert!(run.is_finished());
         assert!(
             matches!(&run.states()[1], State::Blocked(why) if why.raw().contains("ConfigMap ns/c0, which failed: Invalid: no"))
@@ -255,7 +255,7 @@ mod tests {
     fn a_deadline_ends_a_wait_and_no_status_ends_sooner() {
         let plan = plan(&[], 2);
         let mut run = Run::new(&plan, 60.0);
-        run.next();
+        run.start_ready();
         run.accepted(0, 0.0);
         run.accepted(1, 0.0);
         run.observed(0, Some(&Health::progressing("x", "")), 61.0);
@@ -270,10 +270,10 @@ mod tests {
     fn an_interrupt_finishes_what_is_in_flight() {
         let plan = plan(&[(0, 1)], 2);
         let mut run = Run::new(&plan, 60.0);
-        run.next();
+        run.start_ready();
         run.interrupt();
         assert!(!run.is_finished());
         run.accepted(0, 0.0);
-        assert!(run.next().is_empty() && run.is_finished());
+        assert!(run.start_ready().is_empty() && run.is_finished());
     }
 }

@@ -3,6 +3,7 @@
 use super::common::{LiveOptions, Output, Planning, Repository};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::ui;
+use crate::cluster::Cluster;
 use crate::ops::{self, Planned};
 use crate::report::{Report, from_plan};
 use clap::Args;
@@ -44,7 +45,7 @@ pub(super) async fn planned(
 pub(super) fn report(verb: &'static str, planned: &Planned) -> Report {
     let mut report = from_plan(verb, &planned.plan, &planned.desired, &planned.reading.live);
     report.revision.clone_from(&planned.repository.revision);
-    report.requests = planned.cluster.as_ref().map(|c| c.requests()).unwrap_or_default();
+    report.requests = planned.cluster.as_ref().map(Cluster::requests).unwrap_or_default();
     report.seconds.clone_from(&planned.seconds);
     report
 }

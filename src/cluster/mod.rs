@@ -51,7 +51,7 @@ impl Cluster {
     pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, Error> {
         let wrong = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
         let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-        let (mut config, context) = match kubeconfig.map(Kubeconfig::read_from).unwrap_or_else(Kubeconfig::read) {
+        let (mut config, context) = match kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from) {
             Ok(file) => {
                 let context = context.map(str::to_owned).or_else(|| file.current_context.clone()).unwrap_or_default();
                 let config = kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| wrong(&e))?;

@@ -31,10 +31,8 @@ pub fn canonical(value: &mut Value) {
         null_to_empty(object.get_mut("data"));
         base64_without_breaks(object, if kind == "Secret" { "data" } else { "binaryData" });
     }
-    if kind == "NetworkPolicy" {
-        if let Some(spec) = object.get_mut("spec") {
-            network_policy(spec);
-        }
+    if let (true, Some(spec)) = (kind == "NetworkPolicy", object.get_mut("spec")) {
+        network_policy(spec);
     }
 }
 

@@ -146,7 +146,7 @@ impl File<'_> {
         let (group, version) = split_api_version(api_version);
         let (group, version) = (group.to_owned(), version.to_owned());
         if group == GROUP && matches!(kind, "Config" | "Approval" | "App" | "Patch") {
-            return self.local(&value, &positions, origin, kind);
+            return self.local(&value, &positions, &origin, kind);
         }
         if crate::object::annotation(&value, "spinway.dev/substitute") == Some("enabled") {
             self.substitute(&mut value, &positions);
@@ -176,7 +176,7 @@ impl File<'_> {
     fn substitute(&mut self, value: &mut Value, positions: &Positions) {
         let mut unknown = Vec::new();
         values::substitute(value, &self.desired.environment.values, "", &mut |pointer, name| {
-            unknown.push((pointer.to_owned(), name.to_owned()))
+            unknown.push((pointer.to_owned(), name.to_owned()));
         });
         for (pointer, name) in unknown {
             let origin = positions.nearest(&pointer).map(|p| self.origin(p));
@@ -262,7 +262,7 @@ impl File<'_> {
         }
     }
 
-    fn local(&mut self, value: &Value, positions: &Positions, origin: Origin, kind: &str) {
+    fn local(&mut self, value: &Value, positions: &Positions, origin: &Origin, kind: &str) {
         let config = self.desired.rules();
         let mut say = |message: &str, help: &str| {
             self.found.diagnostics.push(Diagnostic::error("local-kind", message).at(origin.clone()).help(help));
@@ -280,7 +280,7 @@ impl File<'_> {
                 }
                 match config::spec::<Approval>(value) {
                     Ok(approval) if approval.environment == self.desired.environment.name => {
-                        self.found.approvals.push(approval)
+                        self.found.approvals.push(approval);
                     }
                     Ok(_) => {}
                     Err((pointer, message)) => {

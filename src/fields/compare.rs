@@ -143,25 +143,25 @@ mod tests {
     use crate::schema::Schemas;
     use serde_json::json;
 
-    fn deployment(want: Value, have: Value) -> Answer {
+    fn deployment(want: &Value, have: &Value) -> Answer {
         let schemas = Schemas::default();
-        compare(&want, Some(&have), schemas.of(&GroupKind::new("apps", "Deployment"), "v1"), false)
+        compare(want, Some(have), schemas.of(&GroupKind::new("apps", "Deployment"), "v1"), false)
     }
 
     #[test]
     fn quantities_of_built_in_kinds_are_compared_by_amount() {
         let with = |cpu: Value| json!({"spec": {"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": cpu}}}]}}}});
-        assert_eq!(deployment(with(json!("0.5")), with(json!("500m"))), Answer::Same);
-        assert_eq!(deployment(with(json!(1)), with(json!("1"))), Answer::Same);
-        assert_eq!(deployment(with(json!("0.0005")), with(json!("1m"))), Answer::Ask);
-        assert_eq!(deployment(with(json!("1")), with(json!("2"))), Answer::Differs);
+        assert_eq!(deployment(&with(json!("0.5")), &with(json!("500m"))), Answer::Same);
+        assert_eq!(deployment(&with(json!(1)), &with(json!("1"))), Answer::Same);
+        assert_eq!(deployment(&with(json!("0.0005")), &with(json!("1m"))), Answer::Ask);
+        assert_eq!(deployment(&with(json!("1")), &with(json!("2"))), Answer::Differs);
         assert_eq!(compare(&json!("1000m"), Some(&json!("1")), None, true), Answer::Differs);
     }
 
     #[test]
     fn unwritten_defaults_and_zero_values_are_asked_about() {
         assert_eq!(compare(&json!(false), None, None, false), Answer::Ask);
-        assert_eq!(deployment(json!({"spec": {}}), json!({"spec": {"replicas": 1}})), Answer::Ask);
+        assert_eq!(deployment(&json!({"spec": {}}), &json!({"spec": {"replicas": 1}})), Answer::Ask);
         assert_eq!(compare(&json!("x"), None, None, false), Answer::Differs);
     }
 

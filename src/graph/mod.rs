@@ -83,7 +83,7 @@ impl Graph {
                     );
                 } else if found.to != *reference {
                     graph.link(reference, &found.to, link);
-                    graph.link_grants(reference, &found.to, object.origin_of(&found.pointer), desired);
+                    graph.link_grants(reference, &found.to, &object.origin_of(&found.pointer), desired);
                 }
             }
             for (to, pointer) in depends_on(&object.value) {
@@ -116,7 +116,7 @@ impl Graph {
     }
 
     /// A reference into another namespace needs the grants there that allow it.
-    fn link_grants(&mut self, from: &ObjectRef, to: &ObjectRef, origin: Origin, desired: &Desired) {
+    fn link_grants(&mut self, from: &ObjectRef, to: &ObjectRef, origin: &Origin, desired: &Desired) {
         if from.namespace == to.namespace || to.namespace.is_none() || from.group != GATEWAY || to.group == GATEWAY {
             return;
         }

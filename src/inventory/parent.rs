@@ -119,7 +119,7 @@ impl Parent {
                 .collect::<Vec<_>>()
         };
         let state =
-            live.pointer("/binaryData/state").and_then(Value::as_str).map(unpack).unwrap_or(Some(State::default()));
+            live.pointer("/binaryData/state").and_then(Value::as_str).map_or_else(|| Some(State::default()), unpack);
         let approvals = list(APPROVED_ANNOTATION)
             .iter()
             .filter_map(|a| a.split_once('=').map(|(d, e)| (d.to_owned(), e.to_owned())))

@@ -88,7 +88,7 @@ fn gateway(live: &Value, _: &dyn World) -> Health {
                 progressing = progressing.or(Some(Health::progressing(
                     "NotClaimed",
                     format!("No controller has written the condition {kind}."),
-                )))
+                )));
             }
             Some(c) if is_stale(live, c) => {
                 progressing = progressing

@@ -74,14 +74,14 @@ fn app(live: &Value, world: &dyn World) -> Health {
     let (namespace, name) = (meta(live, "namespace"), meta(live, "name"));
     let executor = live.pointer("/spec/executor").and_then(Value::as_str).unwrap_or_default();
     let executor = ObjectRef::new(SPIN, "SpinAppExecutor", namespace, executor);
-    if let Some(executor) = world.live(&executor) {
-        if executor.pointer("/spec/createDeployment") == Some(&Value::Bool(false)) {
-            return Health::new(
-                Verdict::Unknown,
-                "NoDeployment",
-                "Its executor makes no Deployment, so nothing proves that it runs.",
-            );
-        }
+    if let Some(executor) = world.live(&executor)
+        && executor.pointer("/spec/createDeployment") == Some(&Value::Bool(false))
+    {
+        return Health::new(
+            Verdict::Unknown,
+            "NoDeployment",
+            "Its executor makes no Deployment, so nothing proves that it runs.",
+        );
     }
     let Some(deployment) = world.live(&ObjectRef::new("apps", "Deployment", namespace, name)) else {
         return without_deployment(live);

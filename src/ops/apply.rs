@@ -120,7 +120,7 @@ pub async fn apply(
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        queue.extend(run.next().into_iter().filter_map(|command| match command {
+        queue.extend(run.start_ready().into_iter().filter_map(|command| match command {
             Command::Send(step) => Some(step),
             Command::Observe(_) => None,
         }));

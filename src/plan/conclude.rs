@@ -5,7 +5,7 @@ use super::guard::{self, deletions, frozen, hold};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::desired::{Desired, glob};
-use crate::fields::{FieldPath, Managers, declare, difference, value_at};
+use crate::fields::{FieldPath, FieldSet, Managers, declare, difference, value_at};
 use crate::graph::Graph;
 use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
 use crate::kinds::{self, Verdict};
@@ -111,9 +111,7 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
     let declared = declare(&body, schema);
     let (old, new) = (Managers::of(before), Managers::of(after));
     let mut paths: Vec<FieldPath> = declared.leaves.iter().map(|l| l.path.clone()).collect();
-    paths.extend(
-        old.ours().map(|ours| ours.paths()).unwrap_or_default().into_iter().filter(|p| !declared.set.contains(p)),
-    );
+    paths.extend(old.ours().map(FieldSet::paths).unwrap_or_default().into_iter().filter(|p| !declared.set.contains(p)));
     paths.extend(change.fields.iter().map(|f| f.path.clone()).filter(|p| p.0.iter().all(|e| !e.starts_with("i:"))));
     let mut fields: Vec<FieldChange> = Vec::new();
     for path in paths {
@@ -354,7 +352,7 @@ fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
         desired.approvals.iter().filter(|a| a.digest == digest).map(|a| a.reason.as_str()).collect();
     for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held) {
         let name = change.object.to_string();
-        let named = options.approve.iter().any(|a| *a == name) || reasons.iter().any(|r| r.contains(&name));
+        let named = options.approve.contains(&name) || reasons.iter().any(|r| r.contains(&name));
         if change.unproved && !named {
             change.because.push(Untrusted::new(format!("Approved, but unproved: name it too, --approve '{name}'.")));
             continue;
@@ -367,7 +365,7 @@ fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
 /// In a protected environment a change without a safe order waits for approval too.
 fn hold_breaks(plan: &mut Plan, held: &mut Vec<crate::inventory::Held>) -> bool {
     let mut any = false;
-    for change in plan.changes.iter_mut() {
+    for change in &mut plan.changes {
         let breaks = change.because.iter().any(|b| b.raw().starts_with("break:"));
         if change.action.is_acting() && breaks {
             held.push(guard::destroys(change, "break"));
@@ -409,11 +407,8 @@ fn sequence_steps(plan: &mut Plan, live: &Live) {
         change.needs.sort();
         change.needs.dedup();
         change.because.retain(|b| !b.raw().starts_with("break:"));
-        if let Some(at) = acting.iter().position(|i| *i == index) {
-            if let Some(text) = breaks.get(&at) {
-                change.because.push(Untrusted::new(format!("break: {text}")));
-            }
-        }
+        let text = acting.iter().position(|i| *i == index).and_then(|at| breaks.get(&at));
+        change.because.extend(text.map(|text| Untrusted::new(format!("break: {text}"))));
     }
     plan.steps = steps;
     plan.order = order;

@@ -1,7 +1,7 @@
 //! How a live object differs from the text that would be applied, field by field, and why (design §3).
 
 use super::{Cause, FieldChange};
-use crate::fields::{Answer, Declared, FieldPath, Holder, Managers, compare, difference, value_at};
+use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Managers, compare, difference, value_at};
 use crate::inventory::{APPLIED, Applied};
 use crate::live::MASK;
 use crate::object::{Untrusted, api_version, split_api_version};
@@ -72,7 +72,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
                     (false, false, Some(_)) => Cause::Unowned,
                     _ => Cause::Pending,
                 };
-                let holder = other.filter(|_| !mine).cloned();
+                let holder = other.filter(|_| !mine);
                 push_leaf(&mut drift.fields, text, leaf, have, cause, holder);
             }
         }
@@ -108,21 +108,21 @@ fn push_leaf(
     leaf: &crate::fields::Leaf<'_>,
     have: Option<&Value>,
     cause: Cause,
-    holder: Option<Holder>,
+    holder: Option<&Holder>,
 ) {
     let want = match (leaf.schema, text.custom) {
         (Some(schema), true) => with_defaults(leaf.value, schema),
         _ => leaf.value.clone(),
     };
     for (path, before, after) in difference(&leaf.path, have, Some(&want)) {
-        fields.push(FieldChange { path, before, after, cause, holder: holder.clone() });
+        fields.push(FieldChange { path, before, after, cause, holder: holder.cloned() });
     }
 }
 
 /// Fields that we hold and no longer declare: the top of each removed part.
 fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live: &Value) {
     let mut tops: Vec<FieldPath> = Vec::new();
-    for path in managers.ours().map(|ours| ours.paths()).unwrap_or_default() {
+    for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
         if declared.set.contains(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
             continue;
         }

@@ -112,7 +112,10 @@ fn has_section(value: &Value, section: &Section) -> bool {
 }
 
 /// The steps of all changes in an order that can be followed, the pairs that must keep it, and the breaks by change.
-pub fn sequence(changes: &[Stepped<'_>]) -> (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, String>) {
+pub type Sequence = (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, String>);
+
+/// The steps of all changes in an order that can be followed, the pairs that must keep it, and the breaks by change.
+pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
     let mut sequencer = Sequencer::new(changes);
     sequencer.split();
     sequencer.order()
@@ -295,7 +298,7 @@ impl<'a> Sequencer<'a> {
     }
 
     /// Orders the steps.
-    fn order(self) -> (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, String>) {
+    fn order(self) -> Sequence {
         let mut graph: StableDiGraph<(usize, usize), bool> = StableDiGraph::new();
         let mut nodes: BTreeMap<(usize, usize), NodeIndex> = BTreeMap::new();
         for (index, path) in self.paths.iter().enumerate() {
@@ -410,11 +413,7 @@ impl<'a> Sequencer<'a> {
         }
     }
 
-    fn flatten(
-        self,
-        graph: &StableDiGraph<(usize, usize), bool>,
-        breaks: BTreeMap<usize, String>,
-    ) -> (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, String>) {
+    fn flatten(self, graph: &StableDiGraph<(usize, usize), bool>, breaks: BTreeMap<usize, String>) -> Sequence {
         let sorted = toposort(graph, None).unwrap_or_else(|_| graph.node_indices().collect());
         let place: BTreeMap<NodeIndex, usize> = sorted.iter().enumerate().map(|(at, node)| (*node, at)).collect();
         let steps = sorted.iter().map(|node| {
@@ -453,10 +452,11 @@ fn name_ports(service: &mut Value) {
     for port in ports {
         let number = port.get("port").and_then(Value::as_i64).unwrap_or_default();
         let name = port.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if many && (name.is_empty() || !seen.insert(name)) {
-            if let Some(port) = port.as_object_mut() {
-                port.insert("name".to_owned(), json!(format!("port-{number}")));
-            }
+        if many
+            && (name.is_empty() || !seen.insert(name))
+            && let Some(port) = port.as_object_mut()
+        {
+            port.insert("name".to_owned(), json!(format!("port-{number}")));
         }
     }
 }

@@ -122,10 +122,10 @@ impl Writer {
             cause => format!("  ({}: {})", cause_word(cause), writer(field)),
         };
         self.line(&format!("      {}{who}", field.path.terminal()));
-        if let (Some(Value::String(before)), Some(Value::String(after))) = (&field.before, &field.after) {
-            if before.lines().count() > 1 || after.lines().count() > 1 {
-                return self.lines(before, after);
-            }
+        if let (Some(Value::String(before)), Some(Value::String(after))) = (&field.before, &field.after)
+            && (before.lines().count() > 1 || after.lines().count() > 1)
+        {
+            return self.lines(before, after);
         }
         for (sign, value, colour) in [('-', &field.before, AnsiColor::Red), ('+', &field.after, AnsiColor::Green)] {
             if let Some(value) = value {

@@ -15,7 +15,9 @@ fn an_empty_cluster_gets_the_whole_shop_in_dependency_order() {
     let ran = cluster.spinway(&["apply", repo.dir(), "--env", "staging", "--yes", "--timeout", "60"]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     let writes = cluster.writes();
-    let at = |object: &str| writes.iter().position(|w| w.object == object).unwrap_or_else(|| panic!("{object} was not written"));
+    let at = |object: &str| {
+        writes.iter().position(|w| w.object == object).unwrap_or_else(|| panic!("{object} was not written"))
+    };
     let chain = [
         "customresourcedefinitions /gatewayclasses.gateway.networking.k8s.io",
         "gatewayclasses /nginx",

@@ -41,7 +41,10 @@ impl Repo {
             let text = fs::read_to_string(gateway_api_crds().join(&file)).expect("a CRD");
             self.write(&format!("platform/crds/{file}"), &text);
         }
-        self.write("platform/crds/spinkube.yaml", &fs::read_to_string(tests_dir().join("crds/spinkube.yaml")).expect("a CRD"));
+        self.write(
+            "platform/crds/spinkube.yaml",
+            &fs::read_to_string(tests_dir().join("crds/spinkube.yaml")).expect("a CRD"),
+        );
     }
 
     pub fn path(&self) -> &Path {
@@ -74,7 +77,11 @@ impl Repo {
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git").args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"]).args(arguments).current_dir(self.path()).output();
+        let output = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"])
+            .args(arguments)
+            .current_dir(self.path())
+            .output();
         let output = output.expect("git runs");
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()

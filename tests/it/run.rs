@@ -33,5 +33,7 @@ pub fn json(output: &Output) -> Value {
 /// The row of an object in a report, by `KIND NAME`.
 pub fn row<'a>(report: &'a Value, kind: &str, name: &str) -> &'a Value {
     let rows = report["changes"].as_array().expect("changes");
-    rows.iter().find(|r| r["object"]["kind"] == kind && r["object"]["name"] == name).unwrap_or_else(|| panic!("no {kind} {name} in {report:#}"))
+    rows.iter()
+        .find(|r| r["object"]["kind"] == kind && r["object"]["name"] == name)
+        .unwrap_or_else(|| panic!("no {kind} {name} in {report:#}"))
 }

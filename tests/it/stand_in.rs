@@ -23,7 +23,12 @@ impl StandIn {
     /// Starts it; everything is answered `delay` after it was first seen in a generation.
     pub fn start(cluster: &Cluster, delay: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut controller = Controller { client: cluster.client(), handle: cluster.runtime().handle().clone(), delay, seen: HashMap::new() };
+        let mut controller = Controller {
+            client: cluster.client(),
+            handle: cluster.runtime().handle().clone(),
+            delay,
+            seen: HashMap::new(),
+        };
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -68,7 +73,8 @@ fn condition(kind: &str, holds: bool, reason: &str, generation: i64) -> Value {
 impl Controller {
     fn request(&self, method: &str, path: &str, content_type: &str, body: &Value) -> Option<Value> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = http::Request::builder().method(method).uri(path).header("content-type", content_type).body(body).ok()?;
+        let request =
+            http::Request::builder().method(method).uri(path).header("content-type", content_type).body(body).ok()?;
         let answer = self.handle.block_on(self.client.request(request));
         // Objects come and go under the controller's feet; anything else is its own fault.
         if let Err(kube::Error::Api(status)) = &answer {
@@ -83,11 +89,21 @@ impl Controller {
     }
 
     fn status(&self, path: &str, status: &Value) {
-        self.request("PATCH", &format!("{path}/status?fieldManager=stand-in"), "application/merge-patch+json", &json!({"status": status}));
+        self.request(
+            "PATCH",
+            &format!("{path}/status?fieldManager=stand-in"),
+            "application/merge-patch+json",
+            &json!({"status": status}),
+        );
     }
 
     fn apply(&self, path: &str, body: &Value) {
-        self.request("PATCH", &format!("{path}?fieldManager=spin-operator&force=true"), "application/apply-patch+yaml", body);
+        self.request(
+            "PATCH",
+            &format!("{path}?fieldManager=spin-operator&force=true"),
+            "application/apply-patch+yaml",
+            body,
+        );
     }
 
     /// Whether the delay has passed since this generation was first seen.
@@ -133,22 +149,36 @@ impl Controller {
             json!({"name": listener["name"], "attachedRoutes": 0, "supportedKinds": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute"}],
                    "conditions": [condition("Accepted", true, "Accepted", generation), condition("Programmed", true, "Programmed", generation)]})
         }).collect();
-        let path = format!("{GATEWAY}/namespaces/{}/gateways/{}", text(gateway, "/metadata/namespace"), text(gateway, "/metadata/name"));
-        let conditions = [condition("Accepted", accepted, reason, generation), condition("Programmed", accepted, programmed, generation)];
+        let path = format!(
+            "{GATEWAY}/namespaces/{}/gateways/{}",
+            text(gateway, "/metadata/namespace"),
+            text(gateway, "/metadata/name")
+        );
+        let conditions = [
+            condition("Accepted", accepted, reason, generation),
+            condition("Programmed", accepted, programmed, generation),
+        ];
         self.status(&path, &json!({"conditions": conditions, "listeners": listeners}));
     }
 
     fn route(&mut self, route: &Value, gateways: &[Value], services: &[Value]) {
-        let (namespace, generation) = (text(route, "/metadata/namespace").to_owned(), number(route, "/metadata/generation"));
+        let (namespace, generation) =
+            (text(route, "/metadata/namespace").to_owned(), number(route, "/metadata/generation"));
         if !self.is_due(route) {
             return;
         }
         let in_namespace = |reference: &Value| reference["namespace"].as_str().unwrap_or(&namespace).to_owned();
         let exists = |list: &[Value], reference: &Value| {
-            list.iter().find(|o| o["metadata"]["name"] == reference["name"] && o["metadata"]["namespace"] == in_namespace(reference).as_str()).cloned()
+            list.iter()
+                .find(|o| {
+                    o["metadata"]["name"] == reference["name"]
+                        && o["metadata"]["namespace"] == in_namespace(reference).as_str()
+                })
+                .cloned()
         };
         let rules = route["spec"]["rules"].as_array().cloned().unwrap_or_default();
-        let backends: Vec<&Value> = rules.iter().flat_map(|r| r["backendRefs"].as_array().into_iter().flatten()).collect();
+        let backends: Vec<&Value> =
+            rules.iter().flat_map(|r| r["backendRefs"].as_array().into_iter().flatten()).collect();
         let resolved = backends.iter().all(|b| exists(services, b).is_some());
         let parents: Vec<Value> = route["spec"]["parentRefs"].as_array().into_iter().flatten().filter_map(|parent| {
             let gateway = exists(gateways, parent)?;
@@ -185,15 +215,22 @@ impl Controller {
         }
         let image = before.as_ref().map(|d| d["spec"]["template"]["spec"]["containers"][0]["image"].clone());
         let replicas = before.as_ref().map(|d| d["spec"]["replicas"].clone());
-        if image.as_ref() != Some(&app["spec"]["image"]) || (spec.get("replicas").is_some() && replicas.as_ref() != spec.get("replicas")) {
+        if image.as_ref() != Some(&app["spec"]["image"])
+            || (spec.get("replicas").is_some() && replicas.as_ref() != spec.get("replicas"))
+        {
             self.apply(&path, &json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owner}, "spec": spec}));
         }
         if before.is_none() {
-            self.apply(&format!("/api/v1/namespaces/{namespace}/services/{name}"), &json!({"apiVersion": "v1", "kind": "Service",
+            self.apply(
+                &format!("/api/v1/namespaces/{namespace}/services/{name}"),
+                &json!({"apiVersion": "v1", "kind": "Service",
                 "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owner},
-                "spec": {"selector": {&ready: "ready"}, "ports": [{"port": 80, "targetPort": "http-app"}]}}));
+                "spec": {"selector": {&ready: "ready"}, "ports": [{"port": 80, "targetPort": "http-app"}]}}),
+            );
         }
-        let status = match before.and_then(|d| d["status"].get("conditions").cloned().map(|c| (c, d["status"]["readyReplicas"].clone()))) {
+        let status = match before
+            .and_then(|d| d["status"].get("conditions").cloned().map(|c| (c, d["status"]["readyReplicas"].clone())))
+        {
             Some((conditions, ready)) => {
                 let conditions: Vec<Value> = conditions.as_array().into_iter().flatten().map(|c| {
                     json!({"type": c["type"], "status": c["status"], "reason": c["reason"], "message": c["message"].as_str().unwrap_or_default(), "lastTransitionTime": "2026-01-01T00:00:00Z"})
@@ -202,7 +239,9 @@ impl Controller {
             }
             None => json!({"conditions": [], "readyReplicas": 0}),
         };
-        if app["status"]["conditions"] != status["conditions"] || app["status"]["readyReplicas"] != status["readyReplicas"] {
+        if app["status"]["conditions"] != status["conditions"]
+            || app["status"]["readyReplicas"] != status["readyReplicas"]
+        {
             self.status(&format!("/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}"), &status);
         }
     }
@@ -219,7 +258,11 @@ impl Controller {
         let progress = if bad { "ReplicaSetUpdated" } else { "NewReplicaSetAvailable" };
         let (updated, ready) = if bad { (1, old) } else { (wanted, wanted) };
         let row = |kind: &str, holds: bool, reason: &str| json!({"type": kind, "status": if holds { "True" } else { "False" }, "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z", "lastUpdateTime": "2026-01-01T00:00:00Z"});
-        let path = format!("/apis/apps/v1/namespaces/{}/deployments/{}", text(deployment, "/metadata/namespace"), text(deployment, "/metadata/name"));
+        let path = format!(
+            "/apis/apps/v1/namespaces/{}/deployments/{}",
+            text(deployment, "/metadata/namespace"),
+            text(deployment, "/metadata/name")
+        );
         self.status(&path, &json!({"observedGeneration": generation, "replicas": ready.max(updated), "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
             "conditions": [row("Available", ready > 0, "MinimumReplicasAvailable"), row("Progressing", true, progress)]}));
     }

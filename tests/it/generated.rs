@@ -1,0 +1,130 @@
+//! Files of the repository that are made by the program: each test compares, and writes with `SPINWAY_REGENERATE=1`.
+
+use crate::cluster::Cluster;
+use crate::repo::Repo;
+use crate::run::{Ran, code, stdout};
+use crate::stand_in::StandIn;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn regenerates() -> bool {
+    std::env::var_os("SPINWAY_REGENERATE").is_some()
+}
+
+/// Compares a text with a file of the repository, or writes it.
+fn check(path: &str, made: &str) {
+    let path = root().join(path);
+    if regenerates() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
+        std::fs::write(&path, made).expect("the file can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == made,
+        "{} is not current: SPINWAY_REGENERATE=1 cargo test generated\n--- made\n{made}",
+        path.display()
+    );
+}
+
+/// README's first command, in the folder of the repository.
+fn readme_plan(more: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
+    command
+        .current_dir(root())
+        .args(["plan", "fixtures/shop/repo", "--env", "staging", "--snapshot", "fixtures/shop/snapshot.json"])
+        .args(more);
+    command.env_remove("KUBECONFIG").output().expect("spinway runs")
+}
+
+/// Records the snapshot of a cluster in which everything differs that can. Its uids and times are new each time, so it
+/// is only made on demand: `SPINWAY_RECORD=1 cargo test snapshot_of_the_shop`, then regenerate the rest.
+#[test]
+fn the_snapshot_of_the_shop_can_be_recorded() {
+    if std::env::var_os("SPINWAY_RECORD").is_none() {
+        return;
+    }
+    let cluster = Cluster::take();
+    let _controller = StandIn::start(&cluster, Duration::from_millis(50));
+    let old = Repo::shop();
+    old.git(&["init", "-q"]);
+    old.git(&["remote", "add", "origin", "https://git.example/acme/shop.git"]);
+    old.remove("apps/accounts/profile.yaml");
+    old.edit("apps/checkout/pay.yaml", "pay:2.1.0", "pay:2.0.0");
+    old.edit("apps/checkout/cart.yaml", "Welcome\n", "Hello\n");
+    old.edit(
+        "platform/namespaces.yaml",
+        "metadata: {name: certs}\n",
+        "metadata: {name: certs}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: legacy}\n",
+    );
+    old.write(
+        "apps/catalog/old.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: old-prices, namespace: catalog}\ndata: {a: \"1\"}\n",
+    );
+    cluster.send("POST", "/apis/node.k8s.io/v1/runtimeclasses", "application/json", &json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "wasmtime-spin-v2"}, "handler": "spin"}));
+    // RuntimeClass is adopted by the plan of today; the old repository leaves it alone.
+    old.edit(
+        "platform/executors.yaml",
+        "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: wasmtime-spin-v2}\nhandler: spin\n",
+        "",
+    );
+    old.remove("environments/staging/banner.yaml");
+    let ran = cluster.spinway(&["apply", old.dir(), "--env", "staging", "--yes", "--timeout", "60"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    cluster.apply_as("/api/v1/namespaces/infra/configmaps/environment", "helm", &json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "environment", "namespace": "infra", "annotations": {"meta.helm.sh/release-name": "legacy"}}, "data": {"domain": "old.example"}}));
+    let route = "/apis/gateway.networking.k8s.io/v1/namespaces/checkout/httproutes/cart";
+    let mut rules = cluster.get(route).expect("the route")["spec"]["rules"].clone();
+    rules[0]["backendRefs"][0]["weight"] = json!(50);
+    rules[0]["backendRefs"][1]["weight"] = json!(50);
+    cluster.edit(route, "kubectl-edit", &json!({"spec": {"rules": rules}}));
+    std::thread::sleep(Duration::from_millis(500));
+    let file = root().join("fixtures/shop/snapshot.json");
+    let today = Repo::shop();
+    let ran =
+        cluster.spinway(&["snapshot", today.dir(), "--env", "staging", "-o", file.to_str().expect("a plain path")]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+}
+
+#[test]
+fn the_plan_of_the_shop_is_as_it_was_looked_at() {
+    let ran = readme_plan(&[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    check("fixtures/shop/expect/plan.txt", &stdout(&ran));
+    let markdown = readme_plan(&["-o", "markdown"]);
+    check("fixtures/shop/expect/plan.md", &stdout(&markdown));
+}
+
+#[test]
+fn the_picture_in_the_readme_is_the_output() {
+    let plan = stdout(
+        &Command::new(env!("CARGO_BIN_EXE_spinway"))
+            .current_dir(root())
+            .args(["plan", "fixtures/shop/repo", "--env", "staging", "--snapshot", "fixtures/shop/snapshot.json", "-q"])
+            .env("CLICOLOR_FORCE", "1")
+            .output()
+            .expect("spinway runs"),
+    );
+    let shown = format!("$ spinway plan --env staging\n{plan}");
+    check("docs/plan.svg", &anstyle_svg::Term::new().render_svg(&shown));
+}
+
+#[test]
+fn the_reference_of_the_command_line_is_current() {
+    check("docs/reference/cli.md", &spinway::cli::reference());
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let main = std::fs::read_to_string(root().join("tests/it/main.rs")).expect("main.rs");
+    for entry in std::fs::read_dir(root().join("tests/it")).expect("the folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let module = Path::new(&name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        assert!(module == "main" || main.contains(&format!("mod {module};")), "{name} is not in main.rs");
+    }
+}

@@ -1,0 +1,329 @@
+//! Law 6 on a real API server: nothing is deleted that must not be, and what is held waits for approval.
+
+use crate::cluster::Cluster;
+use crate::repo::Repo;
+use crate::run::{Ran, code, json, row};
+use serde_json::{Value, json};
+
+fn config_map(name: &str, namespace: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata: {{k: v}}\n")
+}
+
+fn namespaces() -> String {
+    ["one", "two", "shared"]
+        .map(|name| format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"))
+        .join("---\n")
+}
+
+/// A repository whose two tenants have ten ConfigMaps each, applied.
+fn applied(cluster: &Cluster) -> Repo {
+    let repo = Repo::with_config();
+    repo.write("platform/namespaces.yaml", &namespaces());
+    for tenant in ["one", "two"] {
+        for n in 0..10 {
+            repo.write(&format!("apps/{tenant}/c{n}.yaml"), &config_map(&format!("c{n}"), tenant));
+        }
+    }
+    apply(cluster, &repo, &[], 0);
+    repo
+}
+
+fn apply(cluster: &Cluster, repo: &Repo, more: &[&str], expected: i32) -> Value {
+    let mut arguments = vec!["apply", repo.dir(), "--yes", "-o", "json", "--timeout", "20"];
+    arguments.extend(more);
+    let ran = cluster.spinway(&arguments);
+    assert_eq!(code(&ran), expected, "{}", Ran(&ran));
+    json(&ran)
+}
+
+fn deletes(cluster: &Cluster) -> Vec<String> {
+    cluster.writes().into_iter().filter(|w| w.verb == "delete").map(|w| w.object).collect()
+}
+
+#[test]
+fn a_few_deletions_are_done_and_more_are_held_until_approved() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    cluster.mark();
+    repo.remove("apps/one/c0.yaml");
+    apply(&cluster, &repo, &[], 0);
+    assert_eq!(deletes(&cluster), ["configmaps one/c0"]);
+    cluster.mark();
+    for n in 1..5 {
+        repo.remove(&format!("apps/one/c{n}.yaml"));
+    }
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!(deletes(&cluster), Vec::<String>::new());
+    assert_eq!(report["summary"]["held"], 4);
+    assert_eq!(row(&report, "ConfigMap", "c1")["action"], "held");
+    let digest = report["destruction"]["digest"].as_str().expect("a digest").to_owned();
+    // Another tenant is not held up by it.
+    repo.remove("apps/two/c0.yaml");
+    apply(&cluster, &repo, &[], 0);
+    assert_eq!(deletes(&cluster), ["configmaps two/c0"]);
+    let report = apply(&cluster, &repo, &["--approve", &digest], 0);
+    assert_eq!(report["summary"]["held"], 0);
+    assert_eq!(deletes(&cluster).len(), 5);
+}
+
+#[test]
+fn what_is_always_held_is_held_and_an_approval_survives_a_squash_and_a_status_write() {
+    let mut cluster = Cluster::take();
+    let repo = Repo::with_config();
+    let held = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: old}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: shared}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: none, volumeName: none}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: old}
+spec: {controllerName: example.com/old}
+---
+apiVersion: core.spinkube.dev/v1alpha1
+kind: SpinAppExecutor
+metadata: {name: old, namespace: shared}
+spec: {createDeployment: true}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: old}
+rules: []
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: old.example.com}
+webhooks: []
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: olds.example.com}
+spec:
+  group: example.com
+  names: {kind: Old, plural: olds}
+  scope: Namespaced
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+";
+    repo.write("platform/namespaces.yaml", &namespaces());
+    repo.write("platform/held.yaml", held);
+    repo.commit("all");
+    // The claim and the class have no controller here: the run ends before they are healthy.
+    let mut arguments = vec!["apply", repo.dir(), "--yes", "--timeout", "2"];
+    cluster.spinway(&arguments);
+    repo.remove("platform/held.yaml");
+    repo.commit("remove them");
+    cluster.mark();
+    arguments.extend(["-o", "json"]);
+    let ran = cluster.spinway(&arguments);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let report = json(&ran);
+    assert_eq!(report["summary"]["held"], 7, "{report:#}");
+    assert_eq!(deletes(&cluster), Vec::<String>::new());
+    let digest = report["destruction"]["digest"].as_str().expect("a digest").to_owned();
+
+    // A squash merge makes another commit, a controller writes a status: the digest stays.
+    repo.git(&["commit", "-q", "--amend", "-m", "squashed"]);
+    cluster.send("PATCH", "/apis/gateway.networking.k8s.io/v1/gatewayclasses/old/status", "application/merge-patch+json",
+        &json!({"status": {"conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}));
+    let report = json(&cluster.spinway(&["plan", repo.dir(), "--ref", "HEAD", "-o", "json"]));
+    assert_eq!(report["destruction"]["digest"], digest.as_str());
+
+    // The approval as a file, in the folder that the Config names.
+    repo.write("approvals/old.yaml", &format!("apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {{name: old}}\nspec: {{environment: test, digest: \"{digest}\", expires: \"{}\"}}\n", in_a_day()));
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "15", "-o", "json"]);
+    assert_eq!(deletes(&cluster).len(), 7, "{}", Ran(&ran));
+    // It was good for these objects alone.
+    repo.write("platform/again.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: newer}\n");
+    apply(&cluster, &repo, &[], 0);
+    repo.remove("platform/again.yaml");
+    assert_eq!(apply(&cluster, &repo, &[], 0)["summary"]["held"], 1);
+}
+
+fn in_a_day() -> String {
+    let output = std::process::Command::new("date")
+        .args(["-u", "-d", "+1 day", "+%Y-%m-%dT%H:%M:%SZ"])
+        .output()
+        .expect("date runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn the_last_route_of_a_hostname_is_held() {
+    let mut cluster = Cluster::take();
+    let repo = Repo::with_config();
+    repo.write("platform/namespaces.yaml", &namespaces());
+    let route = |name: &str, host: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shared}}\nspec: {{hostnames: [{host}]}}\n"
+        )
+    };
+    for (name, host) in [("a", "a.example"), ("b", "b.example"), ("b2", "b.example")] {
+        repo.write(&format!("platform/{name}.yaml"), &route(name, host));
+    }
+    apply(&cluster, &repo, &[], 0);
+    cluster.mark();
+    repo.remove("platform/a.yaml");
+    repo.remove("platform/b.yaml");
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!(row(&report, "HTTPRoute", "a")["action"], "held");
+    assert_eq!(deletes(&cluster), ["httproutes shared/b"]);
+}
+
+#[test]
+fn an_unparsable_file_freezes_its_own_partition_only() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    cluster.mark();
+    repo.remove("apps/one/c0.yaml");
+    repo.remove("apps/two/c0.yaml");
+    repo.write("apps/one/broken.yaml", "a: [1\n");
+    apply(&cluster, &repo, &[], 0);
+    assert_eq!(deletes(&cluster), ["configmaps two/c0"]);
+}
+
+#[test]
+fn a_forbidden_kind_freezes_its_own_partition_only() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    repo.write(
+        "apps/one/quota.yaml",
+        "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l, namespace: one}\nspec: {limits: []}\n",
+    );
+    apply(&cluster, &repo, &[], 0);
+    // An identity that may do everything with what the tenants have, but not read LimitRanges.
+    cluster.send(
+        "POST",
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "application/json",
+        &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "limited"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps", "namespaces"], "verbs": ["*"]}]}),
+    );
+    cluster.send("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "application/json", &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "limited"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "limited"}, "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"}]}));
+    repo.remove("apps/one/c0.yaml");
+    repo.remove("apps/two/c0.yaml");
+    cluster.mark();
+    let kubeconfig = cluster.kubeconfig_of("limited");
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--kubeconfig", kubeconfig.to_str().expect("a path")]);
+    // The LimitRange itself cannot be read, so it is blocked: something failed.
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert_eq!(deletes(&cluster), ["configmaps two/c0"], "{}", Ran(&ran));
+}
+
+#[test]
+fn directories_without_config_never_prune_each_other() {
+    let mut cluster = Cluster::take();
+    let (a, b) = (Repo::empty(), Repo::empty());
+    a.write("a.yaml", &config_map("a", "default"));
+    b.write("b.yaml", &config_map("b", "default"));
+    apply(&cluster, &a, &[], 0);
+    cluster.mark();
+    apply(&cluster, &b, &[], 0);
+    b.write("b.yaml", &config_map("b2", "default"));
+    apply(&cluster, &b, &[], 0);
+    assert_eq!(deletes(&cluster), Vec::<String>::new());
+    assert!(cluster.get("/api/v1/namespaces/default/configmaps/a").is_some());
+    assert!(cluster.get("/api/v1/namespaces/default/configmaps/b").is_some());
+}
+
+#[test]
+fn the_wrong_cluster_an_empty_repository_and_another_source_are_refused() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    cluster.mark();
+    let other = Repo::with_config();
+    other.write("platform/namespaces.yaml", &namespaces());
+    let refused = cluster.spinway(&["apply", other.dir(), "--yes"]);
+    assert_eq!(code(&refused), 3, "{}", Ran(&refused));
+    for n in 0..10 {
+        repo.remove(&format!("apps/one/c{n}.yaml"));
+        repo.remove(&format!("apps/two/c{n}.yaml"));
+    }
+    repo.remove("platform/namespaces.yaml");
+    let refused = cluster.spinway(&["apply", repo.dir(), "--yes"]);
+    assert_eq!(code(&refused), 3, "{}", Ran(&refused));
+    repo.write("platform/namespaces.yaml", &namespaces());
+    repo.edit(
+        "spinway.yaml",
+        "environments: [{name: test}]",
+        "environments: [{name: test, cluster: {context: \"prod-*\"}}]",
+    );
+    let refused = cluster.spinway(&["apply", repo.dir(), "--yes"]);
+    assert_eq!(code(&refused), 3, "{}", Ran(&refused));
+    repo.edit("spinway.yaml", "{context: \"prod-*\"}", "{uid: another}");
+    let refused = cluster.spinway(&["apply", repo.dir(), "--yes"]);
+    assert_eq!(code(&refused), 3, "{}", Ran(&refused));
+    assert!(cluster.writes().is_empty());
+}
+
+#[test]
+fn what_is_not_ours_is_kept() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    let map = |n: u32| format!("/api/v1/namespaces/one/configmaps/c{n}");
+    cluster.edit(
+        &map(0),
+        "someone",
+        &json!({"metadata": {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false"}}}),
+    );
+    // Our label on an object that we never applied.
+    let part_of = cluster.get(&map(1)).expect("c1")["metadata"]["labels"]["applyset.kubernetes.io/part-of"].clone();
+    cluster.send("POST", "/api/v1/namespaces/one/configmaps", "application/json", &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stranger", "labels": {"applyset.kubernetes.io/part-of": part_of}}}));
+    cluster.mark();
+    repo.remove("apps/one/c0.yaml");
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!(deletes(&cluster), Vec::<String>::new());
+    let ids: Vec<&str> =
+        report["diagnostics"].as_array().expect("findings").iter().filter_map(|d| d["id"].as_str()).collect();
+    assert!(ids.contains(&"prune-kept") && ids.contains(&"prune-foreign"), "{ids:?}");
+}
+
+#[test]
+fn a_live_object_is_adopted_only_when_asked_and_never_from_another_tool() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    repo.write("platform/a.yaml", &config_map("free", "default"));
+    repo.write("platform/b.yaml", &config_map("helms", "default"));
+    for (name, annotations) in [("free", json!({})), ("helms", json!({"meta.helm.sh/release-name": "web"}))] {
+        cluster.send("POST", "/api/v1/namespaces/default/configmaps?fieldManager=someone", "application/json",
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "annotations": annotations}, "data": {"k": "theirs"}}));
+    }
+    let report = apply(&cluster, &repo, &[], 1);
+    assert_eq!(row(&report, "ConfigMap", "free")["action"], "blocked");
+    let report = apply(&cluster, &repo, &["--adopt"], 1);
+    assert_eq!(row(&report, "ConfigMap", "free")["action"], "adopt");
+    assert_eq!(cluster.get("/api/v1/namespaces/default/configmaps/free").expect("free")["data"]["k"], "v");
+    let because = row(&report, "ConfigMap", "helms")["because"].to_string();
+    assert!(because.contains("Helm release web"), "{because}");
+    assert_eq!(cluster.get("/api/v1/namespaces/default/configmaps/helms").expect("helms")["data"]["k"], "theirs");
+}
+
+#[test]
+fn an_immutable_field_becomes_a_held_and_proved_replace() {
+    let mut cluster = Cluster::take();
+    let repo = Repo::with_config();
+    let job = |image: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: j, namespace: default}}\nspec:\n  suspend: true\n  template:\n    spec: {{restartPolicy: Never, containers: [{{name: c, image: {image}}}]}}\n"
+        )
+    };
+    repo.write("platform/job.yaml", &job("a"));
+    cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "1"]);
+    let before = cluster.get("/apis/batch/v1/namespaces/default/jobs/j").expect("the job");
+    repo.write("platform/job.yaml", &job("b"));
+    cluster.mark();
+    let report = apply(&cluster, &repo, &[], 0);
+    let change = row(&report, "Job", "j");
+    assert_eq!((change["action"].as_str(), change["intended"].as_str()), (Some("held"), Some("replace")), "{change:#}");
+    assert!(cluster.writes().is_empty(), "{:?}", cluster.writes());
+    let digest = report["destruction"]["digest"].as_str().expect("a digest").to_owned();
+    cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "3", "--approve", &digest]);
+    let after = cluster.get("/apis/batch/v1/namespaces/default/jobs/j").expect("the job");
+    assert_ne!(before["metadata"]["uid"], after["metadata"]["uid"]);
+    assert_eq!(after["spec"]["template"]["spec"]["containers"][0]["image"], "b");
+}
