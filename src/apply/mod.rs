@@ -85,12 +85,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_ready(&self, step: usize) -> bool {
-        let passed = |first: usize| match &self.states[first] {
-            State::Done => true,
-            State::Settling(_) => !self.plan.steps[first].wait,
-            _ => false,
-        };
-        self.states[step] == State::Waiting && self.before(step).all(passed)
+        self.states[step] == State::Waiting && self.before(step).all(|first| self.states[first] == State::Done)
     }
 
     /// Blocks what needs a failed or blocked step.
@@ -113,7 +108,8 @@ impl<'a> Run<'a> {
 
     /// The API server accepted a step's request at a time.
     pub fn accepted(&mut self, step: usize, now: f64) -> Command {
-        self.states[step] = State::Settling(now);
+        // A step that nobody waits for cannot become healthy before a later one.
+        self.states[step] = if self.plan.steps[step].wait { State::Settling(now) } else { State::Done };
         Command::Observe(step)
     }
 

@@ -39,6 +39,9 @@ fn health(live: &Value, world: &dyn World) -> Health {
             worst = Health { warning: worst.warning.or(health.warning.clone()), ..health };
         } else if worst.warning.is_none() {
             worst.warning = health.warning;
+            if worst.verdict == Verdict::Current {
+                worst.reason = health.reason;
+            }
         }
     }
     worst

@@ -24,12 +24,17 @@ impl<'a> Observed<'a> {
     /// The health of an object.
     pub fn health(&self, object: &ObjectRef) -> Health {
         match self.live.presence(object) {
-            Presence::Present(value) => kinds::health(object, value, self, &self.desired.rules()),
+            Presence::Present(value) => self.health_of(object, value),
             Presence::Absent => Health::new(Verdict::Missing, "Missing", "It does not exist."),
             Presence::Unknown(reason) => {
                 Health::new(Verdict::Unknown, "NotRead", format!("It was not read: {reason}."))
             }
         }
+    }
+
+    /// The health of an object in a given state.
+    pub fn health_of(&self, object: &ObjectRef, value: &Value) -> Health {
+        kinds::health(object, value, self, &self.desired.rules())
     }
 }
 

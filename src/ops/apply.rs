@@ -8,7 +8,7 @@ use crate::inventory::{Applied, Deletion, Parent};
 use crate::kinds::{Health, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
-use crate::plan::{Action, Change, Refused, Step, StepKind};
+use crate::plan::{self, Action, Change, Refused, Step, StepKind};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -161,7 +161,7 @@ pub async fn apply(
     outcome
 }
 
-fn results(run: &Run<'_>, plan: &crate::plan::Plan) -> BTreeMap<ObjectRef, Untrusted> {
+fn results(run: &Run<'_>, plan: &plan::Plan) -> BTreeMap<ObjectRef, Untrusted> {
     let mut results: BTreeMap<ObjectRef, Untrusted> = BTreeMap::new();
     for (step, state) in run.states().iter().enumerate() {
         let object = plan.changes[plan.steps[step].change].object.clone();
@@ -201,15 +201,16 @@ impl<'c> Driver<'c, '_> {
     fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {
         let cluster = self.cluster;
         let mut change = change.clone();
-        // A later step of an object that an earlier one wrote continues from there.
+        // A later step of an object that an earlier one wrote continues from there; what was taken is ours by now.
         if let Some(value) = self.written.get(&change.object) {
             change.uid = meta(value, "uid").to_owned();
-            change.resource_version = meta(value, "resourceVersion").to_owned();
+            change.force = false;
         }
+        let judged = self.planned.reading.live.get(&change.object).cloned();
         let (kind, body) = (step.kind, step.body.clone());
         let served = self.planned.reading.live.kinds.get(&change.object.group_kind()).cloned();
         let settings = self.settings;
-        Box::pin(async move { (index, with_retries(cluster, served, &change, kind, body, settings).await) })
+        Box::pin(async move { (index, with_retries(cluster, served, change, kind, body, judged, settings).await) })
     }
 
     fn answered(&mut self, run: &mut Run<'_>, step: usize, answer: Result<Option<Value>, Refused>) {
@@ -226,7 +227,7 @@ impl<'c> Driver<'c, '_> {
                     Some(value) => {
                         self.planned.reading.live.insert(value.clone());
                         self.written.insert(object.clone(), value);
-                        let health = Observed::new(&self.planned.desired, &self.planned.reading.live).health(&object);
+                        let health = self.health(&object, step);
                         run.observed(step, Some(&health), now);
                     }
                     None => self.planned.reading.live.remove(&object),
@@ -250,9 +251,26 @@ impl<'c> Driver<'c, '_> {
                 continue;
             }
             let gone = live.get(&object).is_none_or(|value| kind == StepKind::Delete && is_other(value, &uid));
-            let health = Observed::new(&self.planned.desired, live).health(&object);
             let now = self.start.elapsed().as_secs_f64();
+            let health = self.health(&object, step);
             run.observed(step, if gone { None } else { Some(&health) }, now);
+        }
+    }
+
+    /// The health of a step's object. A route that is attached to old and new parents is judged by the new ones: the old
+    /// may be what it moves away from.
+    fn health(&self, object: &ObjectRef, step: usize) -> Health {
+        let observed = Observed::new(&self.planned.desired, &self.planned.reading.live);
+        let step = &self.planned.plan.steps[step];
+        let body = self.planned.plan.changes[step.change].body.as_ref();
+        let parents = body.and_then(|b| b.pointer("/spec/parentRefs")).filter(|_| step.kind == StepKind::Expand);
+        match (parents, self.planned.reading.live.get(object)) {
+            (Some(parents), Some(value)) => {
+                let mut value = value.clone();
+                value["spec"]["parentRefs"] = parents.clone();
+                observed.health_of(object, &value)
+            }
+            _ => observed.health(object),
         }
     }
 
@@ -269,7 +287,7 @@ impl<'c> Driver<'c, '_> {
                     Event::Failed { object: object.to_string(), step, reason: reason.clone(), seconds }
                 }
                 State::Settling(_) => {
-                    let health = self.settling(object, step);
+                    let health = self.settling(object, index);
                     let holds = (0..run.states().len())
                         .filter(|s| run.states()[*s] == State::Waiting && run.waits_for(*s).contains(object));
                     let holds = holds.map(|s| run.object(s).to_string()).collect();
@@ -290,11 +308,11 @@ impl<'c> Driver<'c, '_> {
         }
     }
 
-    fn settling(&self, object: &ObjectRef, step: StepKind) -> Health {
-        if step == StepKind::Delete {
+    fn settling(&self, object: &ObjectRef, step: usize) -> Health {
+        if self.planned.plan.steps[step].kind == StepKind::Delete {
             return Health::new(Verdict::Terminating, "Terminating", "It is not gone yet.");
         }
-        Observed::new(&self.planned.desired, &self.planned.reading.live).health(object)
+        self.health(object, step)
     }
 }
 
@@ -302,9 +320,10 @@ impl<'c> Driver<'c, '_> {
 async fn with_retries(
     cluster: &Cluster,
     served: Option<Served>,
-    change: &Change,
+    mut change: Change,
     kind: StepKind,
     body: Option<Value>,
+    judged: Option<Value>,
     settings: Settings,
 ) -> Result<Option<Value>, Refused> {
     let deadline = Instant::now() + Duration::from_secs_f64(settings.deadline);
@@ -315,7 +334,7 @@ async fn with_retries(
             served = cluster.discover().await.ok().and_then(|kinds| kinds.get(&change.object.group_kind()).cloned());
         }
         let answer = match &served {
-            Some(served) => once(cluster, served, change, kind, body.as_ref(), deadline).await,
+            Some(served) => once(cluster, served, &change, kind, body.as_ref(), deadline).await,
             None => Err(Refused {
                 code: 404,
                 message: Untrusted::new("the server could not find the requested resource: its kind is not served"),
@@ -326,6 +345,15 @@ async fn with_retries(
             Ok(value) => return Ok(value),
             Err(refused) => refused,
         };
+        // A status was written since: the judgement holds as long as nothing else was.
+        if let (true, Some(served), Some(judged)) = (change.force && refused.code == 409, &served, &judged) {
+            let now = cluster.get(&change.object, &change.version, served).await?;
+            match now.filter(|now| plan::is_same_but_status(judged, now)) {
+                Some(now) if attempt < 8 => now_judged(&mut change, &now),
+                _ => return Err(refused),
+            }
+            continue;
+        }
         let pause = match (delay(&refused, attempt), classify(&refused)) {
             (Some(pause), _) => pause,
             (None, Class::Again) if Instant::now() < deadline && refused.code == 403 => 2.0,
@@ -334,6 +362,10 @@ async fn with_retries(
         tokio::time::sleep(Duration::from_secs_f64(pause)).await;
     }
     Err(Refused::default())
+}
+
+fn now_judged(change: &mut Change, now: &Value) {
+    change.resource_version = meta(now, "resourceVersion").to_owned();
 }
 
 async fn once(

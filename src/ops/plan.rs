@@ -153,8 +153,8 @@ async fn ask(cluster: &Cluster, live: &Live, change: &Change) -> Answer {
     let (Some(served), Some(body)) = (live.kinds.get(&change.object.group_kind()), &change.body) else {
         return refused("its kind is not served");
     };
-    let version = if change.force { change.resource_version.as_str() } else { "" };
-    let body = with_identity(body, &change.uid, version);
+    // Statuses are written all the time, so only the apply itself carries the judged resourceVersion.
+    let body = with_identity(body, &change.uid, "");
     let mode = Mode { dry_run: true, force: change.force };
     match cluster.apply(&change.object, &change.version, served, &body, mode).await {
         Ok(value) => Answer::Accepted(value),

@@ -203,12 +203,12 @@ impl Context<'_> {
         let with_annotation = body.clone();
         let declared = declare(&with_annotation, schema);
         let custom = self.live.schemas.is_custom(&change.object.group_kind(), &change.version);
-        let text = Text { value: &with_annotation, declared: &declared, custom, applied };
+        let text = Text { value: &with_annotation, declared: &declared, custom, applied, ignored: &ruling.ignored };
         let drift = match self.live.source {
             Source::Revision => against_revision(&text, live),
             _ => differences(&text, live),
         };
-        change.because.extend(ruling.notes.into_iter().map(Untrusted::new));
+        change.because.extend(ruling.notes.iter().map(Untrusted::new));
         if drift.masked {
             change.because.push(Untrusted::new(
                 "Secret values are not in a snapshot: whether they differ is unknown until apply.",
@@ -228,7 +228,7 @@ impl Context<'_> {
         change.action = change.intended;
         if !ruling.failed.is_empty() {
             change.action = Action::Blocked;
-            change.because.extend(ruling.failed.into_iter().map(Untrusted::new));
+            change.because.extend(ruling.failed.iter().map(Untrusted::new));
             return false;
         }
         for (path, holder) in &ruling.taken {

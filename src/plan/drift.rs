@@ -28,6 +28,8 @@ pub(super) struct Text<'a> {
     pub(super) declared: &'a Declared<'a>,
     pub(super) custom: bool,
     pub(super) applied: &'a Applied,
+    /// Fields whose holder does not matter while their values are the same.
+    pub(super) ignored: &'a BTreeSet<FieldPath>,
 }
 
 /// Compares a text with the live object.
@@ -60,6 +62,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
         };
         match (answer, mine) {
             (Answer::Same, true) if other.is_none() || have == Some(leaf.value) => {}
+            (Answer::Same, _) if text.ignored.contains(&leaf.path) => {}
             (Answer::Same, true) | (Answer::Ask, _) => drift.ask = true,
             (Answer::Same, false) => match other {
                 Some(_) if have != Some(leaf.value) => drift.ask = true,

@@ -17,6 +17,7 @@ mod steps;
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{conclude, proof_body};
 pub use drift::{Drift, drift};
+pub use policy::is_same_but_status;
 pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
 
 use crate::fields::{FieldPath, Holder};

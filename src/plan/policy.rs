@@ -9,6 +9,7 @@ use crate::live::Live;
 use crate::object::ObjectRef;
 use crate::schema::Schema;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What is decided about one object before anything is sent.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(super) struct Ruling {
     pub(super) taken: Vec<(FieldPath, Holder)>,
     /// Notes for the report.
     pub(super) notes: Vec<String>,
+    /// Atomic fields in which leaves were ignored: who holds them does not matter while their values are the same.
+    pub(super) ignored: BTreeSet<FieldPath>,
 }
 
 /// What the policy needs to know of an object.
@@ -67,6 +70,7 @@ impl Case<'_> {
                 let mut merged = leaf.value.clone();
                 if copy_inside(&mut merged, value, &rest) {
                     set(body, &leaf.path, &merged);
+                    ruling.ignored.insert(leaf.path.clone());
                 } else {
                     ruling.notes.push(format!(
                         "The rule to ignore {} does not hold: the list {} has another length.",
@@ -134,6 +138,27 @@ impl Case<'_> {
         let updated = holder.operation == Operation::Update;
         if updated && (was_declared || self.adopting) { ConflictAction::Take } else { ConflictAction::Fail }
     }
+}
+
+/// Whether two states of an object differ in nothing but what controllers report: then what was judged of the first holds
+/// for the second.
+pub fn is_same_but_status(judged: &Value, now: &Value) -> bool {
+    let strip = |value: &Value| {
+        let mut value = value.clone();
+        if let Some(map) = value.as_object_mut() {
+            map.shift_remove("status");
+        }
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.shift_remove("resourceVersion");
+            metadata.shift_remove("managedFields");
+        }
+        value
+    };
+    let owners = |value: &Value| {
+        let rows = Managers::of(value).ownership().into_iter();
+        rows.filter(|(_, _, subresource, _, _)| subresource != "status").collect::<Vec<_>>()
+    };
+    strip(judged) == strip(now) && owners(judged) == owners(now)
 }
 
 /// Whether an autoscaler, wanted or live, targets the object or the Deployment made for it.

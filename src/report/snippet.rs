@@ -1,9 +1,11 @@
 //! Findings with the source line they are about.
 
-use crate::desired::Tree;
+use crate::desired::{Tree, yaml};
 use crate::object::{Diagnostic, Origin, Severity, Untrusted};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// All findings as text, each with its place, the line in the file and what to do next.
 pub fn diagnostics_text(diagnostics: &[Diagnostic], tree: &Tree, colour: bool) -> String {
@@ -40,6 +42,16 @@ fn one(diagnostic: &Diagnostic, tree: &Tree, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
+/// Whether a file holds a Secret; where it cannot be parsed, whether it might.
+fn holds_secret(text: &str) -> bool {
+    let (documents, found) = yaml::read(&Arc::from(""), text);
+    let is_secret = |value: &Value| value.get("kind").is_some_and(|kind| kind == "Secret");
+    let items =
+        |value: &Value| value.get("items").and_then(Value::as_array).is_some_and(|items| items.iter().any(is_secret));
+    let broken = found.iter().any(|d| d.severity == Severity::Error);
+    documents.iter().any(|d| is_secret(&d.value) || items(&d.value)) || broken && text.contains("Secret")
+}
+
 /// One line of a file.
 struct Excerpt {
     path: String,
@@ -53,18 +65,25 @@ impl Excerpt {
     fn of(origin: &Origin, tree: &Tree) -> Self {
         let text = tree.text(&origin.file).unwrap_or_default();
         let raw = text.lines().nth(origin.position.line.saturating_sub(1)).unwrap_or_default();
+        // Of a file that holds a Secret only the names of fields are shown.
+        let visible = if holds_secret(text) {
+            format!(
+                "{}: (not shown: the file holds a Secret)",
+                raw.split(':').next().filter(|_| raw.contains(':')).unwrap_or_default()
+            )
+        } else {
+            raw.to_owned()
+        };
+        let raw = visible.as_str();
         let before: String = raw.chars().take(origin.position.column.saturating_sub(1)).collect();
         let line = Untrusted::new(raw).terminal();
         let start = Untrusted::new(before).terminal().len().min(line.len());
+        let start = if line.is_char_boundary(start) { start } else { 0 };
         let word =
             line[start..].find([' ', ':', ',', '}', ']']).filter(|length| *length > 0).unwrap_or(line.len() - start);
-        Self {
-            path: Untrusted::new(origin.file.as_ref()).terminal(),
-            line,
-            number: origin.position.line,
-            start,
-            end: start + word,
-        }
+        // A long run without a break is pointed at where it begins.
+        let end = line[start..].char_indices().map(|(at, _)| start + at).nth(word.min(40)).unwrap_or(start + word);
+        Self { path: Untrusted::new(origin.file.as_ref()).terminal(), line, number: origin.position.line, start, end }
     }
 
     fn snippet<'a>(
@@ -92,6 +111,31 @@ mod tests {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata:\n  x: \"1\"\n  x: \"2\"\n";
         let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
         let found = read(&tree, None).unwrap_or_default().diagnostics;
-        insta::assert_snapshot!(diagnostics_text(&found, &tree, false), @r"");
+        insta::assert_snapshot!(diagnostics_text(&found, &tree, false), @r#"
+        error[yaml-duplicate-key]: The key `x` stands twice in one mapping.
+         --> a.yaml:6:3
+          |
+        6 |   x: "2"
+          |   ^
+          |
+         ::: a.yaml:5:3
+          |
+        5 |   x: "1"
+          |   - first here
+          |
+          = help: Keep one of them.
+        "#);
+    }
+
+    #[test]
+    fn a_file_that_holds_a_secret_shows_names_only() {
+        let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\ndata: {x: hush, x: hush}\n";
+        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let found = read(&tree, None).unwrap_or_default().diagnostics;
+        let shown = diagnostics_text(&found, &tree, false);
+        assert!(
+            shown.contains("a.yaml:4:") && shown.contains("data: (not shown") && !shown.contains("hush"),
+            "{shown}"
+        );
     }
 }

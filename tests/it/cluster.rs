@@ -76,6 +76,18 @@ impl Cluster {
         path
     }
 
+    /// The API server's certificate, in base64: a certificate authority that is well formed.
+    pub fn authority(&self) -> String {
+        use base64::Engine as _;
+        let pem = fs::read(self.shared.plane.dir.join("certs/apiserver.crt")).expect("a certificate");
+        base64::engine::general_purpose::STANDARD.encode(pem)
+    }
+
+    /// The program kubectl.
+    pub fn kubectl(&self) -> PathBuf {
+        self.shared.plane.kubectl.clone()
+    }
+
     pub fn runtime(&self) -> &tokio::runtime::Runtime {
         &self.runtime
     }

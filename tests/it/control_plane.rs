@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "supervise"];
+const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "supervise", "kubectl"];
 const KUBERNETES: (&str, &str) = ("1", "36");
 const PATCH: &str = "v1.36.3";
 /// The token of the administrator.
@@ -25,6 +25,8 @@ pub struct ControlPlane {
     pub dir: PathBuf,
     pub apiserver: u16,
     pub etcd: u16,
+    /// The program kubectl, of the same version.
+    pub kubectl: PathBuf,
 }
 
 /// The folder of the tests' own files.
@@ -68,15 +70,10 @@ fn programs() -> Vec<PathBuf> {
     check_prerequisites();
     let source = tests_dir().join("controlplane");
     let mut hash = Sha256::new();
-    for file in [
-        "go.mod",
-        "go.sum",
-        "supervise/main.go",
-        "etcd/main.go",
-        "kube-apiserver/main.go",
-        "kube-controller-manager/main.go",
-    ] {
-        hash.update(fs::read(source.join(file)).expect("the module is complete"));
+    hash.update(fs::read(source.join("go.mod")).expect("the module is complete"));
+    hash.update(fs::read(source.join("go.sum")).expect("the module is complete"));
+    for program in PROGRAMS {
+        hash.update(fs::read(source.join(program).join("main.go")).expect("the module is complete"));
     }
     let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
     let cache = cache_dir().join(format!("controlplane-{digest}"));
@@ -190,7 +187,7 @@ impl ControlPlane {
             .read_line(&mut answer)
             .expect("the supervisor writes");
         assert_eq!(answer.trim(), "started");
-        Self { _supervisor: supervisor, dir, apiserver, etcd }
+        Self { _supervisor: supervisor, dir, apiserver, etcd, kubectl: programs[4].clone() }
     }
 
     /// Waits for a condition, or ends the tests with the API server's log.

@@ -117,13 +117,13 @@ fn swapped_backends_need_no_detour() {
     let base = |a: &str, b: &str| {
         vec![
             gateway("g", &listener("http", 80)),
-            app("x"),
-            app("y"),
+            app("v"),
+            app("w"),
             route("a", "g", "http", &format!("{{name: {a}, port: 80}}")),
             route("b", "g", "http", &format!("{{name: {b}, port: 80}}")),
         ]
     };
-    let writes = change(&base("x", "y"), &base("y", "x"));
+    let writes = change(&base("v", "w"), &base("w", "v"));
     let mut verbs = verbs(&writes);
     verbs.sort_unstable();
     assert_eq!(verbs, ["patch httproutes shop/a", "patch httproutes shop/b"]);

@@ -157,9 +157,9 @@ impl<'a> Composer<'a> {
     fn syntax(&self, error: &ScanError) -> Failure {
         let marker = error.marker();
         let position = Position { line: marker.line() + self.first_line - 1, column: marker.col() + 1 };
-        Box::new(
-            Diagnostic::error("yaml-syntax", format!("Not valid YAML: {}.", error.info())).at(self.origin(position)),
-        )
+        let info = error.info();
+        let id = if info.contains("recursion limit") { "yaml-depth" } else { "yaml-syntax" };
+        Box::new(Diagnostic::error(id, format!("Not valid YAML: {info}.")).at(self.origin(position)))
     }
 
     fn origin(&self, position: Position) -> Origin {
@@ -239,11 +239,12 @@ impl<'a> Composer<'a> {
         let tag = tag.filter(|t| t.handle() == "tag:yaml.org,2002:").map(Tag::suffix);
         let plain = style == ScalarStyle::Plain;
         if plain && tag.is_none() && scalar::is_ambiguous(text) {
-            let meaning = scalar::resolve(text).unwrap_or_default();
+            // The value may be a secret: it is not repeated.
+            let kind = if matches!(scalar::resolve(text), Ok(Value::Bool(_))) { "true or false" } else { "a number" };
             self.diagnostics.push(
                 Diagnostic::warning(
                     "yaml-ambiguous",
-                    format!("`{text}` is read as {meaning} here (YAML 1.1), as text or another number by YAML 1.2."),
+                    format!("Read as {kind} here (YAML 1.1), as a text or another number by YAML 1.2."),
                 )
                 .at(self.origin(position))
                 .help("Put it in quotes, or write the value that is meant."),

@@ -31,7 +31,8 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
 /// # Errors
 /// The text does not fit the tag.
 pub(super) fn tagged(tag: &str, text: &str) -> Result<Value, String> {
-    let misfit = || format!("`{text}` is no `!!{tag}`.");
+    // The value may be a secret: it is not repeated.
+    let misfit = || format!("This is no `!!{tag}`.");
     match tag {
         "str" => Ok(Value::String(text.to_owned())),
         "binary" => {
