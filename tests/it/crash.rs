@@ -63,10 +63,10 @@ async fn forward(
     head.uri = head.uri.path_and_query().expect("a path").as_str().parse().expect("a URI");
     let answer = client.send(http::Request::from_parts(head, kube::client::Body::from(body.to_vec()))).await;
     let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-    if number == fatal.load(Ordering::SeqCst) {
-        if let Some(child) = victim.lock().expect("the victim").as_mut() {
-            let _ = child.kill();
-        }
+    if number == fatal.load(Ordering::SeqCst)
+        && let Some(child) = victim.lock().expect("the victim").as_mut()
+    {
+        let _ = child.kill();
     }
     let (status, body) = match answer {
         Ok(answer) => {
