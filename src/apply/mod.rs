@@ -196,20 +196,9 @@ mod tests {
 
     fn plan(order: &[(usize, usize)], count: usize) -> Plan {
         let change = |n: usize| Change {
-            object: ObjectRef::new("", "ConfigMap", "ns", &format!("c{n}")),
-            version: "v1".into(),
-            partition: "platform".into(),
             action: Action::Create,
             intended: Action::Create,
-            origin: None,
-            fields: Vec::new(),
-            because: Vec::new(),
-            needs: Vec::new(),
-            body: None,
-            uid: String::new(),
-            resource_version: String::new(),
-            force: false,
-            unproved: false,
+            ..Change::unchanged(&ObjectRef::new("", "ConfigMap", "ns", &format!("c{n}")), "v1", "platform")
         };
         let steps = (0..count).map(|change| Step { change, kind: StepKind::Set, body: None, wait: true }).collect();
         Plan { changes: (0..count).map(change).collect(), steps, order: order.to_vec(), ..Plan::default() }

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use crate::ops::LiveSource;
+use crate::plan::Selection;
 use crate::report::Report;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -83,6 +84,31 @@ pub(super) struct Planning {
     /// Take over the inventory when the repository has moved
     #[arg(long, env = "SPINWAY_TAKE_INVENTORY")]
     pub(super) take_inventory: bool,
+    #[command(flatten)]
+    pub(super) select: Select,
+}
+
+/// A part of the repository; what it needs is included, and nothing else is deleted.
+#[derive(Args, Clone, Default)]
+pub(super) struct Select {
+    /// Only this app, NAME or NAMESPACE/NAME, and the routes whose only backend it is
+    #[arg(long, env = "SPINWAY_APP", value_name = "APP", value_delimiter = ',')]
+    app: Vec<String>,
+    /// Only this tenant
+    #[arg(long, env = "SPINWAY_TENANT", value_name = "NAME", value_delimiter = ',')]
+    tenant: Vec<String>,
+    /// Only this namespace
+    #[arg(short, long, env = "SPINWAY_NAMESPACE", value_name = "NAME", value_delimiter = ',')]
+    namespace: Vec<String>,
+    /// Only objects with this label
+    #[arg(short = 'l', long, env = "SPINWAY_LABEL", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = pair)]
+    label: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "a label is NAME=VALUE".to_owned())
 }
 
 impl Planning {
@@ -93,6 +119,12 @@ impl Planning {
             approve: self.approve.clone(),
             strict: self.strict,
             take_inventory: self.take_inventory,
+            select: Selection {
+                apps: self.select.app.clone(),
+                tenants: self.select.tenant.clone(),
+                namespaces: self.select.namespace.clone(),
+                labels: self.select.label.clone(),
+            },
             now: now(),
             ..crate::plan::Options::default()
         }
@@ -143,6 +175,17 @@ pub(super) struct Target {
     pub(super) file: Option<PathBuf>,
 }
 
+impl Target {
+    /// Writes a text where it goes.
+    pub(super) fn write(&self, text: &str) -> Result<(), Failure> {
+        super::ui::write(self.file.as_deref(), text).map_err(|error| {
+            let place =
+                self.file.as_ref().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+            Failure::failed(format!("{place}: {error}"), "")
+        })
+    }
+}
+
 impl FromStr for Target {
     type Err = String;
 
@@ -187,7 +230,7 @@ impl Output {
                     return Err(Failure::usage("dot and mermaid are formats of `spinway graph`"));
                 }
             };
-            super::ui::write(&target, &text)?;
+            target.write(&text)?;
         }
         Ok(())
     }

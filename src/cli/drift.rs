@@ -1,6 +1,6 @@
 //! `spinway drift`.
 
-use super::common::{LiveOptions, Output, Planning, Repository};
+use super::common::{LiveOptions, Output, Planning, Repository, Select};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::{plan, ui};
 use crate::cluster::Cluster;
@@ -24,6 +24,8 @@ pub(super) struct Arguments {
     #[arg(long, env = "SPINWAY_INVENTORY_NAMESPACE", value_name = "NAME", default_value = "spinway-system")]
     inventory_namespace: String,
     #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -45,7 +47,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         report.requests = cluster.requests();
         report
     } else {
-        let planning = Planning { adopt: false, approve: Vec::new(), strict: false, take_inventory: true };
+        let planning = Planning {
+            adopt: false,
+            approve: Vec::new(),
+            strict: false,
+            take_inventory: true,
+            select: arguments.select.clone(),
+        };
         let planned = plan::planned(&arguments.repository, &arguments.live, &planning).await?;
         ui::diagnostics(&planned.desired.diagnostics, &planned.repository.tree, arguments.output.quiet);
         let mut report = plan::report("drift", &planned);

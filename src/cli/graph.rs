@@ -1,6 +1,6 @@
 //! `spinway graph`.
 
-use super::common::{Format, Output, Repository};
+use super::common::{Format, Output, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::graph::Graph;
@@ -42,8 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             ui::progress(&format!("{from} does not need {to}."));
             return Ok(FAILED);
         };
-        let target = super::common::Target { format: Format::Text, file: None };
-        ui::write(&target, &why_text(&chain))?;
+        let target = Target { format: Format::Text, file: None };
+        target.write(&why_text(&chain))?;
         return Ok(0);
     }
     for target in arguments.output.targets() {
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             }
             _ => return Err(Failure::usage("the graph has the formats text, json, dot and mermaid")),
         };
-        ui::write(&target, &text)?;
+        target.write(&text)?;
     }
     Ok(if cycles.is_empty() { 0 } else { FAILED })
 }

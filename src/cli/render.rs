@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             }
             _ => return Err(Failure::usage("render has the formats yaml and json")),
         };
-        ui::write(target, &text)?;
+        target.write(&text)?;
     }
     let wrong = desired.diagnostics.iter().any(|d| d.severity == Severity::Error);
     Ok(if wrong { FAILED } else { 0 })

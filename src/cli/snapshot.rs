@@ -2,7 +2,6 @@
 
 use super::common::{Connection, Format, Repository, Target};
 use super::failure::Failure;
-use super::ui;
 use crate::cluster::Cluster;
 use crate::kinds;
 use crate::ops;
@@ -43,6 +42,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let public: BTreeSet<String> = apps.filter_map(|(_, v)| v.as_str().map(str::to_owned)).collect();
     let snapshot = reading.live.to_snapshot(&|text| public.contains(text));
     let target = Target { format: Format::Json, file: arguments.output };
-    ui::write(&target, &format!("{}\n", serde_json::to_string(&snapshot).unwrap_or_default()))?;
+    target.write(&format!("{}\n", serde_json::to_string(&snapshot).unwrap_or_default()))?;
     Ok(0)
 }

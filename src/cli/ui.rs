@@ -1,10 +1,9 @@
 //! The terminal: standard output is data, standard error is everything else.
 
-use super::common::Target;
-use super::failure::Failure;
 use crate::desired::Tree;
 use crate::object::Diagnostic;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 /// Sends the program's own log to standard error; SPINWAY_LOG chooses what is in it.
@@ -23,17 +22,13 @@ pub(super) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Writes data to standard output or a file. A reader that went away is no failure.
-pub(super) fn write(target: &Target, text: &str) -> Result<(), Failure> {
-    let written = match &target.file {
-        Some(path) => std::fs::write(path, text).map_err(|error| (path.display().to_string(), error)),
-        None => std::io::stdout().write_all(text.as_bytes()).map_err(|error| ("standard output".to_owned(), error)),
+/// Writes data to a file, or to standard output. A reader that went away is no failure.
+pub(super) fn write(file: Option<&Path>, text: &str) -> std::io::Result<()> {
+    let written = match file {
+        Some(path) => std::fs::write(path, text),
+        None => std::io::stdout().write_all(text.as_bytes()),
     };
-    match written {
-        Err((_, error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err((place, error)) => Err(Failure::failed(format!("{place}: {error}"), "")),
-        Ok(()) => Ok(()),
-    }
+    written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
 /// Shows findings.

@@ -1,12 +1,9 @@
 //! The canonical text of an object: what is compared and sent. Each rule removes a rewrite by the API server that would
 //! make an unchanged object be written for ever, or hide who changed it (measured on kube-apiserver 1.36).
 
+use crate::object::SERVER_FIELDS;
 use base64::Engine as _;
 use serde_json::{Map, Value};
-
-/// Fields of `metadata` that only the server sets.
-pub const SERVER_FIELDS: [&str; 6] =
-    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 /// Makes an object canonical: server fields and `status` are dropped; Secret `stringData` becomes `data`; null under
 /// `data`, `labels` and `annotations` becomes an empty text; the empty lists and maps of a NetworkPolicy that the

@@ -253,7 +253,7 @@ pub fn spec<'a, T: Deserialize<'a>>(object: &'a Value) -> Result<T, (String, Str
             match segment {
                 serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
                 serde_path_to_error::Segment::Map { key } => {
-                    pointer.push_str(&format!("/{}", super::yaml::escape(key)));
+                    pointer.push_str(&format!("/{}", crate::object::escape(key)));
                 }
                 _ => {}
             }

@@ -226,7 +226,7 @@ impl File<'_> {
             let entries = object.value.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
             for (key, value) in entries.into_iter().flatten() {
                 if !value.is_string() && !value.is_null() {
-                    let pointer = format!("/metadata/{field}/{}", yaml::escape(key));
+                    let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
                     say(
                         &pointer,
                         "object-metadata",
@@ -246,7 +246,7 @@ impl File<'_> {
                 );
             }
         }
-        for field in super::SERVER_FIELDS.iter().filter(|f| **f != "creationTimestamp") {
+        for field in crate::object::SERVER_FIELDS.iter().filter(|f| **f != "creationTimestamp") {
             if object.value.pointer(&format!("/metadata/{field}")).is_some_and(|v| !v.is_null()) {
                 let diagnostic = Diagnostic::warning(
                     "object-metadata",

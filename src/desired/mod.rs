@@ -10,7 +10,7 @@ mod tree;
 mod values;
 pub mod yaml;
 
-pub use canonical::{SERVER_FIELDS, canonical};
+pub use canonical::canonical;
 pub use config::{
     Approval, ClusterRule, Config, ConflictAction, Conflicts, Environment, GROUP, HealthRule, IgnoreRule, PLATFORM,
     Selector, Tenant,

@@ -24,7 +24,7 @@ pub fn substitute(
         }
         Value::Object(map) => {
             for (key, item) in map.iter_mut() {
-                substitute(item, values, &format!("{pointer}/{}", super::yaml::escape(key)), unknown);
+                substitute(item, values, &format!("{pointer}/{}", crate::object::escape(key)), unknown);
             }
         }
         _ => {}

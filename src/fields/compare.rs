@@ -2,7 +2,7 @@
 
 use super::quantity::nanos;
 use super::set::FieldPath;
-use crate::schema::{Schema, with_defaults};
+use crate::schema::{Schema, is_zero, with_defaults};
 use serde_json::Value;
 
 /// Whether applying a value would change a live one.
@@ -65,17 +65,6 @@ fn equal(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| equal(v, w)))
         }
         _ => a == b,
-    }
-}
-
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(b) => !b,
-        Value::Number(n) => n.as_f64() == Some(0.0),
-        Value::String(s) => s.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The fields that a text declares when it is applied: the fieldset that the API server would record for it.
 
 use super::set::{FieldPath, FieldSet};
-use crate::desired::SERVER_FIELDS;
-use crate::desired::yaml::escape;
+use crate::object::SERVER_FIELDS;
+use crate::object::escape;
 use crate::schema::{ListType, Schema};
 use serde_json::{Map, Value};
 

@@ -5,7 +5,7 @@
 use crate::desired::Desired;
 use crate::kinds::{self, GATEWAY, Section};
 use crate::live::{Live, Presence, Source};
-use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin};
+use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, dotted};
 use crate::schema::{CRD_GROUP, crd_versions};
 use petgraph::algo::tarjan_scc;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -317,23 +317,6 @@ fn depends_on(value: &Value) -> Vec<(ObjectRef, &'static str)> {
         }
     };
     text.split(',').filter_map(parse).map(|to| (to, "/metadata/annotations/config.kubernetes.io~1depends-on")).collect()
-}
-
-/// A JSON pointer as a path with dots and indexes.
-pub fn dotted(pointer: &str) -> String {
-    let mut shown = String::new();
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        if step.bytes().all(|b| b.is_ascii_digit()) {
-            shown.push_str(&format!("[{step}]"));
-        } else {
-            if !shown.is_empty() {
-                shown.push('.');
-            }
-            shown.push_str(&step);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

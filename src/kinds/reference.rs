@@ -110,8 +110,7 @@ pub fn each<'a>(value: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
                 }
                 Value::Object(map) if step.ends_with("{}") => {
                     next.extend(
-                        map.iter()
-                            .map(|(key, item)| (format!("{pointer}/{}", crate::desired::yaml::escape(key)), item)),
+                        map.iter().map(|(key, item)| (format!("{pointer}/{}", crate::object::escape(key)), item)),
                     );
                 }
                 _ if step.ends_with("[]") || step.ends_with("{}") => {}

@@ -4,12 +4,16 @@
 
 mod diagnostic;
 mod origin;
+mod pointer;
 mod reference;
+mod revision;
 mod untrusted;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use origin::{Origin, Position, Positions};
+pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};
+pub use revision::Revision;
 pub use untrusted::Untrusted;
 
 use serde_json::Value;
@@ -47,6 +51,10 @@ impl Object {
         annotation(&self.value, name)
     }
 }
+
+/// Fields of `metadata` that only the server sets.
+pub const SERVER_FIELDS: [&str; 6] =
+    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 /// Joins group and version as `apiVersion` does.
 pub fn api_version(group: &str, version: &str) -> String {

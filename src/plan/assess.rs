@@ -80,20 +80,8 @@ impl Context<'_> {
         let parent = self.parents.iter().find(|p| p.partition == member.partition);
         let (mut body, applied) = outgoing(member, parent.map(|p| p.id.as_str()), schema);
         let mut change = Change {
-            object: reference.clone(),
-            version: member.object.version.clone(),
-            partition: member.partition.clone(),
-            action: Action::Unchanged,
-            intended: Action::Unchanged,
             origin: Some(member.object.origin.clone()),
-            fields: Vec::new(),
-            because: Vec::new(),
-            needs: Vec::new(),
-            body: None,
-            uid: String::new(),
-            resource_version: String::new(),
-            force: false,
-            unproved: false,
+            ..Change::unchanged(reference, &member.object.version, &member.partition)
         };
         let live = match self.live.presence(reference) {
             Presence::Present(live) => live,
@@ -102,7 +90,7 @@ impl Context<'_> {
                 return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
             }
             Presence::Absent => {
-                self.absent(&mut change, parent, &applied);
+                self.absent(&mut change, member, parent, &applied);
                 put(&mut body, "annotations", APPLIED, &applied.text());
                 change.body = Some(body);
                 return Assessed { change, probe: false, live: None };
@@ -133,9 +121,10 @@ impl Context<'_> {
     }
 
     /// An object that does not exist is created, unless it is a Job that ran and went by its TTL.
-    fn absent(&self, change: &mut Change, parent: Option<&Parent>, applied: &Applied) {
+    fn absent(&self, change: &mut Change, member: &Member, parent: Option<&Parent>, applied: &Applied) {
         let ran = parent.and_then(|p| p.state.job(&change.object));
-        if change.object.is("batch", "Job") && ran == Some(applied.digest.as_str()) {
+        let expires = member.object.value.pointer("/spec/ttlSecondsAfterFinished").is_some();
+        if change.object.is("batch", "Job") && expires && ran == Some(applied.digest.as_str()) {
             change.because.push(Untrusted::new("It ran, and went by its TTL."));
             return;
         }

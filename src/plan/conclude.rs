@@ -7,9 +7,9 @@ use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, 
 use crate::desired::{Desired, glob};
 use crate::fields::{FieldPath, FieldSet, Managers, declare, difference, value_at};
 use crate::graph::Graph;
-use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
+use crate::inventory::{APPLIED, Destruction, Held, Parent, approved, hex};
 use crate::kinds::{self, Verdict};
-use crate::live::{Live, Observed, Source};
+use crate::live::{Live, Observed, Presence, Source};
 use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
 use crate::schema::validate;
 use serde_json::{Value, json};
@@ -41,11 +41,8 @@ pub fn conclude(
         {
             settle(&mut assessed.change, answer, before, live, &mut plan.diagnostics);
         }
-        if assessed.change.action == Action::Create
-            && live.source == Source::Cluster
-            && !live.kinds.contains_key(&assessed.change.object.group_kind())
-        {
-            assessed.change.because.push(Untrusted::new("Verified at apply: its kind is not served yet."));
+        if let Some(note) = verified_at_apply(&assessed.change, live) {
+            assessed.change.because.push(Untrusted::new(note));
         }
         plan.changes.push(assessed.change);
     }
@@ -54,12 +51,13 @@ pub fn conclude(
     plan.changes.extend(deletes);
     plan.diagnostics.extend(findings);
     plan.parents = parents;
+    options.select.retain(&mut plan.changes, desired, live, &graph);
     block_erroneous(&mut plan);
     block_dependents(&mut plan, desired, live, &graph);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
-    sequence_steps(&mut plan, live);
-    if desired.environment.protected && hold_breaks(&mut plan, &mut held) {
+    if desired.environment.protected {
         sequence_steps(&mut plan, live);
+        hold_breaks(&mut plan, &mut held);
     }
     plan.destruction = Destruction::new(&live.cluster_uid, &plan.environment, held);
     plan.approved = approved(&plan.destruction, &options.approve, &desired.approvals, &plan.parents, options.now);
@@ -67,7 +65,6 @@ pub fn conclude(
         release(&mut plan, desired, options);
     }
     block_waiting(&mut plan, &graph);
-    sequence_steps(&mut plan, live);
     plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
     sequence_steps(&mut plan, live);
     plan.refused = refusal(&plan, desired, live, options);
@@ -76,6 +73,22 @@ pub fn conclude(
     plan.diagnostics.dedup();
     plan.digest = digest(&plan, desired, options);
     plan
+}
+
+/// Why a create could not be asked about, if so: its kind or its namespace comes with the same plan.
+fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
+    let namespace = change.object.namespace.as_ref().map(|name| ObjectRef::new("", "Namespace", "", name));
+    let absent = |namespace: &ObjectRef| live.presence(namespace) == Presence::Absent;
+    match change.action {
+        _ if live.source != Source::Cluster => None,
+        Action::Create if !live.kinds.contains_key(&change.object.group_kind()) => {
+            Some("Verified at apply: its kind is not served yet.")
+        }
+        Action::Create if namespace.as_ref().is_some_and(absent) => {
+            Some("Verified at apply: its namespace does not exist yet.")
+        }
+        _ => None,
+    }
 }
 
 /// Objects of custom kinds are held against their schema; what is wrong is an error with a position, before any request.
@@ -89,7 +102,7 @@ fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
         for (pointer, message) in validate(&object.value, schema) {
             // The built-in table may be older than the cluster, so there the server has the last word.
             let severity = if custom { Severity::Error } else { Severity::Warning };
-            let field = crate::graph::dotted(&pointer);
+            let field = crate::object::dotted(&pointer);
             let text = if field.is_empty() { message } else { format!("{field}: {message}") };
             found.push(Diagnostic::new(severity, "schema", text).at(object.origin_of(&pointer)).about(reference));
         }
@@ -363,17 +376,11 @@ fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
 }
 
 /// In a protected environment a change without a safe order waits for approval too.
-fn hold_breaks(plan: &mut Plan, held: &mut Vec<crate::inventory::Held>) -> bool {
-    let mut any = false;
-    for change in &mut plan.changes {
-        let breaks = change.because.iter().any(|b| b.raw().starts_with("break:"));
-        if change.action.is_acting() && breaks {
-            held.push(guard::destroys(change, "break"));
-            change.action = Action::Held;
-            any = true;
-        }
+fn hold_breaks(plan: &mut Plan, held: &mut Vec<Held>) {
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.breaks.is_some()) {
+        held.push(guard::destroys(change, "break"));
+        change.action = Action::Held;
     }
-    any
 }
 
 /// Gives every acting change its steps.
@@ -406,9 +413,8 @@ fn sequence_steps(plan: &mut Plan, live: &Live) {
         change.needs = needs.remove(&index).unwrap_or_default();
         change.needs.sort();
         change.needs.dedup();
-        change.because.retain(|b| !b.raw().starts_with("break:"));
         let text = acting.iter().position(|i| *i == index).and_then(|at| breaks.get(&at));
-        change.because.extend(text.map(|text| Untrusted::new(format!("break: {text}"))));
+        change.breaks = text.map(Untrusted::new);
     }
     plan.steps = steps;
     plan.order = order;
@@ -478,7 +484,7 @@ fn digest(plan: &Plan, desired: &Desired, options: &Options) -> String {
     for parent in &plan.parents {
         part(&parent.id);
     }
-    part(&format!("{} {} {}", options.adopt, options.strict, options.take_inventory));
+    part(&format!("{} {} {} {:?}", options.adopt, options.strict, options.take_inventory, options.select));
     for member in desired.objects.values() {
         part(&member.object.value.to_string());
     }

@@ -61,20 +61,12 @@ pub(super) fn deletions(
             None => (Action::Delete, "It is no longer in the repository.".to_owned()),
         };
         changes.push(Change {
-            object: reference.clone(),
-            version: meta_version(value),
-            partition,
             action: because.0,
             intended: Action::Delete,
-            origin: None,
-            fields: Vec::new(),
             because: vec![Untrusted::new(because.1)],
-            needs: Vec::new(),
-            body: None,
             uid: meta(value, "uid").to_owned(),
             resource_version: meta(value, "resourceVersion").to_owned(),
-            force: false,
-            unproved: false,
+            ..Change::unchanged(reference, &meta_version(value), &partition)
         });
     }
     (changes, diagnostics)

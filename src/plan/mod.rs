@@ -12,12 +12,14 @@ mod drift;
 mod edit;
 mod guard;
 mod policy;
+mod selection;
 mod steps;
 
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{conclude, proof_body};
 pub use drift::{Drift, drift};
 pub use policy::is_same_but_status;
+pub use selection::Selection;
 pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
 
 use crate::fields::{FieldPath, Holder};
@@ -142,6 +144,31 @@ pub struct Change {
     pub force: bool,
     /// Whether a replace could not be proved by a dry-run under another name.
     pub unproved: bool,
+    /// Why the change has no order that keeps every reference whole, if so.
+    pub breaks: Option<Untrusted>,
+}
+
+impl Change {
+    /// An object to which nothing is done.
+    pub fn unchanged(object: &ObjectRef, version: &str, partition: &str) -> Self {
+        Self {
+            object: object.clone(),
+            version: version.to_owned(),
+            partition: partition.to_owned(),
+            action: Action::Unchanged,
+            intended: Action::Unchanged,
+            origin: None,
+            fields: Vec::new(),
+            because: Vec::new(),
+            needs: Vec::new(),
+            body: None,
+            uid: String::new(),
+            resource_version: String::new(),
+            force: false,
+            unproved: false,
+            breaks: None,
+        }
+    }
 }
 
 /// Why a plan is refused as a whole (exit code 3).
@@ -164,6 +191,8 @@ pub struct Options {
     pub strict: bool,
     /// Take over an inventory of another source.
     pub take_inventory: bool,
+    /// What the run is limited to.
+    pub select: Selection,
     /// The time, in seconds since 1970.
     pub now: i64,
     /// The kubeconfig context that is used; empty offline.

@@ -128,6 +128,7 @@ pub fn from_drift(environment: &str, found: Vec<(ObjectRef, String, Vec<FieldCha
             intended: Action::Update,
             origin: None,
             steps: Vec::new(),
+            breaks: None,
             because,
             needs: Vec::new(),
             result: None,
@@ -202,6 +203,7 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         steps: Vec::new(),
         fields: change.fields.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
         because: change.because.clone(),
+        breaks: change.breaks.clone(),
         needs: change.needs.iter().map(|n| name(n, "")).collect(),
         result: None,
     }

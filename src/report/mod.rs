@@ -18,7 +18,7 @@ pub use text::text;
 use crate::fields::Operation;
 use crate::inventory::Destruction;
 use crate::kinds::Verdict;
-use crate::object::{Severity, Untrusted};
+use crate::object::{Revision, Severity, Untrusted};
 use crate::plan::{Action, Cause, StepKind};
 use serde::Serialize;
 use serde_json::Value;
@@ -58,15 +58,6 @@ pub struct Report {
     pub requests: BTreeMap<&'static str, u64>,
     /// Seconds by phase.
     pub seconds: BTreeMap<&'static str, f64>,
-}
-
-/// A commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Revision {
-    /// Its id.
-    pub id: String,
-    /// The first line of its message.
-    pub subject: Untrusted,
 }
 
 /// Why a plan is refused.
@@ -123,6 +114,9 @@ pub struct Row {
     pub fields: Vec<FieldRow>,
     /// The reasons.
     pub because: Vec<Untrusted>,
+    /// Why the change has no order that keeps every reference whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaks: Option<Untrusted>,
     /// The objects whose change comes first.
     pub needs: Vec<Name>,
     /// For an apply: `done`, or why not.

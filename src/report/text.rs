@@ -99,6 +99,9 @@ impl Writer {
         for because in &row.because {
             self.line(&format!("      {}", because.terminal()));
         }
+        if let Some(breaks) = &row.breaks {
+            self.line(&format!("      break: {}", breaks.terminal()));
+        }
         if row.steps.len() > 1 {
             let steps: Vec<&str> = row.steps.iter().map(|s| step(*s)).collect();
             self.line(&format!("      in steps: {}", steps.join(", then ")));

@@ -1,7 +1,7 @@
 //! The built-in table: structural facts about Kubernetes' own kinds (field names, types, list types, defaults), made
 //! from a real API server's OpenAPI documents by `tests/it/builtin.rs`, without prose.
 
-use super::Schema;
+use super::{Schema, is_zero};
 use crate::object::GroupKind;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -161,17 +161,6 @@ fn strip(schema: &Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.iter().map(strip).collect()),
         other => other.clone(),
-    }
-}
-
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(b) => !b,
-        Value::Number(n) => n.as_f64() == Some(0.0),
-        Value::String(s) => s.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
     }
 }
 

@@ -182,6 +182,18 @@ impl<'a> Schema<'a> {
     }
 }
 
+/// Whether a value is the zero value of its type, which Go leaves out of JSON.
+pub fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(b) => !b,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(s) => s.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
 /// Which kinds are namespaced, as far as is known.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {

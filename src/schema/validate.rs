@@ -2,7 +2,7 @@
 //! enumerations, patterns and sizes.
 
 use super::Schema;
-use crate::desired::yaml::escape;
+use crate::object::escape;
 use regex::Regex;
 use serde_json::Value;
 

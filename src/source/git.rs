@@ -2,8 +2,7 @@
 
 use super::{Error, Repository};
 use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
-use crate::object::Untrusted;
-use crate::report::Revision;
+use crate::object::{Revision, Untrusted};
 use git2::ObjectType;
 use std::path::Path;
 

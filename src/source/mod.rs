@@ -4,7 +4,7 @@ mod directory;
 mod git;
 
 use crate::desired::Tree;
-use crate::report::Revision;
+use crate::object::Revision;
 use std::path::{Path, PathBuf};
 
 /// Why a repository cannot be read.

@@ -6,10 +6,9 @@
 
 mod scalar;
 
-use crate::object::{Diagnostic, Origin, Position, Positions};
+use crate::object::{Diagnostic, Origin, Position, Positions, escape};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -376,11 +375,6 @@ fn record(positions: &mut Positions, pointer: &mut String, node: &Node) {
         record(positions, pointer, child);
         pointer.truncate(length);
     }
-}
-
-/// A key as a token of a JSON pointer (RFC 6901 §3).
-pub fn escape(key: &str) -> Cow<'_, str> {
-    if key.contains(['~', '/']) { Cow::Owned(key.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(key) }
 }
 
 #[cfg(test)]

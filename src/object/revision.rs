@@ -1,0 +1,13 @@
+//! A commit.
+
+use super::Untrusted;
+use serde::Serialize;
+
+/// A commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// Its id.
+    pub id: String,
+    /// The first line of its message.
+    pub subject: Untrusted,
+}
