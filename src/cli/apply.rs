@@ -2,9 +2,10 @@
 
 use super::common::{Connection, LiveOptions, Output, Planning, Repository, now};
 use super::failure::{FAILED, Failure, REFUSED};
+use super::progress::Progress;
 use super::{plan, ui};
 use crate::ops::{self, Event, Outcome, Planned, Settings};
-use crate::plan::{Action, StepKind};
+use crate::plan::Action;
 use crate::report::Report;
 use clap::Args;
 use std::path::Path;
@@ -79,15 +80,17 @@ async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) 
     };
     let mut interrupt = std::pin::pin!(interrupted);
     let (streams, quiet) = (arguments.output.streams(), arguments.output.quiet);
+    let mut progress = Progress::new(planned.plan.steps.len(), ui::is_interactive() && !streams && !quiet);
     let mut tell = |event: Event| {
         if streams {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(&event).unwrap_or_default());
+            // A reader that went away hears no more; the apply goes on.
+            let _ = ui::write(None, &format!("{}\n", serde_json::to_string(&event).unwrap_or_default()));
         } else if !quiet {
-            ui::progress(&line(&event));
+            progress.tell(&event);
         }
     };
     let outcome = ops::apply(planned, settings, interrupt.as_mut(), &mut tell).await;
+    progress.finish();
     let code = signalled.load(Ordering::Relaxed);
     (outcome, code)
 }
@@ -122,35 +125,6 @@ fn check_digest(wanted: &str, planned: &Planned) -> Result<(), Failure> {
         format!("the plan is now {}, not {digest}", planned.plan.digest),
         "The repository or the cluster has changed since; look at the new plan.",
     ))
-}
-
-fn line(event: &Event) -> String {
-    let verb = |step: StepKind, done: bool| match (step, done) {
-        (StepKind::Expand, false) => "expanding",
-        (StepKind::Expand, true) => "expanded",
-        (StepKind::Set, false) => "applying",
-        (StepKind::Set, true) => "healthy",
-        (StepKind::Contract, false) => "contracting",
-        (StepKind::Contract, true) => "contracted",
-        (StepKind::Delete, false) => "deleting",
-        (StepKind::Delete, true) => "deleted",
-        (StepKind::Replace, false) => "replacing",
-        (StepKind::Replace, true) => "replaced",
-    };
-    let shown = |object: &str| crate::object::Untrusted::new(object).terminal();
-    match event {
-        Event::Started { object, step, seconds } => {
-            format!("{seconds:7.1}s  {:<11} {}", verb(*step, false), shown(object))
-        }
-        Event::Done { object, step, seconds } => format!("{seconds:7.1}s  {:<11} {}", verb(*step, true), shown(object)),
-        Event::Waiting { object, reason, holds, seconds } => {
-            let holds = if holds.is_empty() { String::new() } else { format!("; holds {}", shown(&holds.join(", "))) };
-            format!("{seconds:7.1}s  {:<11} {}: {}{holds}", "waiting", shown(object), reason.terminal())
-        }
-        Event::Failed { object, reason, seconds, .. } => {
-            format!("{seconds:7.1}s  {:<11} {}: {}", "failed", shown(object), reason.terminal())
-        }
-    }
 }
 
 /// The report after an apply: the plan with its results, and the health as it is now.

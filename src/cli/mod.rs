@@ -6,6 +6,7 @@ mod drift;
 mod failure;
 mod graph;
 mod plan;
+mod progress;
 mod render;
 mod snapshot;
 mod status;

@@ -2,6 +2,7 @@
 
 use super::set::{FieldPath, FieldSet};
 use crate::object::Untrusted;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 pub const MANAGER: &str = "spinway";
 
 /// How a manager wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub enum Operation {
     /// Server-side apply.
     Apply,

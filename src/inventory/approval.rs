@@ -3,6 +3,7 @@
 use super::{Parent, hex};
 use crate::desired::Approval;
 use crate::object::ObjectRef;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 const MAX_AHEAD: i64 = 7 * 24 * 3600;
 
 /// One held destruction.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Held {
     /// `delete` or `replace`.
     pub action: String,
@@ -23,7 +24,7 @@ pub struct Held {
 }
 
 /// All destruction that one plan holds, and the digest that approves it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Destruction {
     /// The digest; empty when nothing is held.
     pub digest: String,

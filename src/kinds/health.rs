@@ -1,11 +1,12 @@
 //! Verdicts on live objects, and what all kinds share in judging them.
 
 use crate::object::{ObjectRef, Untrusted};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// How a live object does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It is as it should be.

@@ -1,6 +1,7 @@
 //! The identity of an object.
 
 use super::split_api_version;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -35,7 +36,7 @@ impl fmt::Display for GroupKind {
 }
 
 /// The identity of an object: group, kind, namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectRef {
     /// The API group; empty for the core group.
     pub group: String,

@@ -1,10 +1,11 @@
 //! A commit.
 
 use super::Untrusted;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Revision {
     /// Its id.
     pub id: String,

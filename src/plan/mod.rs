@@ -25,12 +25,13 @@ pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
 use crate::fields::{FieldPath, Holder};
 use crate::inventory::{Destruction, Parent};
 use crate::object::{Diagnostic, ObjectRef, Origin, Untrusted};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What is done to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It is made.
@@ -85,7 +86,7 @@ impl Action {
 }
 
 /// Why a field differs (design §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// The repository changed.

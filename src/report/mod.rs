@@ -20,6 +20,7 @@ use crate::inventory::Destruction;
 use crate::kinds::Verdict;
 use crate::object::{Revision, Severity, Untrusted};
 use crate::plan::{Action, Cause, StepKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use std::collections::BTreeMap;
 pub const SCHEMA: &str = "spinway.dev/report/v1";
 
 /// What a verb found or did.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Report {
     /// The version of this schema.
     pub schema: &'static str,
@@ -61,7 +62,7 @@ pub struct Report {
 }
 
 /// Why a plan is refused.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Refused {
     /// What is wrong.
     pub message: Untrusted,
@@ -70,7 +71,7 @@ pub struct Refused {
 }
 
 /// An object as reports name it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Name {
     /// The API group.
     pub group: String,
@@ -85,7 +86,7 @@ pub struct Name {
 }
 
 /// A place in the repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Place {
     /// The path.
     pub file: Untrusted,
@@ -96,7 +97,7 @@ pub struct Place {
 }
 
 /// What is done to one object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Row {
     /// The object.
     pub object: Name,
@@ -125,7 +126,7 @@ pub struct Row {
 }
 
 /// One field that differs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FieldRow {
     /// The field.
     pub path: Untrusted,
@@ -146,7 +147,7 @@ pub struct FieldRow {
 }
 
 /// The health of one object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct HealthRow {
     /// The object.
     pub object: Name,
@@ -162,7 +163,7 @@ pub struct HealthRow {
 }
 
 /// A finding.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Finding {
     /// The stable name of the rule.
     pub id: &'static str,
@@ -178,6 +179,11 @@ pub struct Finding {
     /// A second place that takes part in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub related: Option<Place>,
+}
+
+/// The JSON Schema of a report, for `docs/reference/report.schema.json`.
+pub fn json_schema() -> Value {
+    schemars::schema_for!(Report).to_value()
 }
 
 impl Report {

@@ -49,7 +49,12 @@ fn go(dir: &Path, arguments: &[&str]) -> String {
 
 /// Fails naming every missing prerequisite at once.
 pub fn check_prerequisites() {
-    let wanted = [("go", "version", "Go 1.26"), ("git", "--version", "git"), ("cc", "--version", "a C compiler")];
+    let wanted = [
+        ("go", "version", "Go 1.26"),
+        ("git", "--version", "git"),
+        ("cc", "--version", "a C compiler"),
+        ("script", "--version", "script (util-linux)"),
+    ];
     let missing: Vec<&str> = wanted
         .iter()
         .filter(|(program, argument, _)| Command::new(program).arg(argument).output().is_err())

@@ -120,6 +120,16 @@ fn the_reference_of_the_command_line_is_current() {
 }
 
 #[test]
+fn the_schema_of_reports_is_current_and_names_every_field() {
+    let schema = spinway::report::json_schema();
+    check("docs/reference/report.schema.json", &format!("{schema:#}\n"));
+    let report = crate::run::json(&readme_plan(&["-o", "json"]));
+    for field in report.as_object().expect("an object").keys() {
+        assert!(schema["properties"].get(field).is_some(), "{field} is not in the schema");
+    }
+}
+
+#[test]
 fn no_test_file_is_forgotten() {
     let main = std::fs::read_to_string(root().join("tests/it/main.rs")).expect("main.rs");
     for entry in std::fs::read_dir(root().join("tests/it")).expect("the folder").flatten() {

@@ -110,3 +110,39 @@ fn a_kubeconfig_with_an_exec_plugin_works() {
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     assert!(stderr(&ran).contains("hint:"), "{}", Ran(&ran));
 }
+
+#[test]
+fn on_a_terminal_the_plan_is_shown_and_asked_about() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    repo.write("platform/a.yaml", &maps(2));
+    // `script` (util-linux) gives the program a terminal.
+    let on_terminal = |answer: &str| {
+        let command = format!("{} apply {}", env!("CARGO_BIN_EXE_spinway"), repo.dir());
+        let mut child = Command::new("script")
+            .args(["-qec", &command, "/dev/null"])
+            .env("KUBECONFIG", cluster.kubeconfig())
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script runs");
+        std::io::Write::write_all(child.stdin.as_mut().expect("a pipe"), format!("{answer}\n").as_bytes())
+            .expect("an answer");
+        child.wait_with_output().expect("script ends")
+    };
+    let ran = on_terminal("n");
+    let shown = stdout(&ran);
+    assert!(
+        code(&ran) == 0
+            && shown.contains("2 to create")
+            && shown.contains("Apply this plan?")
+            && shown.contains("Nothing was done"),
+        "{}",
+        Ran(&ran)
+    );
+    assert!(cluster.writes().is_empty());
+    let ran = on_terminal("y");
+    assert!(code(&ran) == 0 && stdout(&ran).contains("healthy     ConfigMap default/c1"), "{}", Ran(&ran));
+    assert!(cluster.get("/api/v1/namespaces/default/configmaps/c1").is_some());
+}
