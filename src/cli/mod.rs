@@ -12,7 +12,7 @@ mod snapshot;
 mod status;
 mod ui;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -40,7 +40,8 @@ enum Verb {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let parsed = command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are data; everything else is a usage error.
@@ -74,11 +75,16 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
     }
 }
 
+/// The command; the values of environment variables are no part of its help.
+fn command() -> clap::Command {
+    Arguments::command().mut_subcommands(|verb| verb.mut_args(|argument| argument.hide_env_values(true)))
+}
+
 /// The command line as Markdown, for `docs/reference/cli.md`.
 pub fn reference() -> String {
     let mut out =
         String::from("# The command line\n\nGenerated from the program; `cargo test` checks that it is current.\n");
-    let mut command = Arguments::command().term_width(100);
+    let mut command = command().term_width(100);
     out.push_str(&format!("\n## spinway\n\n```\n{}```\n", command.render_long_help()));
     for verb in command.get_subcommands_mut() {
         let name = verb.get_name().to_owned();

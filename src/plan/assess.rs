@@ -199,9 +199,7 @@ impl Context<'_> {
         };
         change.because.extend(ruling.notes.iter().map(Untrusted::new));
         if drift.masked {
-            change.because.push(Untrusted::new(
-                "Secret values are not in a snapshot: whether they differ is unknown until apply.",
-            ));
+            change.because.push(Untrusted::new("Secret values are not in a snapshot: unknown until apply."));
         }
         let differs = !drift.fields.is_empty() || !drift.ownership.is_empty() || adopting;
         let only_ignored = self.only_ignored(change, &drift.fields);

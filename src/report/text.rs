@@ -93,7 +93,7 @@ impl Writer {
         let place =
             row.origin.as_ref().map(|p| format!("{}:{}:{}", p.file.terminal(), p.line, p.column)).unwrap_or_default();
         let head = format!("{} {:<9} {}", row.action.sign(), word_of(row), shown(&row.object));
-        let padded = format!("{head:<52}");
+        let padded = format!("{head:<44}");
         let painted = self.paint(&padded, colour);
         self.line(&format!("{painted} {place}"));
         for because in &row.because {
@@ -120,11 +120,10 @@ impl Writer {
     }
 
     fn field(&mut self, field: &FieldRow) {
-        let who = match field.cause {
-            Cause::Pending => String::new(),
-            cause => format!("  ({}: {})", cause_word(cause), writer(field)),
-        };
-        self.line(&format!("      {}{who}", field.path.terminal()));
+        self.line(&format!("      {}", field.path.terminal()));
+        if field.cause != Cause::Pending {
+            self.line(&format!("        {}: {}", cause_word(field.cause), writer(field)));
+        }
         if let (Some(Value::String(before)), Some(Value::String(after))) = (&field.before, &field.after)
             && (before.lines().count() > 1 || after.lines().count() > 1)
         {

@@ -150,6 +150,7 @@ fn an_edit_of_each_declared_leaf_is_named_with_its_writer_and_nothing_else_is() 
         edited >= if full { 35 } else { 12 },
         "only {edited} leaves could be edited; the server refused {refused:?}"
     );
+    println!("{edited} leaves edited; the server refused every other value of {}", refused.join(", "));
     assert_eq!(bed.drift()["changes"], json!([]), "everything was put right");
 }
 
