@@ -53,3 +53,31 @@ impl World for Observed<'_> {
         rest.take_while(|(r, _)| r.is(group, kind) && r.namespace() == namespace).map(|(_, value)| value).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Entry, Tree, read};
+    use serde_json::json;
+
+    /// A missing backend is on its way only while the repository wants it.
+    #[test]
+    fn a_missing_backend_fails_unless_it_is_desired() {
+        let route = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "r", "namespace": "ns", "generation": 1},
+            "spec": {"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "cart", "port": 80}]}]},
+            "status": {"parents": [{"parentRef": {"name": "g"}, "conditions": [
+                {"type": "Accepted", "status": "True", "reason": "Accepted", "observedGeneration": 1},
+                {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound", "observedGeneration": 1}]}]}});
+        let mut live = Live::default();
+        live.insert(route);
+        let object = ObjectRef::new(kinds::GATEWAY, "HTTPRoute", "ns", "r");
+        // Without a repository nothing is desired.
+        let nothing = Desired::default();
+        assert_eq!(Observed::new(&nothing, &live).health(&object).verdict, Verdict::Failed);
+        let app =
+            "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: cart, namespace: ns}\nspec: {}\n";
+        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(app.as_bytes().to_vec()))].into() };
+        let desired = read(&tree, None).unwrap_or_default();
+        assert_eq!(Observed::new(&desired, &live).health(&object).verdict, Verdict::Progressing);
+    }
+}
