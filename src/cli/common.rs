@@ -139,7 +139,7 @@ pub(super) fn now() -> i64 {
 /// How to report, and what counts as a failure.
 #[derive(Args, Clone)]
 pub(super) struct Output {
-    /// The format, and a file for it; may be given several times [text, json, yaml, markdown]
+    /// The format, and a file for it; may be given several times [text, json, jsonl, yaml, markdown]
     #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
     pub(super) output: Vec<Target>,
     /// Exit with 2 when there are differences

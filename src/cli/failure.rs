@@ -1,6 +1,6 @@
 //! Errors as the person at the terminal sees them: the wording, the hint and the exit code are decided only here.
 
-use crate::desired::ReadError;
+use crate::desired::{CONFIG_FILE, Entry, ReadError, Tree};
 use crate::object::{Diagnostic, Untrusted};
 use crate::{cluster, ops};
 
@@ -19,17 +19,18 @@ pub(super) struct Failure {
     message: Untrusted,
     hint: &'static str,
     diagnostics: Vec<Diagnostic>,
+    tree: Tree,
 }
 
 impl Failure {
     /// The command was used wrongly.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, message: Untrusted::new(message), hint: "", diagnostics: Vec::new() }
+        Self { code: USAGE, message: Untrusted::new(message), hint: "", diagnostics: Vec::new(), tree: Tree::default() }
     }
 
     /// It could not be done.
     pub(super) fn failed(message: impl Into<String>, hint: &'static str) -> Self {
-        Self { code: FAILED, message: Untrusted::new(message), hint, diagnostics: Vec::new() }
+        Self { code: FAILED, message: Untrusted::new(message), hint, diagnostics: Vec::new(), tree: Tree::default() }
     }
 
     /// It must not be done.
@@ -39,7 +40,7 @@ impl Failure {
 
     /// Shows it, and gives the exit code.
     pub(super) fn print(self) -> u8 {
-        super::ui::diagnostics(&self.diagnostics, &crate::desired::Tree::default(), false);
+        super::ui::diagnostics(&self.diagnostics, &self.tree, false);
         anstream::eprintln!("error: {}", self.message.terminal());
         if !self.hint.is_empty() {
             anstream::eprintln!("hint: {}", self.hint);
@@ -52,7 +53,7 @@ impl From<ops::Error> for Failure {
     fn from(error: ops::Error) -> Self {
         let message = Untrusted::new(error.to_string());
         let (code, hint) = match &error {
-            ops::Error::Read(ReadError::Config(_)) => {
+            ops::Error::Read(ReadError::Config(..)) => {
                 (REFUSED, "Nothing was done: the rules of the repository cannot be read.")
             }
             ops::Error::Read(_) => (USAGE, ""),
@@ -64,10 +65,13 @@ impl From<ops::Error> for Failure {
             }
             ops::Error::Source(_) | ops::Error::Snapshot { .. } | ops::Error::File { .. } => (FAILED, ""),
         };
-        let diagnostics = match error {
-            ops::Error::Read(ReadError::Config(diagnostics)) => diagnostics,
-            _ => Vec::new(),
+        let (diagnostics, tree) = match error {
+            ops::Error::Read(ReadError::Config(diagnostics, text)) => {
+                let entry = (CONFIG_FILE.to_owned(), Entry::File(text.into_bytes()));
+                (diagnostics, Tree { entries: [entry].into() })
+            }
+            _ => (Vec::new(), Tree::default()),
         };
-        Self { code, message, hint, diagnostics }
+        Self { code, message, hint, diagnostics, tree }
     }
 }

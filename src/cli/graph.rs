@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(ends) = &arguments.why {
         let [from, to] = [find(&graph, &ends[0])?, find(&graph, &ends[1])?];
         let Some(chain) = graph.why(&from, &to) else {
-            ui::progress(&format!("{from} does not need {to}."));
+            ui::progress(&crate::object::Untrusted::new(format!("{from} does not need {to}.")).terminal());
             return Ok(FAILED);
         };
         let target = Target { format: Format::Text, file: None };

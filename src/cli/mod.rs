@@ -77,7 +77,16 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
 
 /// The command; the values of environment variables are no part of its help.
 fn command() -> clap::Command {
-    Arguments::command().mut_subcommands(|verb| verb.mut_args(|argument| argument.hide_env_values(true)))
+    Arguments::command().mut_subcommands(|verb| verb.mut_args(plain_environment))
+}
+
+/// Values of environment variables are no part of the help; an empty variable is as good as none, as in CI inputs.
+fn plain_environment(argument: clap::Arg) -> clap::Arg {
+    let argument = argument.hide_env_values(true);
+    let empty = argument.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+    let switch = matches!(argument.get_action(), clap::ArgAction::SetTrue) && argument.get_env().is_some();
+    let argument = if switch { argument.value_parser(clap::builder::FalseyValueParser::new()) } else { argument };
+    if empty { argument.env(None) } else { argument }
 }
 
 /// The command line as Markdown, for `docs/reference/cli.md`.
@@ -85,6 +94,7 @@ pub fn reference() -> String {
     let mut out =
         String::from("# The command line\n\nGenerated from the program; `cargo test` checks that it is current.\n");
     let mut command = command().term_width(100);
+    command.build();
     out.push_str(&format!("\n## spinway\n\n```\n{}```\n", command.render_long_help()));
     for verb in command.get_subcommands_mut() {
         let name = verb.get_name().to_owned();

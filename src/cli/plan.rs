@@ -38,7 +38,11 @@ pub(super) async fn planned(
 ) -> Result<Planned, Failure> {
     let (directory, reference, env) =
         (&repository.directory, repository.reference.as_deref(), repository.env.as_deref());
-    Ok(ops::plan(directory, reference, env, &live.source(), &planning.options()).await?)
+    let planned = ops::plan(directory, reference, env, &live.source(), &planning.options()).await?;
+    if planned.plan.changes.is_empty() && !planning.options().select.is_everything() {
+        return Err(Failure::usage("the selection matches no object of the repository"));
+    }
+    Ok(planned)
 }
 
 /// The report of a plan, with what it cost.

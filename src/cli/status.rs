@@ -52,6 +52,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         let planned = plan::planned(&arguments.repository, &arguments.live, &planning).await?;
         ui::diagnostics(&planned.desired.diagnostics, &planned.repository.tree, arguments.output.quiet);
         let mut report = plan::report("status", &planned);
+        report.health.retain(|row| report.changes.iter().any(|change| change.object == row.object));
         report.changes.clear();
         report.digest.clear();
         report

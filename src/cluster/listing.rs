@@ -2,10 +2,10 @@
 
 use super::{Cluster, Error};
 use crate::desired::{Desired, Selector};
-use crate::inventory::{Parent, ids, partitions};
+use crate::inventory::{Parent, find, ids};
 use crate::kinds::{self, GATEWAY, SPIN};
 use crate::live::{Coverage, Live, Served, Source};
-use crate::object::{GroupKind, ObjectRef, api_version};
+use crate::object::{GroupKind, ObjectRef, api_version, split_api_version};
 use crate::plan::Refused;
 use crate::schema::CRD_GROUP;
 use futures::stream::{self, StreamExt as _};
@@ -56,6 +56,7 @@ impl Cluster {
         self.read_definitions(desired, &mut reading).await;
         self.list_kinds(desired, &mut reading).await;
         self.look_up_missing(desired, &mut reading).await;
+        self.read_in_own_version(desired, &mut reading).await;
         self.look_up_references(desired, &mut reading).await;
         reading.live.learn(desired);
         Ok(reading)
@@ -76,21 +77,24 @@ impl Cluster {
     }
 
     async fn read_parents(&self, desired: &Desired, reading: &mut Reading) {
-        for parent in partitions(desired) {
-            let reference = parent.reference();
-            let Some(served) = reading.live.kinds.get(&reference.group_kind()) else { continue };
-            let read = match self.get(&reference, "v1", served).await {
-                Ok(None) => Ok(parent.clone()),
-                Ok(Some(value)) => parent.read(&value).map_err(|e| e.to_string()),
-                Err(refused) => Err(format!("its inventory cannot be read: {}", refused.message.terminal())),
-            };
-            match read {
-                Ok(parent) => reading.parents.push(parent),
-                Err(reason) => {
-                    reading.broken.insert(parent.partition.clone(), reason);
-                    reading.parents.push(parent);
-                }
-            }
+        let Some(config) = &desired.config else { return };
+        let kind = GroupKind::new("", "ConfigMap");
+        let Some(served) = reading.live.kinds.get(&kind).cloned() else { return };
+        let found = self
+            .list_in(
+                &kind,
+                "v1",
+                &served,
+                Some(&config.inventory.namespace),
+                Some(crate::inventory::ID),
+                "application/json",
+            )
+            .await;
+        let maps = found.as_ref().map(Vec::as_slice).unwrap_or_default();
+        (reading.parents, reading.broken) = find(desired, maps.iter());
+        if let Err(refused) = found {
+            let reason = format!("the inventories cannot be listed ({} {})", refused.code, refused.reason);
+            reading.broken = reading.parents.iter().map(|p| (p.partition.clone(), reason.clone())).collect();
         }
     }
 
@@ -138,7 +142,7 @@ impl Cluster {
     }
 
     async fn list_kinds(&self, desired: &Desired, reading: &mut Reading) {
-        let selector = owned_selector(desired);
+        let selector = owned_selector(&reading.parents);
         let lists: Vec<(GroupKind, Scope, Served, String)> = scopes(desired, &reading.parents, &reading.live)
             .into_iter()
             .filter_map(|(kind, scope)| {
@@ -172,7 +176,7 @@ impl Cluster {
         }
     }
 
-    /// All pages of a LIST.
+    /// All pages of a LIST over all namespaces.
     async fn list(
         &self,
         kind: &GroupKind,
@@ -181,8 +185,22 @@ impl Cluster {
         selector: Option<&str>,
         accept: &str,
     ) -> Result<Vec<Value>, Refused> {
+        self.list_in(kind, version, served, None, selector, accept).await
+    }
+
+    /// All pages of a LIST.
+    async fn list_in(
+        &self,
+        kind: &GroupKind,
+        version: &str,
+        served: &Served,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+        accept: &str,
+    ) -> Result<Vec<Value>, Refused> {
         let root = if kind.group.is_empty() { "api" } else { "apis" };
-        let path = format!("/{root}/{}/{}?limit={PAGE}", api_version(&kind.group, version), served.plural);
+        let namespace = namespace.map(|n| format!("/namespaces/{n}")).unwrap_or_default();
+        let path = format!("/{root}/{}{namespace}/{}?limit={PAGE}", api_version(&kind.group, version), served.plural);
         let selector = selector.map(|s| format!("&labelSelector={}", encode(s))).unwrap_or_default();
         let mut items = Vec::new();
         let mut token = String::new();
@@ -207,9 +225,9 @@ impl Cluster {
         let mut missing: BTreeMap<GroupKind, Vec<ObjectRef>> = BTreeMap::new();
         for reference in desired.objects.keys() {
             let kind = reference.group_kind();
-            if reading.live.get(reference).is_none()
-                && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None)
-            {
+            let unseen = reading.live.get(reference).is_none()
+                && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None);
+            if unseen {
                 missing.entry(kind).or_default().push(reference.clone());
             }
         }
@@ -330,10 +348,46 @@ impl Cluster {
             match self.get(&reference, &version, &served).await {
                 Ok(Some(value)) => live.insert(value),
                 Ok(None) => live.prove_absent(reference),
+                // Without permission to read its Deployment the app itself is all there is.
+                Err(refused) if refused.code == 403 && reference != *object => {}
                 Err(refused) => return Some(refused),
             }
         }
+        if object.is(SPIN, "SpinApp") {
+            self.refresh_pods(live, object).await;
+        }
         None
+    }
+
+    /// Reads the pods of an app again; those that are gone are forgotten.
+    async fn refresh_pods(&self, live: &mut Live, app: &ObjectRef) {
+        let kind = GroupKind::new("", "Pod");
+        let Some(served) = live.kinds.get(&kind).cloned() else { return };
+        let selector = format!("core.spinkube.dev/app-name={}", app.name);
+        let found =
+            self.list_in(&kind, "v1", &served, app.namespace.as_deref(), Some(&selector), "application/json").await;
+        let old = live.objects().iter().filter(|(r, value)| {
+            r.is("", "Pod")
+                && r.namespace == app.namespace
+                && crate::object::label(value, "core.spinkube.dev/app-name") == Some(&app.name)
+        });
+        let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
+        old.iter().for_each(|pod| live.remove(pod));
+        found.unwrap_or_default().into_iter().for_each(|pod| live.insert(pod));
+    }
+
+    /// Objects that the repository writes in another version than their kind was listed in.
+    async fn read_in_own_version(&self, desired: &Desired, reading: &mut Reading) {
+        for (reference, member) in &desired.objects {
+            let version = &member.object.version;
+            let Some(served) = reading.live.kinds.get(&reference.group_kind()).cloned() else { continue };
+            let listed = reading.live.get(reference).and_then(|v| v.get("apiVersion")).and_then(Value::as_str);
+            let other = listed.is_some_and(|listed| split_api_version(listed).1 != version);
+            if other && served.versions.contains(version) {
+                let answer = self.get(reference, version, &served).await;
+                record(&mut reading.live, reference.clone(), answer);
+            }
+        }
     }
 }
 
@@ -356,8 +410,8 @@ fn wanted_version(desired: &Desired, kind: &GroupKind, served: &Served) -> Strin
     written.or_else(|| served.versions.first().cloned()).unwrap_or_default()
 }
 
-fn owned_selector(desired: &Desired) -> String {
-    let ids: Vec<String> = ids(desired).into_iter().map(|(id, _)| id).collect();
+fn owned_selector(parents: &[Parent]) -> String {
+    let ids: Vec<String> = ids(parents).into_iter().map(|(id, _)| id).collect();
     format!("{} in ({})", crate::inventory::PART_OF, ids.join(","))
 }
 

@@ -262,6 +262,12 @@ pub fn spec<'a, T: Deserialize<'a>>(object: &'a Value) -> Result<T, (String, Str
     })
 }
 
+/// Whether a name is a DNS label (RFC 1123).
+pub(super) fn is_dns_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty() && name.len() <= 63 && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
 impl Config {
     /// The tenant whose path covers a file; the longest path wins.
     pub fn tenant_of(&self, file: &str) -> Option<&Tenant> {
@@ -286,6 +292,10 @@ impl Config {
     pub fn check(&self, origin: &Origin) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         let mut say = |message: String| found.push(Diagnostic::error("config", message).at(origin.clone()));
+        let names = self.environments.iter().map(|e| &e.name).chain(self.tenants.iter().map(|t| &t.name));
+        for name in names.filter(|name| !is_dns_label(name)) {
+            say(format!("`{name}` is no name for an environment or tenant: use lower-case letters, digits and `-`."));
+        }
         if self.environments.is_empty() {
             say("The Config has no environments.".to_owned());
         }

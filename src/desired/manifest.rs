@@ -16,6 +16,7 @@ pub(super) struct Found {
 }
 
 struct File<'a> {
+    tree: &'a Tree,
     path: Arc<str>,
     desired: &'a Desired,
     found: &'a mut Found,
@@ -23,7 +24,7 @@ struct File<'a> {
 
 /// Reads one file into `found`.
 pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, found: &mut Found) {
-    let mut file = File { path: Arc::from(path), desired, found };
+    let mut file = File { tree, path: Arc::from(path), desired, found };
     match tree.entries.get(path) {
         Some(Entry::Symlink) => file.unread(
             "file-symlink",
@@ -61,11 +62,17 @@ impl File<'_> {
         self.desired.partition_of(&self.path)
     }
 
+    /// Whether the file is below `templates/` of a chart.
+    fn is_chart_template(&self) -> bool {
+        let charts = self.path.match_indices("templates/").map(|(at, _)| format!("{}Chart.yaml", &self.path[..at]));
+        charts.into_iter().any(|chart| self.tree.entries.contains_key(&chart))
+    }
+
     /// A finding because of which the file's partition is not wholly known.
     fn unread(&mut self, id: &'static str, message: &str, help: &str) {
         let origin = self.origin(Position { line: 1, column: 1 });
         self.found.diagnostics.push(Diagnostic::error(id, message).at(origin).help(help));
-        self.found.unread.insert(self.partition());
+        self.found.unread.extend(self.desired.partitions_at(&self.path));
     }
 
     /// What is not Kubernetes at all is an error inside declared sources and a warning otherwise.
@@ -89,7 +96,7 @@ impl File<'_> {
                 "Render it first (kustomize build) and commit the result, or list it in .spinwayignore.",
             );
         }
-        if name == "Chart.yaml" || self.path.contains("/templates/") && text.contains("{{") {
+        if name == "Chart.yaml" || self.is_chart_template() {
             return self.foreign(
                 "file-helm",
                 start,
@@ -103,7 +110,19 @@ impl File<'_> {
         }
         self.found.diagnostics.extend(diagnostics);
         for document in documents {
+            let before = self.found.members.len();
             self.document(document.value, document.positions, document.start);
+            // Of a document that is ambiguous in itself nothing is applied.
+            if document.flawed {
+                for member in &self.found.members[before..] {
+                    let object = &member.object;
+                    let diagnostic = Diagnostic::error(
+                        "yaml-flawed",
+                        format!("{} is not applied: its document has errors.", object.reference),
+                    );
+                    self.found.diagnostics.push(diagnostic.at(object.origin.clone()).about(&object.reference));
+                }
+            }
         }
     }
 
@@ -143,6 +162,14 @@ impl File<'_> {
     }
 
     fn object(&mut self, mut value: Value, positions: Positions, origin: Origin, api_version: &str, kind: &str) {
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./-".contains(&b));
+        if !plain(api_version) || !plain(kind) {
+            let diagnostic =
+                Diagnostic::error("object-kind", "apiVersion and kind are letters, digits, `.`, `/` and `-`.");
+            self.found.diagnostics.push(diagnostic.at(origin).help("Mend them."));
+            self.found.unread.insert(self.partition());
+            return;
+        }
         let (group, version) = split_api_version(api_version);
         let (group, version) = (group.to_owned(), version.to_owned());
         if group == GROUP && matches!(kind, "Config" | "Approval" | "App" | "Patch") {
@@ -188,12 +215,19 @@ impl File<'_> {
             diagnostic.origin = origin;
             diagnostic.object = ObjectRef::of(value);
             self.found.diagnostics.push(diagnostic);
+            // Which object is meant may depend on it.
+            self.found.unread.insert(self.desired.partition_of(&self.path));
         }
     }
 
     /// What makes an object impossible to apply whatever its kind.
     fn check(&mut self, object: &Object) {
+        let partition = self.partition();
         let mut say = |pointer: &str, id, message: String, help: &str| {
+            // An object under a wrong name is another object: the one that was meant must not count as removed.
+            if id == "object-name" {
+                self.found.unread.insert(partition.clone());
+            }
             self.found
                 .diagnostics
                 .push(Diagnostic::error(id, message).at(object.origin_of(pointer)).about(&object.reference).help(help));

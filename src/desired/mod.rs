@@ -56,9 +56,9 @@ pub struct Desired {
 /// Why a repository cannot be read at all.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The Config is wrong; the findings say where.
+    /// The Config is wrong; the findings say where in its text.
     #[error("spinway.yaml cannot be used")]
-    Config(Vec<Diagnostic>),
+    Config(Vec<Diagnostic>, String),
     /// No environment was chosen and there are several.
     #[error("choose an environment with --env: {}", .0.join(", "))]
     NoEnvironment(Vec<String>),
@@ -91,6 +91,7 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
         }
         manifest::read_file(tree, path, &desired, &mut found);
     }
+    missing_sources(tree, &desired, &mut found);
     settle(&mut desired, found);
     Ok(desired)
 }
@@ -100,7 +101,12 @@ fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
     let Some(entry) = tree.entries.get(CONFIG_FILE) else { return Ok(None) };
     let file: Arc<str> = Arc::from(CONFIG_FILE);
     let start = Origin { file: Arc::clone(&file), position: Position { line: 1, column: 1 } };
-    let fail = |message: &str| Err(ReadError::Config(vec![Diagnostic::error("config", message).at(start.clone())]));
+    let fail = |message: &str| {
+        Err(ReadError::Config(
+            vec![Diagnostic::error("config", message).at(start.clone())],
+            tree.text(CONFIG_FILE).unwrap_or_default().to_owned(),
+        ))
+    };
     let Some(text) = tree.text(CONFIG_FILE) else {
         return fail(if matches!(entry, Entry::File(_)) {
             "Not UTF-8."
@@ -112,26 +118,28 @@ fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
     let [document] = documents.as_slice() else {
         diagnostics
             .push(Diagnostic::error("config", "spinway.yaml must hold exactly one document, the Config.").at(start));
-        return Err(ReadError::Config(diagnostics));
+        return Err(ReadError::Config(diagnostics, text.to_owned()));
     };
     let (api_version, kind) = (document.value.get("apiVersion"), document.value.get("kind"));
     if api_version.is_none_or(|v| v != "spinway.dev/v1alpha1") || kind.is_none_or(|k| k != "Config") {
         return fail("spinway.yaml must be of apiVersion spinway.dev/v1alpha1 and kind Config.");
     }
     let name = document.value.pointer("/metadata/name").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
-    if name.is_empty() {
-        return fail("The Config needs metadata.name: it is part of the identity of its inventory.");
+    if !config::is_dns_label(&name) {
+        return fail(
+            "The Config needs a metadata.name of lower-case letters, digits and `-`: it is part of the identity of its inventory.",
+        );
     }
     match config::spec::<Config>(&document.value) {
         Ok(config) => {
             diagnostics.extend(config.check(&start));
             let wrong = diagnostics.iter().any(|d| d.severity == Severity::Error);
-            if wrong { Err(ReadError::Config(diagnostics)) } else { Ok(Some((name, config))) }
+            if wrong { Err(ReadError::Config(diagnostics, text.to_owned())) } else { Ok(Some((name, config))) }
         }
         Err((pointer, message)) => {
             let position = document.positions.nearest(&pointer).unwrap_or(start.position);
             diagnostics.push(Diagnostic::error("config", format!("{message}.")).at(Origin { file, position }));
-            Err(ReadError::Config(diagnostics))
+            Err(ReadError::Config(diagnostics, text.to_owned()))
         }
     }
 }
@@ -153,7 +161,8 @@ impl Desired {
     fn reads(&self, path: &str) -> bool {
         let Some(config) = &self.config else { return true };
         let mut sources = config.sources.iter().chain(&self.environment.sources).chain(&config.approvals.paths);
-        sources.any(|source| below(path, source).is_some())
+        // A link or submodule above a source hides it.
+        sources.any(|source| below(path, source).is_some() || below(source, path).is_some())
     }
 
     /// The Config's rules, or the rules that hold without one.
@@ -166,9 +175,32 @@ impl Desired {
         self.config.as_ref().map_or(PLATFORM, |config| config.partition_of(file)).to_owned()
     }
 
+    /// The partitions that a path belongs to or that have paths below it.
+    pub fn partitions_at(&self, path: &str) -> BTreeSet<String> {
+        let tenants = self.config.iter().flat_map(|config| &config.tenants);
+        let inside = tenants.filter(|tenant| tenant.paths.iter().any(|p| below(p, path).is_some()));
+        inside.map(|tenant| tenant.name.clone()).chain([self.partition_of(path)]).collect()
+    }
+
     /// The objects that an error diagnostic is about: they are not applied.
     pub fn erroneous(&self) -> BTreeSet<&ObjectRef> {
         self.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.as_ref()).collect()
+    }
+}
+
+/// A source that matches nothing is a mistake: what should be there must not count as removed.
+fn missing_sources(tree: &Tree, desired: &Desired, found: &mut manifest::Found) {
+    let Some(config) = &desired.config else { return };
+    for source in config.sources.iter().chain(&desired.environment.sources) {
+        if tree.entries.keys().any(|path| below(path, source).is_some()) {
+            continue;
+        }
+        let start = Origin { file: Arc::from(CONFIG_FILE), position: Position { line: 1, column: 1 } };
+        let message = format!("The source `{source}` matches no file; nothing of its partitions is deleted.");
+        found.diagnostics.push(
+            Diagnostic::error("source-missing", message).at(start).help("Mend the path, or remove it from `sources`."),
+        );
+        found.unread.extend(desired.partitions_at(source));
     }
 }
 
@@ -179,8 +211,15 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
     desired.unread = found.unread;
     let scopes = Scopes::with_crds(found.members.iter().map(|m| &m.object.value));
     for mut member in found.members {
+        let written = member.object.reference.clone();
         if let Some(diagnostic) = place(&mut member.object, &scopes) {
+            if diagnostic.severity == Severity::Error {
+                desired.unread.insert(member.partition.clone());
+            }
             desired.diagnostics.push(diagnostic);
+        }
+        for diagnostic in desired.diagnostics.iter_mut().filter(|d| d.object.as_ref() == Some(&written)) {
+            diagnostic.object = Some(member.object.reference.clone());
         }
         let reference = member.object.reference.clone();
         match desired.objects.get(&reference) {

@@ -77,19 +77,6 @@ impl Managers {
         self.our_entry().map(|e| e.api_version.as_str())
     }
 
-    /// Everyone but us who holds a path (or, for an atomic field, a part of it), the latest writer first. Status
-    /// subresources are left out: they cannot hold what we declare.
-    pub fn others(&self, path: &FieldPath) -> Vec<&Holder> {
-        let mut holders: Vec<&Holder> = self
-            .entries
-            .iter()
-            .filter(|e| !is_ours(&e.holder) && e.holder.subresource != "status" && e.fields.touches(path))
-            .map(|e| &e.holder)
-            .collect();
-        holders.sort_by(|a, b| b.time.cmp(&a.time));
-        holders
-    }
-
     /// Whether anyone but us holds exactly this path.
     pub fn other_of(&self, path: &FieldPath) -> Option<&Holder> {
         let holding = self
@@ -97,6 +84,15 @@ impl Managers {
             .iter()
             .filter(|e| !is_ours(&e.holder) && e.holder.subresource != "status" && e.fields.contains(path));
         holding.map(|e| &e.holder).max_by(|a, b| a.time.cmp(&b.time))
+    }
+
+    /// Everyone but us who holds exactly this path.
+    pub fn holders_of(&self, path: &FieldPath) -> Vec<&Holder> {
+        let holding = self
+            .entries
+            .iter()
+            .filter(|e| !is_ours(&e.holder) && e.holder.subresource != "status" && e.fields.contains(path));
+        holding.map(|e| &e.holder).collect()
     }
 
     /// Every path that someone else holds, with the latest holder.

@@ -126,20 +126,6 @@ impl FieldSet {
         self.node(path).is_some_and(|node| node.member)
     }
 
-    /// Whether it has a path, one below it, or a leaf above it.
-    pub fn touches(&self, path: &FieldPath) -> bool {
-        let mut node = self;
-        for element in &path.0 {
-            match node.children.get(element) {
-                Some(below) => node = below,
-                None => {
-                    return node.member && node.children.is_empty() && !path.0.is_empty() && !std::ptr::eq(node, self);
-                }
-            }
-        }
-        true
-    }
-
     /// All its paths.
     pub fn paths(&self) -> Vec<FieldPath> {
         let mut found = Vec::new();

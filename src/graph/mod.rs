@@ -86,17 +86,6 @@ impl Graph {
                     graph.link_grants(reference, &found.to, &object.origin_of(&found.pointer), desired);
                 }
             }
-            for (to, pointer) in depends_on(&object.value) {
-                graph.link(
-                    reference,
-                    &to,
-                    Link {
-                        because: "config.kubernetes.io/depends-on".to_owned(),
-                        origin: Some(object.origin_of(pointer)),
-                        section: None,
-                    },
-                );
-            }
         }
         graph
     }
@@ -137,8 +126,7 @@ impl Graph {
         }
     }
 
-    /// Switching autoscaling of a SpinApp on drops the operator's hold on `replicas`: without an autoscaler the server
-    /// would fall back to 1 (server-side apply, default of a removed field). So the autoscaler comes first then.
+    /// Whether an autoscaler comes before the app that it scales ([`kinds::scales_first`]).
     fn is_reversed(
         from: &ObjectRef,
         to: &ObjectRef,
@@ -146,12 +134,8 @@ impl Graph {
         live: &Live,
         makers: &BTreeMap<ObjectRef, ObjectRef>,
     ) -> bool {
-        let autoscaler = from.kind == "HorizontalPodAutoscaler" || from.kind == "ScaledObject";
-        let Some(app) = makers.get(to).filter(|app| autoscaler && app.kind == "SpinApp") else { return false };
-        let on = |value: Option<&Value>| {
-            value.and_then(|v| v.pointer("/spec/enableAutoscaling")) == Some(&Value::Bool(true))
-        };
-        live.get(app).is_some_and(|value| !on(Some(value))) && on(desired.objects.get(app).map(|m| &m.object.value))
+        let wanted = |app: &ObjectRef| desired.objects.get(app).map(|m| &m.object.value);
+        makers.get(to).is_some_and(|app| kinds::scales_first(from, (app, live.get(app), wanted(app))))
     }
 
     /// The objects.
@@ -305,20 +289,6 @@ pub fn grants_reference(grant: &Value, from: &ObjectRef, to: &ObjectRef) -> bool
     })
 }
 
-/// `config.kubernetes.io/depends-on`: `GROUP/KIND/NAME` or `GROUP/namespaces/NAMESPACE/KIND/NAME`, by comma.
-fn depends_on(value: &Value) -> Vec<(ObjectRef, &'static str)> {
-    let text = crate::object::annotation(value, "config.kubernetes.io/depends-on").unwrap_or_default();
-    let parse = |entry: &str| {
-        let parts: Vec<&str> = entry.trim().split('/').collect();
-        match parts.as_slice() {
-            [group, kind, name] => Some(ObjectRef::new(group, kind, "", name)),
-            [group, "namespaces", namespace, kind, name] => Some(ObjectRef::new(group, kind, namespace, name)),
-            _ => None,
-        }
-    };
-    text.split(',').filter_map(parse).map(|to| (to, "/metadata/annotations/config.kubernetes.io~1depends-on")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,7 +354,10 @@ metadata: {name: b, namespace: m, annotations: {config.kubernetes.io/depends-on:
         let found = Graph::build(&desired(text), &Live::default()).cycles();
         assert_eq!(found.len(), 2);
         assert!(
-            found[0].message.raw().contains("ConfigMap m/a (config.kubernetes.io/depends-on) -> ConfigMap m/b"),
+            found[0]
+                .message
+                .raw()
+                .contains("ConfigMap m/a (metadata.annotations.config.kubernetes.io/depends-on) -> ConfigMap m/b"),
             "{:?}",
             found[0]
         );

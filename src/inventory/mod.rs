@@ -15,17 +15,20 @@ pub use owner::{Owner, keep_mark, owner};
 pub use parent::{Deletion, Parent, State, StateError, TOOLING};
 
 use crate::desired::Desired;
+use crate::object::meta;
 use base64::Engine as _;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// The label of members.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
 /// The label of parents.
 pub const ID: &str = "applyset.kubernetes.io/id";
 
-/// The name of a partition's parent.
+/// The name of a partition's parent. Config, environment and partition are DNS labels, so the dots tell them apart.
 pub fn parent_name(config: &str, environment: &str, partition: &str) -> String {
-    format!("spinway-{config}-{environment}-{partition}")
+    format!("spinway.{config}.{environment}.{partition}")
 }
 
 /// The id of an ApplySet whose parent is a ConfigMap.
@@ -34,27 +37,48 @@ pub fn id(name: &str, namespace: &str) -> String {
     format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest))
 }
 
-/// The partitions of an environment: name, parent's name and id. Without Config there is no inventory.
-pub fn partitions(desired: &Desired) -> Vec<Parent> {
-    let Some(config) = &desired.config else { return Vec::new() };
-    let of = |partition: &&str| {
-        Parent::new(&desired.name, &desired.environment.name, partition, &config.inventory.namespace)
-    };
-    config.partitions().iter().map(of).collect()
-}
-
-/// The ids that members of this environment may carry: today's and those of previous names.
-pub fn ids(desired: &Desired) -> Vec<(String, String)> {
-    let Some(config) = &desired.config else { return Vec::new() };
-    let names = std::iter::once(&desired.name).chain(&config.inventory.previous_names);
-    let mut found = Vec::new();
-    for name in names {
-        for partition in config.partitions() {
-            let parent = parent_name(name, &desired.environment.name, partition);
-            found.push((id(&parent, &config.inventory.namespace), partition.to_owned()));
+/// The inventory of an environment, from the ConfigMaps that carry an ApplySet id: the partitions of today's Config, and
+/// those that it no longer has or that stand under a previous name, whose objects are still ours. The second value names
+/// the partitions whose inventory cannot be read, and why. Without Config there is no inventory.
+pub fn find<'a>(
+    desired: &Desired,
+    config_maps: impl Iterator<Item = &'a Value>,
+) -> (Vec<Parent>, BTreeMap<String, String>) {
+    let mut broken = BTreeMap::new();
+    let Some(config) = &desired.config else { return (Vec::new(), broken) };
+    let namespace = &config.inventory.namespace;
+    let of = |partition: &&str| Parent::new(&desired.name, &desired.environment.name, partition, namespace);
+    let mut parents: Vec<Parent> = config.partitions().iter().map(of).collect();
+    for value in config_maps.filter(|value| meta(value, "namespace") == namespace) {
+        let mut names = std::iter::once(&desired.name).chain(&config.inventory.previous_names);
+        let found = names.find_map(|name| {
+            meta(value, "name")
+                .strip_prefix(&parent_name(name, &desired.environment.name, ""))
+                .map(|partition| (name, partition))
+        });
+        let Some((name, partition)) = found else { continue };
+        let parent = Parent::new(name, &desired.environment.name, partition, namespace);
+        let read = parent.read(value).unwrap_or_else(|error| {
+            broken.insert(partition.to_owned(), error.to_string());
+            parent
+        });
+        match parents.iter_mut().find(|p| p.name == read.name) {
+            Some(known) => *known = read,
+            None => parents.push(read),
         }
     }
-    found
+    (parents, broken)
+}
+
+/// The ids that members of an environment may carry, with their partitions.
+pub fn ids(parents: &[Parent]) -> Vec<(String, String)> {
+    parents.iter().map(|p| (p.id.clone(), p.partition.clone())).collect()
+}
+
+/// The inventory that new members of a partition belong to: the one under today's name.
+pub fn parent_of<'a>(parents: &'a [Parent], config: &str, environment: &str, partition: &str) -> Option<&'a Parent> {
+    let name = parent_name(config, environment, partition);
+    parents.iter().find(|p| p.name == name)
 }
 
 /// The hex text of a digest.
@@ -68,7 +92,7 @@ mod tests {
 
     #[test]
     fn ids_follow_the_apply_set_convention() {
-        let id = id("spinway-shop-staging-platform", "spinway-system");
+        let id = id("spinway.shop.staging.platform", "spinway-system");
         assert!(id.starts_with("applyset-") && id.ends_with("-v1") && id.len() == 9 + 43 + 3, "{id}");
         assert!(id.len() <= 63);
     }

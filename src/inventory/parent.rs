@@ -41,6 +41,10 @@ pub struct Parent {
     pub state: State,
     /// Approvals by annotation: digest and end.
     pub approvals: BTreeMap<String, String>,
+    /// The ConfigMap's uid; empty while there is none.
+    pub uid: String,
+    /// Its resourceVersion: a write that does not build on what was read is refused.
+    pub resource_version: String,
 }
 
 /// What the parent keeps.
@@ -129,6 +133,8 @@ impl Parent {
             namespaces: list(NAMESPACES_ANNOTATION).into_iter().collect(),
             state: state.ok_or(StateError::Damaged(shown))?,
             approvals,
+            uid: meta(live, "uid").to_owned(),
+            resource_version: meta(live, "resourceVersion").to_owned(),
             ..self.clone()
         })
     }

@@ -92,7 +92,17 @@ pub fn references(reference: &ObjectRef, value: &Value) -> Vec<Reference> {
     for rule in of(&reference.group_kind()).references {
         rule.apply(reference, value, &mut found);
     }
+    reference::depends_on(value, &mut found);
     found
+}
+
+/// Whether an autoscaler comes before the SpinApp that it scales: when autoscaling of a live app is switched on, its
+/// operator drops its hold on `replicas`, and the API server would fall back to 1 until an autoscaler sets it.
+pub fn scales_first(user: &ObjectRef, (app, before, after): (&ObjectRef, Option<&Value>, Option<&Value>)) -> bool {
+    let on =
+        |value: Option<&Value>| value.and_then(|v| v.pointer("/spec/enableAutoscaling")) == Some(&Value::Bool(true));
+    let scaler = matches!(user.kind.as_str(), "HorizontalPodAutoscaler" | "ScaledObject");
+    scaler && app.is(SPIN, "SpinApp") && before.is_some() && !on(before) && on(after)
 }
 
 /// The objects that a controller makes for an object.

@@ -65,7 +65,9 @@ impl Rule {
                     let namespace = text("namespace").filter(|_| !local).unwrap_or(here);
                     // An explicit empty group is the core group.
                     let group = field.get("group").and_then(Value::as_str).unwrap_or(group);
-                    ObjectRef::new(group, text("kind").unwrap_or(kind), namespace, name)
+                    let kind = text("kind").unwrap_or(kind);
+                    // ClusterIssuer, ClusterSecretStore, ClusterTriggerAuthentication and the like are of the whole cluster.
+                    ObjectRef::new(group, kind, if kind.starts_with("Cluster") { "" } else { namespace }, name)
                 }),
                 To::Typed(api_version, kind) => text("name").map(|name| {
                     let (group, _) = split_api_version(text("apiVersion").unwrap_or(api_version));
@@ -92,6 +94,22 @@ impl Rule {
             let optional = field.get("optional").or_else(|| parent?.get("optional")) == Some(&Value::Bool(true));
             found.push(Reference { to, section, pointer, optional });
         }
+    }
+}
+
+/// The annotation by which any object names others that come first: `GROUP/KIND/NAME` or
+/// `GROUP/namespaces/NAMESPACE/KIND/NAME`, by comma (cli-utils).
+pub(super) fn depends_on(value: &Value, found: &mut Vec<Reference>) {
+    let text = crate::object::annotation(value, "config.kubernetes.io/depends-on").unwrap_or_default();
+    for entry in text.split(',') {
+        let parts: Vec<&str> = entry.trim().split('/').collect();
+        let to = match parts.as_slice() {
+            [group, kind, name] => ObjectRef::new(group, kind, "", name),
+            [group, "namespaces", namespace, kind, name] => ObjectRef::new(group, kind, namespace, name),
+            _ => continue,
+        };
+        let pointer = "/metadata/annotations/config.kubernetes.io~1depends-on".to_owned();
+        found.push(Reference { to, section: None, pointer, optional: false });
     }
 }
 

@@ -65,11 +65,14 @@ fn parent_health(live: &Value, parent: &Value, namespace: &str, world: &dyn Worl
     }
     let mut found = Health::current();
     for answer in answers {
+        let partial =
+            condition(answer, "/conditions", "PartiallyInvalid").filter(|c| status(c) == "True" && !is_stale(live, c));
         for kind in ["Accepted", "ResolvedRefs"] {
             let Some(c) = condition(answer, "/conditions", kind) else {
                 return Health::progressing("NoCondition", format!("Parent {shown} has not said {kind} yet."));
             };
-            if is_stale(live, c) {
+            // Falling back, Accepted is that of the last good generation (Gateway API, PartiallyInvalid).
+            if is_stale(live, c) && partial.is_none() {
                 return Health::progressing(
                     "Stale",
                     format!("Parent {shown} has only answered for an older generation."),
@@ -94,7 +97,7 @@ fn parent_health(live: &Value, parent: &Value, namespace: &str, world: &dyn Worl
                 found.warning = Some(Untrusted::new(format!("Parent {shown}: {}: {}", reason(c), message(c))));
             }
         }
-        if let Some(c) = condition(answer, "/conditions", "PartiallyInvalid").filter(|c| status(c) == "True") {
+        if let Some(c) = partial {
             found.reason = Untrusted::new("PartiallyInvalid");
             found.warning = Some(Untrusted::new(format!("Parent {shown} serves only a part of it: {}", message(c))));
         }
@@ -102,12 +105,13 @@ fn parent_health(live: &Value, parent: &Value, namespace: &str, world: &dyn Worl
     found
 }
 
-/// Whether a backend is missing and all missing ones are wanted.
+/// Whether every backend is there or wanted, and one is wanted.
 fn missing_are_desired(live: &Value, namespace: &str, world: &dyn World) -> bool {
     let backends = super::references(&ObjectRef::new(GATEWAY, "HTTPRoute", namespace, ""), live);
-    let mut missing =
-        backends.iter().filter(|r| r.pointer.contains("backendRef") && world.live(&r.to).is_none()).peekable();
-    missing.peek().is_some() && missing.all(|r| world.is_desired(&r.to))
+    let mut backends = backends.iter().filter(|r| r.pointer.contains("backendRef")).peekable();
+    // One that is there by now is only not seen yet by the controller.
+    let comes = |to: &ObjectRef| world.is_desired(to) || world.live(to).is_some();
+    backends.peek().is_some() && backends.clone().any(|r| world.is_desired(&r.to)) && backends.all(|r| comes(&r.to))
 }
 
 /// What tells parents apart, with the API's defaults.

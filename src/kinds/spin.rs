@@ -1,7 +1,7 @@
 //! SpinKube: SpinApp and SpinAppExecutor, and the RuntimeClass that an executor runs on.
 
 use super::general::{exists, replicas};
-use super::health::{Health, Verdict, World, condition, conditions, from_condition, reason, status};
+use super::health::{Health, Verdict, World, condition, conditions, count, from_condition, generation, reason, status};
 use super::reference::{Rule, To};
 use super::workload::waiting_reason;
 use super::{Kind, PLAIN, SPIN};
@@ -98,7 +98,8 @@ fn app(live: &Value, world: &dyn World) -> Health {
     if image != wanted_image {
         return Health::progressing("Updating", "Its Deployment does not have this image yet.");
     }
-    if let Some(health) = pod_failure(live, world) {
+    let seen = count(deployment, "/status/observedGeneration") >= generation(deployment);
+    if let Some(health) = pod_failure(live, deployment, world).filter(|_| seen) {
         return health;
     }
     let autoscaled = live.pointer("/spec/enableAutoscaling") == Some(&Value::Bool(true));
@@ -118,12 +119,16 @@ fn without_deployment(live: &Value) -> Health {
     }
 }
 
-/// An early verdict: a pod of the wanted image that cannot start.
-fn pod_failure(live: &Value, world: &dyn World) -> Option<Health> {
+/// An early verdict: a pod of the Deployment's template that cannot start. Pods of an older one are going anyway.
+fn pod_failure(live: &Value, deployment: &Value, world: &dyn World) -> Option<Health> {
     let (namespace, name) = (meta(live, "namespace"), meta(live, "name"));
     let pods = world.all("", "Pod", namespace);
     let mine = pods.into_iter().filter(|pod| label(pod, "core.spinkube.dev/app-name") == Some(name));
-    let of_image = mine.filter(|pod| pod.pointer("/spec/containers/0/image") == live.pointer("/spec/image"));
-    let (pod, (reason, message)) = of_image.filter_map(|pod| Some((pod, waiting_reason(pod)?))).next()?;
+    let same = |pod: &Value, field: &str| {
+        pod.pointer(&format!("/spec/containers/0/{field}"))
+            == deployment.pointer(&format!("/spec/template/spec/containers/0/{field}"))
+    };
+    let of_template = mine.filter(|pod| same(pod, "image") && same(pod, "env"));
+    let (pod, (reason, message)) = of_template.filter_map(|pod| Some((pod, waiting_reason(pod)?))).next()?;
     Some(Health::failed(reason, format!("Pod {namespace}/{}: {message}", meta(pod, "name"))))
 }

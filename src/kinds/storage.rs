@@ -1,6 +1,6 @@
 //! Storage: PersistentVolumeClaim and PersistentVolume.
 
-use super::health::{Health, World};
+use super::health::{Health, Verdict, World};
 use super::reference::{Rule, To};
 use super::{Kind, PLAIN};
 use serde_json::Value;
@@ -27,7 +27,9 @@ fn claim(live: &Value, _: &dyn World) -> Health {
     match live.pointer("/status/phase").and_then(Value::as_str) {
         Some("Bound") => Health::current(),
         Some("Lost") => Health::failed("Lost", "Its volume is gone."),
-        phase => Health::progressing(
+        // Most classes bind a claim only for its first pod (WaitForFirstConsumer): nothing may wait for that here.
+        phase => Health::new(
+            Verdict::Unknown,
             phase.unwrap_or("Pending"),
             "It is not bound to a volume; its class may wait for the first pod.",
         ),

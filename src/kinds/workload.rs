@@ -8,8 +8,9 @@ use serde_json::Value;
 
 /// The references of a pod template below a prefix.
 macro_rules! pod_references {
-    ($prefix:literal) => {
+    ($prefix:literal $(, $more:expr)*) => {
         &[
+            $($more,)*
             Rule { at: concat!($prefix, "serviceAccountName"), to: To::Name("", "ServiceAccount") },
             Rule { at: concat!($prefix, "runtimeClassName"), to: To::ClusterName("node.k8s.io", "RuntimeClass") },
             Rule {
@@ -44,6 +45,8 @@ macro_rules! pod_references {
 }
 
 const TEMPLATE: &[Rule] = pod_references!("spec.template.spec.");
+const STATEFUL: &[Rule] =
+    pod_references!("spec.template.spec.", Rule { at: "spec.serviceName", to: To::Name("", "Service") });
 const POD: &[Rule] = pod_references!("spec.");
 const CRON: &[Rule] = pod_references!("spec.jobTemplate.spec.template.spec.");
 
@@ -59,7 +62,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "apps",
         kind: "StatefulSet",
-        references: TEMPLATE,
+        references: STATEFUL,
         health: stateful_set,
         held: true,
         immutable: &["spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"],
@@ -93,8 +96,21 @@ fn deployment(live: &Value, _: &dyn World) -> Health {
     replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas")
 }
 
+/// A partition leaves the pods below it as they are.
 fn stateful_set(live: &Value, _: &dyn World) -> Health {
-    if live.pointer("/spec/updateStrategy/type").is_some_and(|t| t == "OnDelete") {
+    let partition = count(live, "/spec/updateStrategy/rollingUpdate/partition");
+    if live.pointer("/spec/updateStrategy/type").is_some_and(|t| t == "OnDelete") || partition > 0 {
+        let (wanted, available) = (wanted(live), count(live, "/status/availableReplicas"));
+        let (updated, due) = (count(live, "/status/updatedReplicas"), (wanted - partition).max(0));
+        if count(live, "/status/observedGeneration") < generation(live) {
+            return Health::progressing("Stale", "Its controller has not seen this generation.");
+        }
+        if partition > 0 && updated < due || available < wanted {
+            return Health::progressing(
+                "Updating",
+                format!("{updated} of {due} replicas are updated, {available} of {wanted} available."),
+            );
+        }
         return Health::current();
     }
     replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas")

@@ -1,7 +1,7 @@
 //! Secret values never leave the object they are in (design law 9): what is shown, saved or logged goes through here.
 
 use crate::fields::FieldPath;
-use crate::object::{GroupKind, ObjectRef};
+use crate::object::{GroupKind, ObjectRef, label};
 use serde_json::Value;
 
 /// What stands in a snapshot in place of a value.
@@ -19,7 +19,8 @@ pub fn is_masked(kind: &GroupKind, path: &FieldPath) -> bool {
         return true;
     }
     match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "Secret") => path.fits("data") || path.fits("stringData"),
+        // Whatever stands at the top of a Secret may be a misspelt `data`, in whatever group it is written.
+        (_, "Secret") => !["apiVersion", "kind", "metadata", "type", "immutable"].iter().any(|known| path.fits(known)),
         ("core.spinkube.dev", "SpinApp") => {
             let last = path.0.last().is_some_and(|e| e == "f:value");
             path.fits("spec.variables") && (last || path.0.len() < 5)
@@ -52,6 +53,12 @@ pub fn masked(value: &Value, public: &dyn Fn(&str) -> bool) -> Value {
                 if let Some(part) = made.pointer_mut(pointer) {
                     mask_literals(part, public);
                 }
+            }
+        }
+        // The operator copies variables into the environment of what it makes.
+        _ if label(value, "core.spinkube.dev/app-name").is_some() => {
+            if let Some(spec) = made.get_mut("spec") {
+                mask_literals(spec, public);
             }
         }
         _ => {}

@@ -49,8 +49,10 @@ pub enum Presence<'a> {
     Present(&'a Value),
     /// It provably does not.
     Absent,
-    /// It was not seen, which proves nothing; the reason.
+    /// It could not be read; the reason.
     Unknown(&'a str),
+    /// It was not looked for where it could have been seen, which proves nothing.
+    Unseen,
 }
 
 /// A kind that the API server serves.
@@ -136,7 +138,7 @@ impl Live {
             Some(Coverage::All) => Presence::Absent,
             Some(Coverage::Unknown(reason)) => Presence::Unknown(reason),
             _ if !self.kinds.is_empty() && !self.kinds.contains_key(&kind) => Presence::Absent,
-            _ => Presence::Unknown("it was not looked for"),
+            _ => Presence::Unseen,
         }
     }
 

@@ -26,6 +26,7 @@ impl<'a> Observed<'a> {
         match self.live.presence(object) {
             Presence::Present(value) => self.health_of(object, value),
             Presence::Absent => Health::new(Verdict::Missing, "Missing", "It does not exist."),
+            Presence::Unseen => Health::new(Verdict::Unknown, "NotRead", "It was not looked for."),
             Presence::Unknown(reason) => {
                 Health::new(Verdict::Unknown, "NotRead", format!("It was not read: {reason}."))
             }

@@ -126,7 +126,7 @@ mod tests {
         let read = read.unwrap_or_default();
         assert!(matches!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "a")), Presence::Present(_)));
         assert_eq!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "gone")), Presence::Absent);
-        assert!(matches!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "other")), Presence::Unknown(_)));
+        assert!(matches!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "other")), Presence::Unseen));
         assert!(Live::from_snapshot("{}").is_err());
     }
 }

@@ -4,9 +4,9 @@ use super::Planned;
 use crate::apply::{Class, Command, Run, State, classify, delay};
 use crate::cluster::{Cluster, Mode, is_other, with_identity};
 use crate::fields::MANAGER;
-use crate::inventory::{Applied, Deletion, Parent};
+use crate::inventory::{self, Applied, Deletion, Parent};
 use crate::kinds::{Health, Verdict};
-use crate::live::{Observed, Served};
+use crate::live::{Coverage, Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Action, Change, Refused, Step, StepKind};
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -99,7 +99,7 @@ pub async fn apply(
     let Some(cluster) = planned.cluster.take() else { return Outcome::default() };
     let mut outcome = Outcome::default();
     let mut parents = planned.plan.parents.clone();
-    if let Err(refused) = write_ahead(&cluster, planned, &mut parents).await {
+    if let Err(refused) = write_ahead(&cluster, planned, &mut parents, settings.now).await {
         outcome.inventory = Some(refused.message);
         planned.cluster = Some(cluster);
         return outcome;
@@ -204,7 +204,7 @@ impl<'c> Driver<'c, '_> {
         // A later step of an object that an earlier one wrote continues from there; what was taken is ours by now.
         if let Some(value) = self.written.get(&change.object) {
             change.uid = meta(value, "uid").to_owned();
-            change.force = false;
+            change.taken.clear();
         }
         let judged = self.planned.reading.live.get(&change.object).cloned();
         let (kind, body) = (step.kind, step.body.clone());
@@ -228,7 +228,10 @@ impl<'c> Driver<'c, '_> {
                         self.planned.reading.live.insert(value.clone());
                         self.written.insert(object.clone(), value);
                         let health = self.health(&object, step);
-                        run.observed(step, Some(&health), now);
+                        // A failure that is seen in the answer to the write is that of the state before it.
+                        if health.verdict != Verdict::Failed {
+                            run.observed(step, Some(&health), now);
+                        }
                     }
                     None => self.planned.reading.live.remove(&object),
                 }
@@ -247,7 +250,11 @@ impl<'c> Driver<'c, '_> {
             let change = &self.planned.plan.changes[change];
             let (version, uid) = (change.version.clone(), change.uid.clone());
             let live = &mut self.planned.reading.live;
-            if self.cluster.refresh(live, &object, &version).await.is_some() {
+            if let Some(refused) = self.cluster.refresh(live, &object, &version).await {
+                // It may be readable again in a moment; the deadline ends the wait.
+                let health =
+                    Health::progressing("NotRead", format!("It cannot be read: {} {}", refused.code, refused.reason));
+                run.observed(step, Some(&health), self.start.elapsed().as_secs_f64());
                 continue;
             }
             let gone = live.get(&object).is_none_or(|value| kind == StepKind::Delete && is_other(value, &uid));
@@ -346,7 +353,7 @@ async fn with_retries(
             Err(refused) => refused,
         };
         // A status was written since: the judgement holds as long as nothing else was.
-        if let (true, Some(served), Some(judged)) = (change.force && refused.code == 409, &served, &judged) {
+        if let (true, Some(served), Some(judged)) = (change.is_forced() && refused.code == 409, &served, &judged) {
             let now = cluster.get(&change.object, &change.version, served).await?;
             match now.filter(|now| plan::is_same_but_status(judged, now)) {
                 Some(now) if attempt < 8 => now_judged(&mut change, &now),
@@ -393,32 +400,50 @@ async fn once(
             cluster.apply(object, version, served, body.unwrap_or(&Value::Null), Mode::default()).await.map(Some)
         }
         StepKind::Expand | StepKind::Set | StepKind::Contract => {
-            let judged = if change.force { change.resource_version.as_str() } else { "" };
+            let judged = if change.is_forced() { change.resource_version.as_str() } else { "" };
             let body = with_identity(body.unwrap_or(&Value::Null), &change.uid, judged);
-            let mode = Mode { dry_run: false, force: change.force };
+            let mode = Mode { dry_run: false, force: change.is_forced() };
             cluster.apply(object, version, served, &body, mode).await.map(Some)
         }
     }
 }
 
-/// Before anything is done, the inventory learns where members will be (hints grow first).
-async fn write_ahead(cluster: &Cluster, planned: &Planned, parents: &mut [Parent]) -> Result<(), Refused> {
-    for parent in parents.iter_mut() {
-        let changes = planned.plan.changes.iter().filter(|c| c.partition == parent.partition && c.action.is_acting());
+/// Before anything is done, the inventory learns where members will be (hints grow first) and what will be deleted (so that
+/// a crash cannot forget a deletion).
+async fn write_ahead(cluster: &Cluster, planned: &Planned, parents: &mut [Parent], now: i64) -> Result<(), Refused> {
+    let plan = &planned.plan;
+    for parent in parents.iter_mut().filter(|p| !plan.broken.contains(&p.partition)) {
+        let own = is_current(planned, parent);
+        let changes = plan.changes.iter().filter(|c| own && c.partition == parent.partition && c.action.is_acting());
         let mut wanted = parent.clone();
-        for change in changes.filter(|c| c.action != Action::Delete) {
-            wanted.kinds.insert(change.object.group_kind());
-            wanted.namespaces.extend(change.object.namespace.clone());
+        for change in changes {
+            if matches!(change.action, Action::Delete | Action::Replace) {
+                wanted.state.deletions.push(Deletion { at: now, uid: change.uid.clone() });
+            }
+            if change.action != Action::Delete {
+                wanted.kinds.insert(change.object.group_kind());
+                wanted.namespaces.extend(change.object.namespace.clone());
+            }
         }
-        wanted.state.source = planned.repository.source.clone();
-        wanted.state.cluster = planned.reading.live.cluster_uid.clone();
-        if wanted.kinds != parent.kinds || wanted.namespaces != parent.namespaces {
-            ensure_namespace(cluster, planned, &parent.namespace).await?;
-            write_parent(cluster, planned, &wanted).await?;
+        if wanted != *parent {
+            bind(planned, &mut wanted);
+            write_parent(cluster, planned, &mut wanted).await?;
             *parent = wanted;
         }
     }
     Ok(())
+}
+
+/// Whether a parent stands under today's name of the Config.
+fn is_current(planned: &Planned, parent: &Parent) -> bool {
+    let desired = &planned.desired;
+    parent.name == inventory::parent_name(&desired.name, &desired.environment.name, &parent.partition)
+}
+
+/// Binds an inventory to its repository and cluster.
+fn bind(planned: &Planned, parent: &mut Parent) {
+    parent.state.source.clone_from(&planned.repository.source);
+    parent.state.cluster.clone_from(&planned.reading.live.cluster_uid);
 }
 
 /// The inventory's namespace is made when it does not exist yet.
@@ -433,10 +458,16 @@ async fn ensure_namespace(cluster: &Cluster, planned: &Planned, namespace: &str)
     cluster.apply(&reference, "v1", served, &body, Mode::default()).await.map(|_| ())
 }
 
-async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &Parent) -> Result<(), Refused> {
+/// Writes a parent as the successor of what was read; another writer in between is a conflict.
+async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> Result<(), Refused> {
     let reference = parent.reference();
     let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
-    cluster.apply(&reference, "v1", served, &parent.render(), Mode { dry_run: false, force: true }).await.map(|_| ())
+    ensure_namespace(cluster, planned, &parent.namespace).await?;
+    let body = with_identity(&parent.render(), &parent.uid, &parent.resource_version);
+    let written = cluster.apply(&reference, "v1", served, &body, Mode { dry_run: false, force: true }).await?;
+    meta(&written, "uid").clone_into(&mut parent.uid);
+    meta(&written, "resourceVersion").clone_into(&mut parent.resource_version);
+    Ok(())
 }
 
 /// Afterwards it learns what was done; a parent that would not change is not written.
@@ -448,12 +479,23 @@ async fn save(
     deleted: &[(ObjectRef, String, String)],
     now: i64,
 ) -> Result<(), Refused> {
-    for before in parents {
+    let live = &planned.reading.live;
+    let mut failed = Vec::new();
+    for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
         let mut parent = before.clone();
+        let own = is_current(planned, &parent);
         for (object, _, _) in deleted.iter().filter(|(_, partition, _)| *partition == before.partition) {
             parent.forget(object);
         }
-        for (reference, _) in planned.desired.objects.iter().filter(|(_, m)| m.partition == before.partition) {
+        // What is wanted by another partition now, or is neither wanted nor there any more, is no member.
+        for reference in before.state.references() {
+            let wanted = planned.desired.objects.get(&reference).map(|m| own && m.partition == before.partition);
+            let listed = !matches!(live.coverage.get(&reference.group_kind()), None | Some(Coverage::Unknown(_)));
+            if wanted == Some(false) || wanted.is_none() && listed && live.get(&reference).is_none() {
+                parent.forget(&reference);
+            }
+        }
+        for (reference, _) in planned.desired.objects.iter().filter(|(_, m)| own && m.partition == before.partition) {
             let change = planned.plan.change(reference);
             let settled = change.is_some_and(|c| c.action == Action::Unchanged);
             match written.get(reference).or_else(|| planned.reading.live.get(reference).filter(|_| settled)) {
@@ -466,16 +508,19 @@ async fn save(
                 parent.state.ran(reference, &applied.digest);
             }
         }
-        let recent = deleted.iter().filter(|(_, partition, _)| *partition == parent.partition);
-        parent.state.deletions.extend(recent.map(|(_, _, uid)| Deletion { at: now, uid: uid.clone() }));
+        // What was announced and not done is taken back.
+        let planned_uids: Vec<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
+        let done = |uid: &str| deleted.iter().any(|(_, _, gone)| gone == uid);
+        parent.state.deletions.retain(|d| {
+            d.at > now - 24 * 3600 && (d.at != now || done(&d.uid) || !planned_uids.contains(&d.uid.as_str()))
+        });
         if parent.state != before.state || parent.kinds != before.kinds {
-            parent.state.source = planned.repository.source.clone();
-            parent.state.cluster = planned.reading.live.cluster_uid.clone();
+            bind(planned, &mut parent);
             parent.state.revision = planned.repository.revision.as_ref().map(|r| r.id.clone()).unwrap_or_default();
-            parent.state.deletions.retain(|d| d.at > now - 24 * 3600);
-            ensure_namespace(cluster, planned, &parent.namespace).await?;
-            write_parent(cluster, planned, &parent).await?;
+            if let Err(refused) = write_parent(cluster, planned, &mut parent).await {
+                failed.push(refused);
+            }
         }
     }
-    Ok(())
+    failed.into_iter().next().map_or(Ok(()), Err)
 }

@@ -3,9 +3,9 @@
 use super::Error;
 use crate::cluster::{Cluster, Mode, Reading, with_identity};
 use crate::desired::{self, Desired};
-use crate::inventory::partitions;
+use crate::inventory;
 use crate::live::{Live, Source};
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, label};
 use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Refused};
 use crate::source::{self, Repository};
 use futures::stream::{self, StreamExt as _};
@@ -124,17 +124,9 @@ async fn observe(
 fn offline(mut live: Live, desired: &Desired) -> Reading {
     let mut reading = Reading::default();
     if live.source == Source::Snapshot {
-        for parent in partitions(desired) {
-            let read = live.get(&parent.reference()).map(|value| parent.read(value));
-            match read {
-                Some(Err(error)) => {
-                    reading.broken.insert(parent.partition.clone(), error.to_string());
-                    reading.parents.push(parent);
-                }
-                Some(Ok(read)) => reading.parents.push(read),
-                None => reading.parents.push(parent),
-            }
-        }
+        let maps =
+            live.objects().iter().filter(|(r, value)| r.is("", "ConfigMap") && label(value, inventory::ID).is_some());
+        (reading.parents, reading.broken) = inventory::find(desired, maps.map(|(_, value)| value));
     }
     live.learn(desired);
     reading.live = live;
@@ -155,7 +147,7 @@ async fn ask(cluster: &Cluster, live: &Live, change: &Change) -> Answer {
     };
     // Statuses are written all the time, so only the apply itself carries the judged resourceVersion.
     let body = with_identity(body, &change.uid, "");
-    let mode = Mode { dry_run: true, force: change.force };
+    let mode = Mode { dry_run: true, force: change.is_forced() };
     match cluster.apply(&change.object, &change.version, served, &body, mode).await {
         Ok(value) => Answer::Accepted(value),
         Err(mut refused) => {

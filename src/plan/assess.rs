@@ -5,7 +5,7 @@ use super::policy::{Case, Ruling};
 use super::{Action, Change, Options};
 use crate::desired::{Desired, Member};
 use crate::fields::{FieldPath, Managers, declare};
-use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner};
+use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner, parent_of};
 use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::schema::Schema;
@@ -48,7 +48,7 @@ pub(super) fn put(body: &mut Value, map: &str, key: &str, value: &str) {
 /// Assesses every object of the repository.
 pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Options) -> Vec<Assessed> {
     let erroneous = desired.erroneous();
-    let ids = ids(desired);
+    let ids = ids(parents);
     let context = Context { desired, live, parents, options, ids: &ids };
     desired
         .objects
@@ -77,19 +77,35 @@ impl Context<'_> {
     fn object(&self, reference: &ObjectRef, member: &Member) -> Assessed {
         let kind = reference.group_kind();
         let schema = self.live.schemas.of(&kind, &member.object.version);
-        let parent = self.parents.iter().find(|p| p.partition == member.partition);
+        let (config, environment) = (&self.desired.name, &self.desired.environment.name);
+        let parent = parent_of(self.parents, config, environment, &member.partition);
         let (mut body, applied) = outgoing(member, parent.map(|p| p.id.as_str()), schema);
         let mut change = Change {
             origin: Some(member.object.origin.clone()),
             ..Change::unchanged(reference, &member.object.version, &member.partition)
         };
+        if self.live.namespaced(&kind).is_some_and(|namespaced| namespaced != reference.namespace.is_some()) {
+            let message = if reference.namespace.is_some() {
+                "Its kind is cluster-scoped: remove metadata.namespace."
+            } else {
+                "Its kind is namespaced: add metadata.namespace."
+            };
+            return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
+        }
         let live = match self.live.presence(reference) {
             Presence::Present(live) => live,
             Presence::Unknown(reason) => {
                 let message = format!("Whether it exists is unknown: {reason}.");
                 return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
             }
-            Presence::Absent => {
+            Presence::Unseen if self.live.source == Source::Cluster => {
+                let message = "Whether it exists is unknown: it was not looked for.";
+                return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
+            }
+            Presence::Absent | Presence::Unseen => {
+                if self.live.presence(reference) == Presence::Unseen {
+                    change.because.push(Untrusted::new("Not in the snapshot; verified at apply."));
+                }
                 self.absent(&mut change, member, parent, &applied);
                 put(&mut body, "annotations", APPLIED, &applied.text());
                 change.body = Some(body);
@@ -147,6 +163,14 @@ impl Context<'_> {
             Owner::Ours(_) => Ok(false),
             Owner::Other(name) => Err(format!("It belongs to {}; release it there first.", name.terminal())),
             Owner::Nobody if self.parents.is_empty() && has_entry => Ok(false),
+            // The inventory's own namespace is made before anything else, and then has no label yet.
+            Owner::Nobody
+                if has_entry
+                    && reference.is("", "Namespace")
+                    && reference.name == self.desired.rules().inventory.namespace =>
+            {
+                Ok(false)
+            }
             // A namespace that was applied by its name alone leaves no entry: the last apply remembers it.
             Owner::Nobody if self.parents.iter().any(|p| p.known_uid(reference) == Some(meta(live, "uid"))) => {
                 Ok(false)
@@ -221,7 +245,7 @@ impl Context<'_> {
         for (path, holder) in &ruling.taken {
             change.because.push(Untrusted::new(format!("{path} is taken from {}.", writer(Some(holder)).raw())));
         }
-        change.force = !ruling.taken.is_empty();
+        change.taken = ruling.taken.iter().map(|(path, _)| path.clone()).collect();
         let certain = differs && self.live.source != Source::Cluster;
         if !certain && self.live.source != Source::Cluster {
             // Nothing differs for certain and there is no server to ask.

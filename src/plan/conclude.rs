@@ -5,16 +5,16 @@ use super::guard::{self, deletions, frozen, hold};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::desired::{Desired, glob};
-use crate::fields::{FieldPath, FieldSet, Managers, declare, difference, value_at};
+use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
 use crate::graph::Graph;
 use crate::inventory::{APPLIED, Destruction, Held, Parent, approved, hex};
 use crate::kinds::{self, Verdict};
 use crate::live::{Live, Observed, Presence, Source};
-use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
-use crate::schema::validate;
+use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted};
+use crate::schema::{Schemas, crd_versions, validate};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Makes the plan. `broken` names the partitions whose inventory cannot be read, and why.
 pub fn conclude(
@@ -35,7 +35,15 @@ pub fn conclude(
     plan.diagnostics.extend(graph.cycles());
     plan.diagnostics.extend(graph.dangling(desired, live));
     plan.diagnostics.extend(check_schemas(desired, live));
+    let redefined = redefined(&assessed);
     for mut assessed in assessed {
+        let object = &assessed.change.object;
+        if redefined.contains(&object.group_kind()) && matches!(answers.get(object), Some(Answer::Refused(_))) {
+            let note = "Verified at apply: the definition of its kind changes first.";
+            assessed.change.because.push(Untrusted::new(note));
+            plan.changes.push(assessed.change);
+            continue;
+        }
         if let (true, Some(answer), Some(before)) =
             (assessed.probe, answers.get(&assessed.change.object), &assessed.live)
         {
@@ -53,6 +61,12 @@ pub fn conclude(
     plan.parents = parents;
     options.select.retain(&mut plan.changes, desired, live, &graph);
     block_erroneous(&mut plan);
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
+        if let Some(reason) = broken.get(&change.partition) {
+            block(change, format!("The inventory of partition {} cannot be read: {reason}.", change.partition));
+        }
+    }
+    plan.broken = broken.keys().cloned().collect();
     block_dependents(&mut plan, desired, live, &graph);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
     if desired.environment.protected {
@@ -65,6 +79,7 @@ pub fn conclude(
         release(&mut plan, desired, options);
     }
     block_waiting(&mut plan, &graph);
+    block_used_deletes(&mut plan, live);
     plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
     sequence_steps(&mut plan, live);
     plan.refused = refusal(&plan, desired, live, options);
@@ -73,6 +88,13 @@ pub fn conclude(
     plan.diagnostics.dedup();
     plan.digest = digest(&plan, desired, options);
     plan
+}
+
+/// The kinds whose definition this plan changes.
+fn redefined(assessed: &[Assessed]) -> BTreeSet<GroupKind> {
+    let definitions =
+        assessed.iter().filter(|a| a.change.object.kind == "CustomResourceDefinition" && a.change.action.is_acting());
+    definitions.filter_map(|a| Some(crd_versions(a.change.body.as_ref()?)?.0)).collect()
 }
 
 /// Why a create could not be asked about, if so: its kind or its namespace comes with the same plan.
@@ -94,11 +116,19 @@ fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
 /// Objects of custom kinds are held against their schema; what is wrong is an error with a position, before any request.
 fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    // A definition that the repository holds is the one that its objects will be held against.
+    let mut own = Schemas::default();
+    desired
+        .objects
+        .values()
+        .filter(|m| m.object.reference.kind == "CustomResourceDefinition")
+        .for_each(|m| own.add_crd(&m.object.value));
     for (reference, member) in &desired.objects {
         let kind = reference.group_kind();
         let object = &member.object;
-        let Some(schema) = live.schemas.of(&kind, &object.version) else { continue };
-        let custom = live.schemas.is_custom(&kind, &object.version);
+        let schemas = if own.is_custom(&kind, &object.version) { &own } else { &live.schemas };
+        let Some(schema) = schemas.of(&kind, &object.version) else { continue };
+        let custom = schemas.is_custom(&kind, &object.version);
         for (pointer, message) in validate(&object.value, schema) {
             // The built-in table may be older than the cluster, so there the server has the last word.
             let severity = if custom { Severity::Error } else { Severity::Warning };
@@ -140,6 +170,9 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
             }
         }
     }
+    if let Some((path, holder)) = unjudged_loss(change, &old, &new) {
+        return block(change, format!("It would take {path} from {holder}, which was not decided."));
+    }
     let local = std::mem::take(&mut change.fields);
     // An order of list items shows in no value at a keyed path.
     let shown = |path: &FieldPath| fields.iter().any(|f| f.path.is_below(path));
@@ -161,6 +194,21 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         change.because.push(Untrusted::new("Only the record of who holds its fields changes."));
     }
     change.fields = fields;
+}
+
+/// A field that an applier would lose by a forced request although nobody decided that it is taken.
+fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(FieldPath, String)> {
+    if !change.is_forced() {
+        return None;
+    }
+    let kept = new.foreign();
+    let lost = old.foreign().into_iter().filter(|(path, holder)| {
+        let same =
+            |(p, h): &(FieldPath, &Holder)| p == path && h.manager == holder.manager && h.operation == holder.operation;
+        holder.operation == Operation::Apply && !kept.iter().any(same)
+    });
+    let decided = |path: &FieldPath| change.taken.iter().any(|t| path.is_below(t) || t.is_below(path));
+    lost.filter(|(path, _)| !decided(path)).map(|(path, holder)| (path, holder.manager.terminal())).next()
 }
 
 fn is_list(field: &FieldChange) -> bool {
@@ -355,6 +403,41 @@ fn block_waiting(plan: &mut Plan, graph: &Graph) {
         if !changed {
             return;
         }
+    }
+}
+
+/// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not
+/// selected or not ours keeps what it uses (laws 2 and 6). Contents of a namespace go with it and do not count.
+fn block_used_deletes(plan: &mut Plan, live: &Live) {
+    let uses: Vec<(&ObjectRef, Vec<ObjectRef>)> = live
+        .objects()
+        .iter()
+        .map(|(user, value)| {
+            (user, kinds::references(user, value).into_iter().filter(|r| !r.optional).map(|r| r.to).collect())
+        })
+        .collect();
+    loop {
+        let ceases = |user: &ObjectRef, target: &ObjectRef| {
+            plan.change(user).is_some_and(|change| match (change.action, &change.body) {
+                (Action::Delete, _) => true,
+                (action, Some(body)) if action.is_acting() => {
+                    !kinds::references(user, body).iter().any(|r| r.to == *target)
+                }
+                _ => false,
+            })
+        };
+        let used =
+            plan.changes.iter().enumerate().filter(|(_, c)| c.action == Action::Delete).find_map(|(index, change)| {
+                let value = live.get(&change.object)?;
+                let mut targets = kinds::provides(&change.object, value);
+                targets.push(change.object.clone());
+                let made_by_it = |user: &ObjectRef| targets.contains(user);
+                let mut users = uses.iter().filter(|(user, _)| **user != change.object && !made_by_it(user));
+                let user = users.find(|(user, to)| to.iter().any(|t| targets.contains(t) && !ceases(user, t)))?;
+                Some((index, user.0.clone()))
+            });
+        let Some((index, user)) = used else { return };
+        block(&mut plan.changes[index], format!("{user} still uses it and does not cease to by this plan."));
     }
 }
 

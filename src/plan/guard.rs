@@ -22,7 +22,7 @@ pub(super) fn deletions(
     parents: &[Parent],
     frozen: &BTreeMap<String, String>,
 ) -> (Vec<Change>, Vec<Diagnostic>) {
-    let ids = ids(desired);
+    let ids = ids(parents);
     let mut changes = Vec::new();
     let mut diagnostics = Vec::new();
     for (reference, value) in live.objects() {
@@ -56,14 +56,10 @@ pub(super) fn deletions(
                 continue;
             }
         }
-        let because = match still_used(reference, desired, live) {
-            Some(user) => (Action::Blocked, format!("{user} still uses it and is not changed by this plan.")),
-            None => (Action::Delete, "It is no longer in the repository.".to_owned()),
-        };
         changes.push(Change {
-            action: because.0,
+            action: Action::Delete,
             intended: Action::Delete,
-            because: vec![Untrusted::new(because.1)],
+            because: vec![Untrusted::new("It is no longer in the repository.")],
             uid: meta(value, "uid").to_owned(),
             resource_version: meta(value, "resourceVersion").to_owned(),
             ..Change::unchanged(reference, &meta_version(value), &partition)
@@ -75,20 +71,6 @@ pub(super) fn deletions(
 fn meta_version(value: &serde_json::Value) -> String {
     let api_version = value.get("apiVersion").and_then(serde_json::Value::as_str).unwrap_or_default();
     crate::object::split_api_version(api_version).1.to_owned()
-}
-
-/// A live route that this environment does not change and that would lose its backend.
-fn still_used(object: &ObjectRef, desired: &Desired, live: &Live) -> Option<ObjectRef> {
-    let value = live.get(object)?;
-    let mut provided = kinds::provides(object, value);
-    provided.push(object.clone());
-    let ids = ids(desired);
-    let mut routes = live.objects().iter().filter(|(r, _)| r.group == kinds::GATEWAY && r.kind.ends_with("Route"));
-    let foreign = |value: &serde_json::Value| !matches!(owner(value, &ids), Owner::Ours(_));
-    let user = routes.find(|(route, value)| {
-        foreign(value) && kinds::references(route, value).iter().any(|r| provided.contains(&r.to))
-    });
-    user.map(|(route, _)| route.clone())
 }
 
 /// The partitions in which nothing may be deleted, with the reason.
@@ -114,6 +96,12 @@ pub(super) fn frozen(
             }
         }
         for (reference, _) in members {
+            if live
+                .namespaced(&reference.group_kind())
+                .is_some_and(|namespaced| namespaced != reference.namespace.is_some())
+            {
+                frozen.entry(parent.partition.clone()).or_insert_with(|| format!("{reference} says the wrong scope"));
+            }
             if let Presence::Unknown(reason) = live.presence(reference) {
                 frozen
                     .entry(parent.partition.clone())
@@ -175,8 +163,14 @@ fn over_budget(changes: &[Change], desired: &Desired, parents: &[Parent], now: i
     for change in changes.iter().filter(|c| matches!(c.action, Action::Delete | Action::Replace)) {
         *planned.entry(change.partition.as_str()).or_default() += 1;
     }
-    let recent = |parent: &Parent| parent.state.deletions.iter().filter(|d| d.at > now - WINDOW).count();
-    let past: usize = parents.iter().map(recent).sum();
+    // A deletion that was announced by an interrupted run is the same one that is planned now.
+    let planned_uid = |uid: &String| changes.iter().any(|c| c.uid == *uid);
+    let recent = |parent: &Parent| {
+        let uids: BTreeSet<&String> =
+            parent.state.deletions.iter().filter(|d| d.at > now - WINDOW).map(|d| &d.uid).collect();
+        uids.into_iter().filter(|uid| !planned_uid(uid)).count()
+    };
+    let past: usize = parents.iter().map(&recent).sum();
     let all: usize = planned.values().sum();
     let mut over = BTreeMap::new();
     for (partition, count) in planned {
@@ -185,7 +179,7 @@ fn over_budget(changes: &[Change], desired: &Desired, parents: &[Parent], now: i
             .map_or(0, |p| p.state.objects.len())
             .max(desired.objects.values().filter(|m| m.partition == partition).count());
         let allowed = (size / 10).max(3);
-        let in_partition = count + parent.map_or(0, recent);
+        let in_partition = count + parent.map_or(0, &recent);
         if in_partition > allowed {
             over.insert(
                 partition.to_owned(),

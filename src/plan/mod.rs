@@ -28,7 +28,7 @@ use crate::object::{Diagnostic, ObjectRef, Origin, Untrusted};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -141,8 +141,8 @@ pub struct Change {
     pub uid: String,
     /// The live object's resourceVersion, sent where force is used.
     pub resource_version: String,
-    /// Whether the policy allows to take fields from others.
-    pub force: bool,
+    /// The fields that are taken from others; the request is forced when there are any.
+    pub taken: Vec<FieldPath>,
     /// Whether a replace could not be proved by a dry-run under another name.
     pub unproved: bool,
     /// Why the change has no order that keeps every reference whole, if so.
@@ -150,6 +150,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// Whether its request is forced.
+    pub fn is_forced(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
     /// An object to which nothing is done.
     pub fn unchanged(object: &ObjectRef, version: &str, partition: &str) -> Self {
         Self {
@@ -165,7 +170,7 @@ impl Change {
             body: None,
             uid: String::new(),
             resource_version: String::new(),
-            force: false,
+            taken: Vec::new(),
             unproved: false,
             breaks: None,
         }
@@ -253,6 +258,8 @@ pub struct Plan {
     pub refused: Option<Refusal>,
     /// The inventory as it is now.
     pub parents: Vec<Parent>,
+    /// The partitions whose inventory cannot be read: it is not written either.
+    pub broken: BTreeSet<String>,
 }
 
 impl Plan {

@@ -98,18 +98,19 @@ impl Case<'_> {
     /// Decides about every declared path that another manager holds with another text.
     pub(super) fn judge(&self, body: &Value, was_declared: &dyn Fn(&FieldPath) -> bool, ruling: &mut Ruling) {
         for leaf in declare(body, self.schema).leaves {
-            let Some(holder) = self.managers.other_of(&leaf.path) else { continue };
             if value_at(self.live, &leaf.path) == Some(leaf.value) {
                 continue;
             }
-            match self.decide(&leaf.path, holder, was_declared(&leaf.path)) {
-                ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((leaf.path, holder.clone())),
-                ConflictAction::Fail => ruling.failed.push(format!(
-                    "{} is held by {} ({:?}); decide with `conflicts` in the Config, `ignore` it, or remove it from one side.",
-                    leaf.path,
-                    holder.manager.terminal(),
-                    holder.operation
-                )),
+            for holder in self.managers.holders_of(&leaf.path) {
+                match self.decide(&leaf.path, holder, was_declared(&leaf.path)) {
+                    ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((leaf.path.clone(), holder.clone())),
+                    ConflictAction::Fail => ruling.failed.push(format!(
+                        "{} is held by {} ({:?}); decide with `conflicts` in the Config, `ignore` it, or remove it from one side.",
+                        leaf.path,
+                        holder.manager.terminal(),
+                        holder.operation
+                    )),
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A part of a repository: what a run is limited to.
 
-use super::Change;
+use super::{Action, Change};
 use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::kinds::{self, GATEWAY, SPIN};
@@ -48,7 +48,8 @@ impl Selection {
         let mut kept: BTreeSet<ObjectRef> = queue.iter().cloned().collect();
         while let Some(object) = queue.pop() {
             for (need, _) in graph.needs(&object) {
-                if kept.insert(need.clone()) {
+                let deleted = changes.iter().any(|c| c.object == *need && c.intended == Action::Delete);
+                if !deleted && kept.insert(need.clone()) {
                     queue.push(need.clone());
                 }
             }

@@ -178,6 +178,11 @@ impl<'a> Sequencer<'a> {
         path.states[state].as_ref().is_some_and(|value| available(path.object, value, need))
     }
 
+    fn states_of(&self, index: usize) -> (&ObjectRef, Option<&Value>, Option<&Value>) {
+        let path = &self.paths[index];
+        (path.object, path.states[0].as_ref(), path.states[self.last(index)].as_ref())
+    }
+
     fn last(&self, index: usize) -> usize {
         self.paths[index].states.len() - 1
     }
@@ -320,8 +325,11 @@ impl<'a> Sequencer<'a> {
                     let held_open = |p: &usize| self.around.contains(&(index, *p));
                     for provider in self.providers(need).iter().filter(|p| **p != index && !(step == 0 && held_open(p)))
                     {
-                        if let Some((from, hard)) = self.first_meeting(*provider, need) {
-                            graph.update_edge(nodes[&(*provider, from)], node, hard && !before.contains(need));
+                        if kinds::scales_first(self.paths[index].object, self.states_of(*provider)) {
+                            // Switching autoscaling on would drop the replicas to 1: the autoscaler comes first.
+                            add(&mut graph, node, nodes[&(*provider, 0)], true);
+                        } else if let Some((from, hard)) = self.first_meeting(*provider, need) {
+                            add(&mut graph, nodes[&(*provider, from)], node, hard && !before.contains(need));
                         }
                     }
                     self.definition_edges(index, &mut graph, &nodes, node);
@@ -337,7 +345,7 @@ impl<'a> Sequencer<'a> {
                             {
                                 graph.remove_edge(edge);
                             }
-                            graph.update_edge(node, target, true);
+                            add(&mut graph, node, target, true);
                         }
                     }
                 }
@@ -345,8 +353,8 @@ impl<'a> Sequencer<'a> {
         }
         for (user, provider) in &self.around {
             let last = self.paths[*user].kinds.len() - 1;
-            graph.update_edge(nodes[&(*user, 0)], nodes[&(*provider, 0)], true);
-            graph.update_edge(nodes[&(*provider, 0)], nodes[&(*user, last)], true);
+            add(&mut graph, nodes[&(*user, 0)], nodes[&(*provider, 0)], true);
+            add(&mut graph, nodes[&(*provider, 0)], nodes[&(*user, last)], true);
         }
         let breaks = self.break_cycles(&mut graph);
         self.flatten(&graph, breaks)
@@ -365,8 +373,10 @@ impl<'a> Sequencer<'a> {
             self.paths.iter().enumerate().filter(|(_, p)| p.object.is(CRD_GROUP, "CustomResourceDefinition"))
         {
             let defines = |state: usize| path.states[state].as_ref().and_then(defined).is_some_and(|d| d == kind);
-            if path.states[0].is_none() && defines(self.last(definition)) {
-                graph.update_edge(nodes[&(definition, 0)], node, true);
+            if path.states[self.last(definition)].is_none() && defines(0) {
+                add(graph, node, nodes[&(definition, 0)], true);
+            } else if defines(self.last(definition)) && definition != index {
+                add(graph, nodes[&(definition, 0)], node, true);
             }
         }
     }
@@ -428,6 +438,12 @@ impl<'a> Sequencer<'a> {
         order.dedup();
         (steps.collect(), order, breaks)
     }
+}
+
+/// Adds an edge; a hard one stays hard.
+fn add(graph: &mut StableDiGraph<(usize, usize), bool>, from: NodeIndex, to: NodeIndex, hard: bool) {
+    let known = graph.find_edge(from, to).and_then(|edge| graph.edge_weight(edge).copied()).unwrap_or(false);
+    graph.update_edge(from, to, hard || known);
 }
 
 fn defined(value: &Value) -> Option<GroupKind> {
@@ -571,6 +587,28 @@ mod tests {
             (reference("HTTPRoute", "r2"), Some(route(("gw", "a"), ("t", 80))), Some(route(("gw", "a"), ("s", 80)))),
         ];
         assert_eq!(shown(&rows).len(), 2);
+    }
+
+    #[test]
+    fn an_autoscaler_comes_before_autoscaling_is_switched_on() {
+        let scaler = ObjectRef::new("autoscaling", "HorizontalPodAutoscaler", "ns", "scaler");
+        let target =
+            json!({"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}}});
+        let (off, on) = (json!({"spec": {"replicas": 3}}), json!({"spec": {"enableAutoscaling": true}}));
+        let rows =
+            [(reference("SpinApp", "app"), Some(off), Some(on.clone())), (scaler.clone(), None, Some(target.clone()))];
+        assert_eq!(shown(&rows), ["Set scaler", "Set app"]);
+        let rows = [(reference("SpinApp", "app"), None, Some(on)), (scaler, None, Some(target))];
+        assert_eq!(shown(&rows), ["Set app", "Set scaler"]);
+    }
+
+    #[test]
+    fn depends_on_is_an_order_too() {
+        let map = |name: &str| ObjectRef::new("", "ConfigMap", "ns", name);
+        let after =
+            json!({"metadata": {"annotations": {"config.kubernetes.io/depends-on": "/namespaces/ns/ConfigMap/z"}}});
+        let rows = [(map("a"), None, Some(after)), (map("z"), None, Some(json!({})))];
+        assert_eq!(shown(&rows), ["Set z", "Set a"]);
     }
 
     #[test]

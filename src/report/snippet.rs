@@ -5,29 +5,41 @@ use crate::object::{Diagnostic, Origin, Severity, Untrusted};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The most findings that are printed.
+const MAX_SHOWN: usize = 200;
 
 /// All findings as text, each with its place, the line in the file and what to do next.
 pub fn diagnostics_text(diagnostics: &[Diagnostic], tree: &Tree, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(100);
     let mut out = String::new();
-    for diagnostic in diagnostics {
-        out.push_str(&one(diagnostic, tree, &renderer));
+    let mut secret = BTreeMap::new();
+    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
+        for origin in diagnostic.origin.iter().chain(diagnostic.related.as_ref().map(|(origin, _)| origin)) {
+            let file = origin.file.as_ref();
+            secret.entry(file).or_insert_with(|| holds_secret(tree.text(file).unwrap_or_default()));
+        }
+        out.push_str(&one(diagnostic, tree, &secret, &renderer));
         out.push_str("\n\n");
+    }
+    if diagnostics.len() > MAX_SHOWN {
+        out.push_str(&format!("and {} more findings\n", diagnostics.len() - MAX_SHOWN));
     }
     out
 }
 
-fn one(diagnostic: &Diagnostic, tree: &Tree, renderer: &Renderer) -> String {
+fn one(diagnostic: &Diagnostic, tree: &Tree, secret: &BTreeMap<&str, bool>, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
     let title = diagnostic.message.terminal();
-    let primary = diagnostic.origin.as_ref().map(|o| Excerpt::of(o, tree));
-    let related = diagnostic.related.as_ref().map(|(o, what)| (Excerpt::of(o, tree), *what));
+    let primary = diagnostic.origin.as_ref().map(|o| Excerpt::of(o, tree, secret));
+    let related = diagnostic.related.as_ref().map(|(o, what)| (Excerpt::of(o, tree, secret), *what));
     let help = diagnostic.help.as_ref().map(Untrusted::terminal);
     let mut group = Group::with_title(level.primary_title(title.as_str()).id(diagnostic.id));
     if let Some(excerpt) = &primary {
@@ -42,14 +54,16 @@ fn one(diagnostic: &Diagnostic, tree: &Tree, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
-/// Whether a file holds a Secret; where it cannot be parsed, whether it might.
+/// Whether a file holds a Secret, also inside of lists; where it cannot be parsed, whether it might.
 fn holds_secret(text: &str) -> bool {
     let (documents, found) = yaml::read(&Arc::from(""), text);
-    let is_secret = |value: &Value| value.get("kind").is_some_and(|kind| kind == "Secret");
-    let items =
-        |value: &Value| value.get("items").and_then(Value::as_array).is_some_and(|items| items.iter().any(is_secret));
     let broken = found.iter().any(|d| d.severity == Severity::Error);
-    documents.iter().any(|d| is_secret(&d.value) || items(&d.value)) || broken && text.contains("Secret")
+    documents.iter().any(|d| is_secret(&d.value)) || broken && text.contains("Secret")
+}
+
+fn is_secret(value: &Value) -> bool {
+    let items = value.get("items").and_then(Value::as_array);
+    value.get("kind").is_some_and(|kind| kind == "Secret") || items.is_some_and(|items| items.iter().any(is_secret))
 }
 
 /// One line of a file.
@@ -62,11 +76,11 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn of(origin: &Origin, tree: &Tree) -> Self {
+    fn of(origin: &Origin, tree: &Tree, secret: &BTreeMap<&str, bool>) -> Self {
         let text = tree.text(&origin.file).unwrap_or_default();
         let raw = text.lines().nth(origin.position.line.saturating_sub(1)).unwrap_or_default();
         // Of a file that holds a Secret only the names of fields are shown.
-        let visible = if holds_secret(text) {
+        let visible = if secret.get(origin.file.as_ref()) != Some(&false) {
             format!(
                 "{}: (not shown: the file holds a Secret)",
                 raw.split(':').next().filter(|_| raw.contains(':')).unwrap_or_default()
@@ -110,7 +124,8 @@ mod tests {
         let text =
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata:\n  x: \"1\"\n  x: \"2\"\n";
         let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
-        let found = read(&tree, None).unwrap_or_default().diagnostics;
+        let mut found = read(&tree, None).unwrap_or_default().diagnostics;
+        found.retain(|d| d.id == "yaml-duplicate-key");
         insta::assert_snapshot!(diagnostics_text(&found, &tree, false), @r#"
         error[yaml-duplicate-key]: The key `x` stands twice in one mapping.
          --> a.yaml:6:3

@@ -40,8 +40,11 @@ impl Writer {
     }
 
     fn header(&mut self, report: &Report) {
-        let environment =
-            if report.environment.is_empty() { String::new() } else { format!(" of {}", report.environment) };
+        let environment = if report.environment.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", Untrusted::new(report.environment.as_str()).terminal())
+        };
         let revision =
             report.revision.as_ref().map(|r| format!(" at {} {}", &r.id[..r.id.len().min(10)], r.subject.terminal()));
         self.line(&format!("{}{environment}{}", report.verb, revision.unwrap_or_default()));
@@ -84,8 +87,8 @@ impl Writer {
             return;
         }
         self.line("");
-        self.line("What is held (?) waits for approval:");
-        self.line(&format!("  spinway apply --approve {}", report.destruction.digest));
+        self.line("What is held (?) waits for approval; give to `spinway apply`:");
+        self.line(&format!("  --approve {}", report.destruction.digest));
     }
 
     fn row(&mut self, row: &Row) {
@@ -208,14 +211,20 @@ impl Writer {
 pub(super) fn writer(field: &FieldRow) -> String {
     let Some(manager) = &field.manager else { return "writer not recorded".to_owned() };
     let operation = field.operation.map(|o| format!(" by {o:?}")).unwrap_or_default();
-    let time = field.time.as_ref().map(|t| format!(" at {t}")).unwrap_or_default();
+    let time =
+        field.time.as_ref().map(|t| format!(" at {}", Untrusted::new(t.as_str()).terminal())).unwrap_or_default();
     format!("{}{operation}{time}", manager.terminal())
 }
 
 /// `Kind NAMESPACE/NAME`.
 pub(super) fn shown(name: &Name) -> String {
     let namespace = name.namespace.as_ref().map(|n| format!("{n}/")).unwrap_or_default();
-    format!("{} {}{}", name.kind, Untrusted::new(namespace).terminal(), name.name.terminal())
+    format!(
+        "{} {}{}",
+        Untrusted::new(name.kind.as_str()).terminal(),
+        Untrusted::new(namespace).terminal(),
+        name.name.terminal()
+    )
 }
 
 fn short(value: &Value) -> String {

@@ -15,7 +15,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(Table::load);
 /// Cluster-scoped kinds that come as custom resources of the projects this tool is for.
 const CLUSTER_SCOPED: [(&str, &str); 1] = [("gateway.networking.k8s.io", "GatewayClass")];
 /// Namespaced ones.
-const NAMESPACED: [(&str, &[&str]); 5] = [
+const NAMESPACED: [(&str, &[&str]); 6] = [
+    ("bitnami.com", &["SealedSecret"]),
     (
         "gateway.networking.k8s.io",
         &[

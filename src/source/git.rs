@@ -66,6 +66,12 @@ fn walk(
                 let below = entry.to_object(repository)?.peel_to_tree()?;
                 walk(repository, &below, &format!("{path}/"), depth + 1, made, total)?;
             }
+            (Some(ObjectType::Tree), _) => {
+                made.entries.insert(
+                    format!("{path}.yaml"),
+                    Entry::Unreadable(format!("its folder is deeper than {MAX_DEPTH}")),
+                );
+            }
             (Some(ObjectType::Blob), _) if Tree::wants(&name) && *total <= MAX_TREE_BYTES => {
                 let size = repository.odb()?.read_header(entry.id())?.0 as u64;
                 let file = if size > MAX_FILE_BYTES {

@@ -83,6 +83,21 @@ impl Cluster {
         base64::engine::general_purpose::STANDARD.encode(pem)
     }
 
+    /// Makes a SpinApp of namespace `default` healthy, as its operator and a kubelet would.
+    pub fn stand_for_operator(&self, name: &str) {
+        let Some(app) = self.get(&format!("/apis/core.spinkube.dev/v1alpha1/namespaces/default/spinapps/{name}"))
+        else {
+            return;
+        };
+        let labels = serde_json::json!({"core.spinkube.dev/app-name": name});
+        let path = format!("/apis/apps/v1/namespaces/default/deployments/{name}");
+        self.apply_as(&path, "spin-operator", &serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "labels": labels, "ownerReferences": [{"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinApp", "name": name, "uid": app["metadata"]["uid"], "controller": true}]},
+            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": app["spec"]["image"]}]}}}}));
+        let status = serde_json::json!({"status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1}});
+        self.send("PATCH", &format!("{path}/status"), "application/merge-patch+json", &status);
+    }
+
     /// The program kubectl.
     pub fn kubectl(&self) -> PathBuf {
         self.shared.plane.kubectl.clone()

@@ -402,7 +402,7 @@ fn an_approval_on_the_inventory_counts_and_ends() {
     repo.remove("platform/old.yaml");
     cluster.mark();
     let digest = apply(&cluster, &repo, &[], 0)["destruction"]["digest"].as_str().expect("a digest").to_owned();
-    let parent = "/api/v1/namespaces/spinway-system/configmaps/spinway-t-test-platform";
+    let parent = "/api/v1/namespaces/spinway-system/configmaps/spinway.t.test.platform";
     for (expires, held) in [("2020-01-01T00:00:00Z".to_owned(), 1), (in_a_day(), 0)] {
         cluster.edit(
             parent,
@@ -470,4 +470,104 @@ fn a_selection_takes_its_needs_along_and_deletes_nothing_else() {
     assert_eq!(writes, ["namespaces fresh/fresh", "configmaps fresh/new"]);
     let plan = json(&cluster.spinway(&["plan", repo.dir(), "--tenant", "one", "-o", "json"]));
     assert_eq!((&plan["summary"]["delete"], &plan["summary"]["create"]), (&1.into(), &0.into()), "{plan:#}");
+}
+
+const ROUTED: &str = "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: e, namespace: default}\nspec: {createDeployment: true}\n";
+
+fn app(name: &str) -> String {
+    format!(
+        "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: {name}, namespace: default}}\nspec: {{image: x, executor: e}}\n"
+    )
+}
+
+fn route_to(name: &str, app: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: default}}\nspec: {{hostnames: [{name}.example], rules: [{{backendRefs: [{{name: {app}, port: 80}}]}}]}}\n"
+    )
+}
+
+#[test]
+fn what_a_live_route_uses_is_kept_while_the_route_is_held_blocked_or_unchanged() {
+    let mut cluster = Cluster::take();
+    let repo = Repo::with_config();
+    repo.write("platform/e.yaml", ROUTED);
+    // Enough objects that four deletions are within the budget.
+    (0..50).for_each(|n| repo.write(&format!("platform/c{n}.yaml"), &config_map(&format!("c{n}"), "default")));
+    for name in ["held", "old", "same"] {
+        repo.write(&format!("platform/{name}.yaml"), &app(name));
+        repo.write(&format!("platform/{name}-route.yaml"), &route_to(name, name));
+    }
+    for _ in 0..2 {
+        cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "1"]);
+        // No operator runs here, so routes wait for apps for ever: they are applied as they would be.
+        for name in ["held", "old", "same"] {
+            cluster.stand_for_operator(name);
+        }
+    }
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "2"]);
+    assert!(
+        cluster.get("/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/same").is_some(),
+        "{}",
+        Ran(&ran)
+    );
+    cluster.mark();
+    // The last route of a hostname is held; a route is blocked since its new backend has an error; a route stays as it is.
+    repo.remove("platform/held.yaml");
+    repo.remove("platform/held-route.yaml");
+    repo.remove("platform/old.yaml");
+    repo.write("platform/new.yaml", &app("new").replace("image: x", "imagee: x"));
+    repo.write("platform/old-route.yaml", &route_to("old", "new"));
+    repo.remove("platform/same.yaml");
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "1", "-o", "json"]);
+    assert_eq!(deletes(&cluster), Vec::<String>::new(), "{}", Ran(&ran));
+    let report = json(&ran);
+    for name in ["held", "old", "same"] {
+        let change = row(&report, "SpinApp", name);
+        assert!(change["action"] == "blocked" && change["because"].to_string().contains("still uses it"), "{change:#}");
+    }
+}
+
+#[test]
+fn an_inventory_that_cannot_be_read_is_not_overwritten_and_holds_its_partition_only() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    let parent = "/api/v1/namespaces/spinway-system/configmaps/spinway.t.test.one";
+    cluster.edit(parent, "someone", &json!({"binaryData": {"state": "AAAA"}}));
+    cluster.mark();
+    repo.remove("apps/one/c0.yaml");
+    repo.remove("apps/two/c0.yaml");
+    repo.edit("apps/one/c1.yaml", "k: v", "k: other");
+    apply(&cluster, &repo, &[], 1);
+    assert_eq!(deletes(&cluster), ["configmaps two/c0"]);
+    assert_eq!(cluster.get(parent).expect("the parent")["binaryData"]["state"], "AAAA");
+}
+
+#[test]
+fn a_wrong_name_or_a_missing_source_deletes_nothing() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    cluster.mark();
+    repo.edit("apps/one/c0.yaml", ", namespace: one", "");
+    repo.edit("apps/one/c1.yaml", "name: c1", "name: \"c1 \"");
+    let plan = json(&cluster.spinway(&["plan", repo.dir(), "-o", "json"]));
+    assert_eq!(plan["summary"]["delete"], 0, "{plan:#}");
+    repo.edit("spinway.yaml", "sources: [platform, apps]", "sources: [platform, app]");
+    apply(&cluster, &repo, &[], 0);
+    assert_eq!(deletes(&cluster), Vec::<String>::new());
+}
+
+#[test]
+fn a_renamed_tenant_keeps_its_objects_and_a_removed_one_is_pruned() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    cluster.mark();
+    repo.edit("spinway.yaml", "{name: one, paths: [apps/one]}", "{name: uno, paths: [apps/one]}");
+    apply(&cluster, &repo, &[], 0);
+    let plan = cluster.spinway(&["plan", repo.dir(), "--exit-code"]);
+    assert_eq!((code(&plan), deletes(&cluster).len()), (0, 0), "{}", Ran(&plan));
+    // Without its paths the tenant's objects are no longer wanted; they are more than the budget allows.
+    repo.edit("spinway.yaml", "    - {name: two, paths: [apps/two]}\n", "");
+    (0..10).for_each(|n| repo.remove(&format!("apps/two/c{n}.yaml")));
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!(report["summary"]["held"], 10, "{report:#}");
 }

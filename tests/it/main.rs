@@ -1,6 +1,13 @@
 //! The integration tests: the binary against a real API server. `control_plane` builds and starts it.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs
+)]
 
 mod apply;
 mod blocked;

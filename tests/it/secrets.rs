@@ -19,6 +19,7 @@ fn no_secret_value_leaves_the_cluster_or_the_repository() {
     repo.write("platform/s.yaml", &format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: default}}\ndata: {{a: {}}}\nstringData: {{b: {CANARY}-two}}\n", encoded(CANARY)));
     repo.write("platform/app.yaml", "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: e, namespace: default}\nspec: {createDeployment: true}\n---\n\
         apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: app, namespace: default}\nspec: {image: x, executor: e, variables: [{name: level, value: info}]}\n");
+    let _controller = crate::stand_in::StandIn::start(&cluster, std::time::Duration::from_millis(20));
     let mut outputs = Vec::new();
     let mut run = |arguments: &[&str]| {
         let ran = cluster.command(arguments).env("SPINWAY_LOG", "trace").output().expect("spinway runs");
@@ -31,6 +32,14 @@ fn no_secret_value_leaves_the_cluster_or_the_repository() {
     cluster.edit(secret, "kubectl-edit", &json!({"data": {"a": encoded(&format!("{CANARY}-three"))}, "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": format!("{{\"data\":\"{CANARY}\"}}")}}}));
     let app = "/apis/core.spinkube.dev/v1alpha1/namespaces/default/spinapps/app";
     cluster.edit(app, "kubectl-edit", &json!({"spec": {"variables": [{"name": "level", "value": CANARY}]}}));
+    // The operator copies the variable into the environment of the Deployment.
+    let deployment = "/apis/apps/v1/namespaces/default/deployments/app";
+    let start = std::time::Instant::now();
+    cluster.edit(app, "kubectl-edit", &json!({"spec": {"image": "other"}}));
+    while !cluster.get(deployment).is_some_and(|d| d.to_string().contains(CANARY)) {
+        assert!(start.elapsed().as_secs() < 30, "the stand-in copies variables");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let file = repo.file("snapshot.json").display().to_string();
     run(&["snapshot", &dir, "-o", &file]);
     for format in ["text", "json", "yaml", "markdown"] {

@@ -208,8 +208,15 @@ impl Controller {
         let before = self.request("GET", &path, "application/json", &Value::Null);
         let ready = format!("core.spinkube.dev/app.{name}.status");
         let pod_labels = json!({"core.spinkube.dev/app-name": name, &ready: "ready"});
+        // The operator hands variables to the app in its environment.
+        let variables = app["spec"]["variables"].as_array().cloned().unwrap_or_default();
+        let env: Vec<Value> = variables
+            .iter()
+            .filter(|v| v["value"].is_string())
+            .map(|v| json!({"name": format!("SPIN_VARIABLE_{}", text(v, "/name").to_uppercase()), "value": v["value"]}))
+            .collect();
         let mut spec = json!({"selector": {"matchLabels": pod_labels}, "template": {"metadata": {"labels": pod_labels},
-            "spec": {"containers": [{"name": name, "image": app["spec"]["image"], "command": ["/"], "ports": [{"name": "http-app", "containerPort": 80}]}]}}});
+            "spec": {"containers": [{"name": name, "image": app["spec"]["image"], "command": ["/"], "env": env, "ports": [{"name": "http-app", "containerPort": 80}]}]}}});
         if app["spec"]["enableAutoscaling"] != json!(true) {
             spec["replicas"] = app["spec"].get("replicas").cloned().unwrap_or(json!(1));
         }

@@ -6,7 +6,7 @@
 
 mod scalar;
 
-use crate::object::{Diagnostic, Origin, Position, Positions, escape};
+use crate::object::{Diagnostic, Origin, Position, Positions, Severity, escape};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -24,6 +24,8 @@ pub struct Document {
     pub positions: Positions,
     /// Where its first node stands.
     pub start: Position,
+    /// Whether it has errors in itself (a key twice).
+    pub flawed: bool,
 }
 
 /// Reads all documents of a text; empty ones are left out. A document with a syntax error is not in the result.
@@ -88,13 +90,45 @@ fn split(text: &str) -> Vec<Part<'_>> {
 
 type Failure = Box<Diagnostic>;
 
-/// A composed node; `size` counts its nodes, for the alias limit.
+/// The longest key, in bytes.
+const MAX_KEY_BYTES: usize = 1024;
+/// The most bytes that a document may hold once its aliases are expanded.
+const MAX_EXPANDED_BYTES: usize = 64 << 20;
+
+/// A composed node; `size` counts its nodes, for the alias limit; `bytes` and `height` bound what it expands to.
 #[derive(Clone)]
 struct Node {
     value: Value,
     position: Position,
     children: Vec<(String, Node)>,
+    /// The place of each key among the children of a mapping.
+    index: HashMap<String, usize>,
     size: usize,
+    bytes: usize,
+    height: usize,
+}
+
+impl Node {
+    fn leaf(value: Value, position: Position) -> Self {
+        let bytes = value.as_str().map_or(8, str::len);
+        Self { value, position, children: Vec::new(), index: HashMap::new(), size: 1, bytes, height: 0 }
+    }
+
+    fn grow(&mut self, child: &Self) {
+        self.size += child.size;
+        self.bytes += child.bytes;
+        self.height = self.height.max(child.height + 1);
+    }
+
+    fn put(&mut self, key: String, node: Self) {
+        match self.index.get(&key) {
+            Some(at) => self.children[*at].1 = node,
+            None => {
+                self.index.insert(key.clone(), self.children.len());
+                self.children.push((key, node));
+            }
+        }
+    }
 }
 
 struct Composer<'a> {
@@ -104,6 +138,7 @@ struct Composer<'a> {
     anchors: HashMap<usize, Node>,
     decoded: usize,
     aliased: usize,
+    expanded: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -116,6 +151,7 @@ impl<'a> Composer<'a> {
             anchors: HashMap::new(),
             decoded: 0,
             aliased: 0,
+            expanded: 0,
             diagnostics: Vec::new(),
         }
     }
@@ -135,7 +171,8 @@ impl<'a> Composer<'a> {
                     let mut positions = Positions::default();
                     let start = node.position;
                     record(&mut positions, &mut String::new(), &node);
-                    return Ok(Some(Document { value: node.value, positions, start }));
+                    let flawed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
+                    return Ok(Some(Document { value: node.value, positions, start, flawed }));
                 }
             }
         }
@@ -182,7 +219,7 @@ impl<'a> Composer<'a> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(&text, style, tag.as_deref(), position)?;
-                Ok(self.anchored(anchor, Node { value, position, children: Vec::new(), size: 1 }))
+                Ok(self.anchored(anchor, Node::leaf(value, position)))
             }
             Event::SequenceStart(_, anchor, _) => {
                 let node = self.sequence(position, depth)?;
@@ -192,7 +229,7 @@ impl<'a> Composer<'a> {
                 let node = self.mapping(position, depth)?;
                 Ok(self.anchored(anchor, node))
             }
-            Event::Alias(anchor) => self.alias(anchor, position),
+            Event::Alias(anchor) => self.alias(anchor, position, depth),
             _ => Err(self.fail("yaml-syntax", position, "Not valid YAML here.")),
         }
     }
@@ -206,10 +243,21 @@ impl<'a> Composer<'a> {
 
     /// Copies an anchored node, within go-yaml's limit: above 100 aliased and 1,000 decoded nodes in all, the share of
     /// aliased ones may be 99 % up to 400,000 and falls to 10 % at 4,000,000.
-    fn alias(&mut self, anchor: usize, position: Position) -> Result<Node, Failure> {
+    fn alias(&mut self, anchor: usize, position: Position, depth: usize) -> Result<Node, Failure> {
         let Some(mut node) = self.anchors.get(&anchor).cloned() else {
             return Err(self.fail("yaml-alias", position, "An alias inside its own anchor."));
         };
+        if depth + node.height > MAX_DEPTH {
+            return Err(self.fail("yaml-depth", position, format!("Nested deeper than {MAX_DEPTH} levels.")));
+        }
+        self.expanded += node.bytes;
+        if self.expanded > MAX_EXPANDED_BYTES {
+            return Err(self.fail(
+                "yaml-alias",
+                position,
+                "Excessive aliasing: the document expands to far more than it says.",
+            ));
+        }
         self.decoded += node.size;
         self.aliased += node.size;
         let allowed = match self.decoded {
@@ -258,14 +306,14 @@ impl<'a> Composer<'a> {
     }
 
     fn sequence(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
-        let mut node = Node { value: Value::Null, position, children: Vec::new(), size: 1 };
+        let mut node = Node::leaf(Value::Null, position);
         let mut items = Vec::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
             let mut item = self.node(event, span, depth + 1)?;
-            node.size += item.size;
+            node.grow(&item);
             items.push(std::mem::take(&mut item.value));
             node.children.push((node.children.len().to_string(), item));
         }
@@ -274,7 +322,7 @@ impl<'a> Composer<'a> {
     }
 
     fn mapping(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
-        let mut node = Node { value: Value::Null, position, children: Vec::new(), size: 1 };
+        let mut node = Node::leaf(Value::Null, position);
         let mut map = Map::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
@@ -287,7 +335,7 @@ impl<'a> Composer<'a> {
                 return Err(self.fail("yaml-syntax", key_position, "A key without a value."));
             };
             let mut value = self.node(event, span, depth + 1)?;
-            node.size += value.size;
+            node.grow(&value);
             if is_merge {
                 self.merge(&mut node, &mut map, value, key_position)?;
                 continue;
@@ -296,14 +344,14 @@ impl<'a> Composer<'a> {
             map.insert(key.clone(), std::mem::take(&mut value.value));
             // A key is where a reader looks for a field, so that is its position.
             value.position = key_position;
-            put(&mut node.children, key, value);
+            node.put(key, value);
         }
         node.value = Value::Object(map);
         Ok(node)
     }
 
     fn check_duplicate(&mut self, node: &Node, key: &str, position: Position) {
-        if let Some((_, first)) = node.children.iter().find(|(k, _)| k == key) {
+        if let Some((_, first)) = node.index.get(key).map(|at| &node.children[*at]) {
             self.diagnostics.push(
                 Diagnostic::error("yaml-duplicate-key", format!("The key `{key}` stands twice in one mapping."))
                     .at(self.origin(position))
@@ -317,6 +365,9 @@ impl<'a> Composer<'a> {
     fn key(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<String, Failure> {
         let node = self.node(event, span, depth + 1)?;
         match node.value {
+            Value::String(text) if text.len() > MAX_KEY_BYTES => {
+                Err(self.fail("yaml-key", node.position, format!("A key of more than {MAX_KEY_BYTES} bytes.")))
+            }
             Value::String(text) => Ok(text),
             Value::Bool(_) | Value::Number(_) => Ok(node.value.to_string()),
             _ => Err(self.fail("yaml-key", node.position, "A mapping key must be a text, number or boolean.")),
@@ -325,7 +376,7 @@ impl<'a> Composer<'a> {
 
     /// Merges one mapping, or a list of them (in which the earlier wins), over what the mapping has so far.
     fn merge(
-        &self,
+        &mut self,
         node: &mut Node,
         map: &mut Map<String, Value>,
         value: Node,
@@ -345,17 +396,10 @@ impl<'a> Composer<'a> {
             };
             map.extend(entries);
             for (key, child) in source.children {
-                put(&mut node.children, key, child);
+                node.put(key, child);
             }
         }
         Ok(())
-    }
-}
-
-fn put(children: &mut Vec<(String, Node)>, key: String, node: Node) {
-    match children.iter_mut().find(|(k, _)| *k == key) {
-        Some(slot) => slot.1 = node,
-        None => children.push((key, node)),
     }
 }
 
@@ -436,6 +480,15 @@ mod tests {
         assert_eq!(ids(&bomb), ["yaml-alias"]);
 
         assert_eq!(ids(&format!("a: {}1{}", "[".repeat(200), "]".repeat(200))), ["yaml-depth"]);
+        // Each anchor holds the one before it: shallow text, deep meaning.
+        let mut deep = String::from("x0: &a0 [x]\n");
+        for n in 1..300 {
+            deep += &format!("x{n}: &a{n} [*a{}]\n", n - 1);
+        }
+        assert_eq!(ids(&deep), ["yaml-depth"]);
+        let large = format!("x: &a {}\nl: [{}]\n", "k".repeat(1 << 20), ["*a"; 90].join(","));
+        assert_eq!(ids(&large), ["yaml-alias"]);
+        assert_eq!(ids(&format!("? {}\n: 1\n", "k".repeat(2000))), ["yaml-key"]);
         assert_eq!(ids("a: [1\n"), ["yaml-syntax"]);
         assert_eq!(ids("? [a]\n: 1\n"), ["yaml-key"]);
         assert_eq!(ids("~: 1\n"), ["yaml-key"]);
