@@ -166,7 +166,7 @@ impl Cluster {
                     items.into_iter().for_each(|item| reading.live.insert(item));
                     if scope == Scope::Whole { Coverage::All } else { Coverage::Labelled }
                 }
-                Err(refused) if scope == Scope::Apps && refused.code == 403 => continue,
+                Err(refused) if scope == Scope::Apps && kind.kind == "Pod" && refused.code == 403 => continue,
                 Err(refused) => Coverage::Unknown(format!("{} {}", refused.code, refused.reason)),
             };
             let known = reading.live.coverage.get(kind);

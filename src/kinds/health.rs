@@ -62,6 +62,8 @@ impl Health {
 pub trait World {
     /// A live object.
     fn live(&self, reference: &ObjectRef) -> Option<&Value>;
+    /// Whether an object could not be read, so that nothing is known of it.
+    fn is_unread(&self, reference: &ObjectRef) -> bool;
     /// Whether an object is wanted, or made by one that is.
     fn is_desired(&self, reference: &ObjectRef) -> bool;
     /// The live objects of a kind in a namespace.

@@ -10,7 +10,10 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "external-secrets.io",
         kind: "ExternalSecret",
-        references: &[Rule { at: "spec.secretStoreRef", to: To::Local("external-secrets.io", "SecretStore") }],
+        references: &[
+            Rule { at: "spec.secretStoreRef", to: To::Local("external-secrets.io", "SecretStore") },
+            Rule { at: "spec.data[].sourceRef.storeRef", to: To::Local("external-secrets.io", "SecretStore") },
+        ],
         provides: |object, value| secret(object, value, "/spec/target/name"),
         health: |live, _| by_condition(live, "Ready", &[]),
         ..PLAIN

@@ -41,6 +41,8 @@ pub(super) const KINDS: &[Kind] = &[
                 to: To::Local("", "ConfigMap"),
             },
             Rule { at: "spec.volumes[].secret.secretName", to: To::Name("", "Secret") },
+            Rule { at: "spec.volumes[].projected.sources[].secret", to: To::Local("", "Secret") },
+            Rule { at: "spec.volumes[].projected.sources[].configMap", to: To::Local("", "ConfigMap") },
             Rule { at: "spec.volumes[].configMap", to: To::Local("", "ConfigMap") },
             Rule { at: "spec.volumes[].persistentVolumeClaim.claimName", to: To::Name("", "PersistentVolumeClaim") },
         ],
@@ -83,8 +85,13 @@ fn app(live: &Value, world: &dyn World) -> Health {
             "Its executor makes no Deployment, so nothing proves that it runs.",
         );
     }
-    let Some(deployment) = world.live(&ObjectRef::new("apps", "Deployment", namespace, name)) else {
-        return without_deployment(live);
+    let deployment = ObjectRef::new("apps", "Deployment", namespace, name);
+    let Some(deployment) = world.live(&deployment) else {
+        return if world.is_unread(&deployment) {
+            Health::new(Verdict::Unknown, "NotRead", "Its Deployment could not be read.")
+        } else {
+            without_deployment(live)
+        };
     };
     let owned = deployment.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
     if !owned.into_iter().any(|o| o.get("uid").and_then(Value::as_str) == Some(meta(live, "uid"))) {

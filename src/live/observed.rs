@@ -44,6 +44,10 @@ impl World for Observed<'_> {
         self.live.get(reference)
     }
 
+    fn is_unread(&self, reference: &ObjectRef) -> bool {
+        matches!(self.live.presence(reference), Presence::Unknown(_))
+    }
+
     fn is_desired(&self, reference: &ObjectRef) -> bool {
         self.desired.objects.contains_key(reference) || self.made.contains(reference)
     }

@@ -1,15 +1,18 @@
 //! The second half of planning: the plan, from the assessment and the API server's answers.
 
 use super::assess::Assessed;
-use super::guard::{self, deletions, frozen, hold};
+use super::blocks::{
+    block, block_dependents, block_erroneous, block_used_deletes, block_waiting, hold_breaks, release,
+};
+use super::guard::{deletions, frozen, hold};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::desired::{Desired, glob};
 use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
 use crate::graph::Graph;
-use crate::inventory::{APPLIED, Destruction, Held, Parent, approved, hex};
-use crate::kinds::{self, Verdict};
-use crate::live::{Live, Observed, Presence, Source};
+use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
+use crate::kinds::{self};
+use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted};
 use crate::schema::{Schemas, crd_versions, validate};
 use serde_json::{Value, json};
@@ -35,38 +38,14 @@ pub fn conclude(
     plan.diagnostics.extend(graph.cycles());
     plan.diagnostics.extend(graph.dangling(desired, live));
     plan.diagnostics.extend(check_schemas(desired, live));
-    let redefined = redefined(&assessed);
-    for mut assessed in assessed {
-        let object = &assessed.change.object;
-        if redefined.contains(&object.group_kind()) && matches!(answers.get(object), Some(Answer::Refused(_))) {
-            let note = "Verified at apply: the definition of its kind changes first.";
-            assessed.change.because.push(Untrusted::new(note));
-            plan.changes.push(assessed.change);
-            continue;
-        }
-        if let (true, Some(answer), Some(before)) =
-            (assessed.probe, answers.get(&assessed.change.object), &assessed.live)
-        {
-            settle(&mut assessed.change, answer, before, live, &mut plan.diagnostics);
-        }
-        if let Some(note) = verified_at_apply(&assessed.change, live) {
-            assessed.change.because.push(Untrusted::new(note));
-        }
-        plan.changes.push(assessed.change);
-    }
+    plan.changes = answered(assessed, answers, live, &mut plan.diagnostics);
     let frozen = frozen(desired, live, &parents, broken);
     let (deletes, findings) = deletions(desired, live, &parents, &frozen);
     plan.changes.extend(deletes);
     plan.diagnostics.extend(findings);
     plan.parents = parents;
     options.select.retain(&mut plan.changes, desired, live, &graph);
-    block_erroneous(&mut plan);
-    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
-        if let Some(reason) = broken.get(&change.partition) {
-            block(change, format!("The inventory of partition {} cannot be read: {reason}.", change.partition));
-        }
-    }
-    plan.broken = broken.keys().cloned().collect();
+    block_erroneous(&mut plan, broken);
     block_dependents(&mut plan, desired, live, &graph);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
     if desired.environment.protected {
@@ -88,6 +67,28 @@ pub fn conclude(
     plan.diagnostics.dedup();
     plan.digest = digest(&plan, desired, options);
     plan
+}
+
+/// The assessed changes with what the API server answered about them.
+fn answered(
+    assessed: Vec<Assessed>,
+    answers: &BTreeMap<ObjectRef, Answer>,
+    live: &Live,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Change> {
+    let redefined = redefined(&assessed);
+    let mut changes = Vec::new();
+    for Assessed { mut change, probe, live: before } in assessed {
+        let answer = answers.get(&change.object);
+        if redefined.contains(&change.object.group_kind()) && matches!(answer, Some(Answer::Refused(_))) {
+            change.because.push(Untrusted::new("Verified at apply: the definition of its kind changes first."));
+        } else if let (true, Some(answer), Some(before)) = (probe, answer, &before) {
+            settle(&mut change, answer, before, live, diagnostics);
+        }
+        change.because.extend(verified_at_apply(&change, live).map(Untrusted::new));
+        changes.push(change);
+    }
+    changes
 }
 
 /// The kinds whose definition this plan changes.
@@ -301,169 +302,6 @@ pub fn proof_body(change: &Change) -> Option<Value> {
     let name: String = change.object.name.chars().take(40).collect();
     body["metadata"]["name"] = json!(format!("{}-spinway-proof", name.trim_end_matches(['-', '.'])));
     Some(body)
-}
-
-fn block(change: &mut Change, message: impl Into<String>) {
-    change.action = Action::Blocked;
-    change.because.push(Untrusted::new(message));
-}
-
-fn block_erroneous(plan: &mut Plan) {
-    let errors: Vec<ObjectRef> =
-        plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
-    for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
-        block(change, "It has errors.");
-    }
-}
-
-/// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
-fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
-    let observed = Observed::new(desired, live);
-    let offline = matches!(live.source, Source::Revision | Source::None);
-    loop {
-        let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
-        let mut changed = false;
-        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
-            for (need, link) in needs_through_makers(graph, &change.object) {
-                let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
-                match actions.get(need) {
-                    Some(Action::Blocked) => {
-                        block(change, format!("It needs {need}, which is blocked{place}."));
-                        changed = true;
-                        break;
-                    }
-                    Some(Action::Unchanged) | None if change.action == Action::Create && !offline => {
-                        let health = observed.health(need);
-                        if matches!(health.verdict, Verdict::Failed | Verdict::Terminating) {
-                            let message = format!(
-                                "It needs {need}, which is {}: {}: {}{place}",
-                                verdict_name(health.verdict),
-                                health.reason.raw(),
-                                health.message.raw()
-                            );
-                            let mut diagnostic = Diagnostic::error("need-sick", message.clone())
-                                .about(&change.object)
-                                .help("Mend it first; what is already applied is not held back.");
-                            diagnostic.origin.clone_from(&link.origin);
-                            plan.diagnostics.push(diagnostic);
-                            block(change, message);
-                            changed = true;
-                            break;
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if !changed {
-            return;
-        }
-    }
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Failed => "failed",
-        Verdict::Terminating => "being deleted",
-        _ => "not healthy",
-    }
-}
-
-/// What an object needs, where an object that a controller makes stands for its maker.
-fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a ObjectRef, &'a crate::graph::Link)> {
-    let mut found = Vec::new();
-    for (need, link) in graph.needs(object) {
-        let makers: Vec<_> = graph.needs(need).into_iter().filter(|(_, l)| l.because.starts_with("made for")).collect();
-        if makers.is_empty() {
-            found.push((need, link));
-        }
-        found.extend(makers.into_iter().map(|(maker, _)| (maker, link)));
-    }
-    found
-}
-
-/// What needs a held object waits with it.
-fn block_waiting(plan: &mut Plan, graph: &Graph) {
-    loop {
-        let waiting: Vec<ObjectRef> = plan
-            .changes
-            .iter()
-            .filter(|c| c.action == Action::Held || c.action == Action::Blocked && c.intended != Action::Delete)
-            .map(|c| c.object.clone())
-            .collect();
-        let mut changed = false;
-        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
-            let need = needs_through_makers(graph, &change.object).into_iter().find(|(need, _)| waiting.contains(need));
-            if let Some((need, _)) = need {
-                change.because.push(Untrusted::new(format!("It needs {need}, which waits.")));
-                change.action = Action::Blocked;
-                changed = true;
-            }
-        }
-        if !changed {
-            return;
-        }
-    }
-}
-
-/// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not
-/// selected or not ours keeps what it uses (laws 2 and 6). Contents of a namespace go with it and do not count.
-fn block_used_deletes(plan: &mut Plan, live: &Live) {
-    let uses: Vec<(&ObjectRef, Vec<ObjectRef>)> = live
-        .objects()
-        .iter()
-        .map(|(user, value)| {
-            (user, kinds::references(user, value).into_iter().filter(|r| !r.optional).map(|r| r.to).collect())
-        })
-        .collect();
-    loop {
-        let ceases = |user: &ObjectRef, target: &ObjectRef| {
-            plan.change(user).is_some_and(|change| match (change.action, &change.body) {
-                (Action::Delete, _) => true,
-                (action, Some(body)) if action.is_acting() => {
-                    !kinds::references(user, body).iter().any(|r| r.to == *target)
-                }
-                _ => false,
-            })
-        };
-        let used =
-            plan.changes.iter().enumerate().filter(|(_, c)| c.action == Action::Delete).find_map(|(index, change)| {
-                let value = live.get(&change.object)?;
-                let mut targets = kinds::provides(&change.object, value);
-                targets.push(change.object.clone());
-                let made_by_it = |user: &ObjectRef| targets.contains(user);
-                let mut users = uses.iter().filter(|(user, _)| **user != change.object && !made_by_it(user));
-                let user = users.find(|(user, to)| to.iter().any(|t| targets.contains(t) && !ceases(user, t)))?;
-                Some((index, user.0.clone()))
-            });
-        let Some((index, user)) = used else { return };
-        block(&mut plan.changes[index], format!("{user} still uses it and does not cease to by this plan."));
-    }
-}
-
-/// Approved: what was held is done, except an unproved replace that the approval does not name.
-fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
-    let digest = plan.destruction.digest.clone();
-    let reasons: Vec<&str> =
-        desired.approvals.iter().filter(|a| a.digest == digest).map(|a| a.reason.as_str()).collect();
-    for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held) {
-        let name = change.object.to_string();
-        let named = options.approve.contains(&name) || reasons.iter().any(|r| r.contains(&name));
-        if change.unproved && !named {
-            change.because.push(Untrusted::new(format!("Approved, but unproved: name it too, --approve '{name}'.")));
-            continue;
-        }
-        change.action = change.intended;
-        change.because.push(Untrusted::new("Approved."));
-    }
-}
-
-/// In a protected environment a change without a safe order waits for approval too.
-fn hold_breaks(plan: &mut Plan, held: &mut Vec<Held>) {
-    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.breaks.is_some()) {
-        held.push(guard::destroys(change, "break"));
-        change.action = Action::Held;
-    }
 }
 
 /// Gives every acting change its steps.

@@ -7,6 +7,7 @@
 //! **Invariants:** a plan is a value: it alone determines the apply; the same inputs give the same plan.
 
 mod assess;
+mod blocks;
 mod conclude;
 mod drift;
 mod edit;

@@ -1,0 +1,182 @@
+//! What is held back, and why: errors, sick needs, approvals that are missing, uses that last.
+
+use super::guard;
+use super::{Action, Change, Options, Plan};
+use crate::desired::Desired;
+use crate::graph::{Graph, Link};
+use crate::inventory::Held;
+use crate::kinds::{self, Verdict};
+use crate::live::{Live, Observed, Source};
+use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
+use std::collections::BTreeMap;
+
+/// Blocks a change, and says why.
+pub(super) fn block(change: &mut Change, message: impl Into<String>) {
+    change.action = Action::Blocked;
+    change.because.push(Untrusted::new(message));
+}
+
+/// Blocks what has errors, and what belongs to an inventory that cannot be read.
+pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>) {
+    let errors: Vec<ObjectRef> =
+        plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
+    for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
+        block(change, "It has errors.");
+    }
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
+        if let Some(reason) = broken.get(&change.partition) {
+            block(change, format!("The inventory of partition {} cannot be read: {reason}.", change.partition));
+        }
+    }
+    plan.broken = broken.keys().cloned().collect();
+}
+
+/// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
+pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
+    let observed = Observed::new(desired, live);
+    let offline = matches!(live.source, Source::Revision | Source::None);
+    loop {
+        let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
+        let mut changed = false;
+        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
+            for (need, link) in needs_through_makers(graph, &change.object) {
+                let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
+                match actions.get(need) {
+                    Some(Action::Blocked) => {
+                        block(change, format!("It needs {need}, which is blocked{place}."));
+                        changed = true;
+                        break;
+                    }
+                    Some(Action::Unchanged) | None if change.action == Action::Create && !offline => {
+                        let health = observed.health(need);
+                        if matches!(health.verdict, Verdict::Failed | Verdict::Terminating) {
+                            let message = format!(
+                                "It needs {need}, which is {}: {}: {}{place}",
+                                verdict_name(health.verdict),
+                                health.reason.raw(),
+                                health.message.raw()
+                            );
+                            let mut diagnostic = Diagnostic::error("need-sick", message.clone())
+                                .about(&change.object)
+                                .help("Mend it first; what is already applied is not held back.");
+                            diagnostic.origin.clone_from(&link.origin);
+                            plan.diagnostics.push(diagnostic);
+                            block(change, message);
+                            changed = true;
+                            break;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Failed => "failed",
+        Verdict::Terminating => "being deleted",
+        _ => "not healthy",
+    }
+}
+
+/// What an object needs, where an object that a controller makes stands for its maker.
+fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a ObjectRef, &'a Link)> {
+    let mut found = Vec::new();
+    for (need, link) in graph.needs(object) {
+        let makers: Vec<_> = graph.needs(need).into_iter().filter(|(_, l)| l.because.starts_with("made for")).collect();
+        if makers.is_empty() {
+            found.push((need, link));
+        }
+        found.extend(makers.into_iter().map(|(maker, _)| (maker, link)));
+    }
+    found
+}
+
+/// What needs a held object waits with it.
+pub(super) fn block_waiting(plan: &mut Plan, graph: &Graph) {
+    loop {
+        let waiting: Vec<ObjectRef> = plan
+            .changes
+            .iter()
+            .filter(|c| c.action == Action::Held || c.action == Action::Blocked && c.intended != Action::Delete)
+            .map(|c| c.object.clone())
+            .collect();
+        let mut changed = false;
+        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
+            let need = needs_through_makers(graph, &change.object).into_iter().find(|(need, _)| waiting.contains(need));
+            if let Some((need, _)) = need {
+                change.because.push(Untrusted::new(format!("It needs {need}, which waits.")));
+                change.action = Action::Blocked;
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not
+/// selected or not ours keeps what it uses (laws 2 and 6). Contents of a namespace go with it and do not count.
+pub(super) fn block_used_deletes(plan: &mut Plan, live: &Live) {
+    let uses: Vec<(&ObjectRef, Vec<ObjectRef>)> = live
+        .objects()
+        .iter()
+        .map(|(user, value)| {
+            (user, kinds::references(user, value).into_iter().filter(|r| !r.optional).map(|r| r.to).collect())
+        })
+        .collect();
+    loop {
+        let ceases = |user: &ObjectRef, target: &ObjectRef| {
+            plan.change(user).is_some_and(|change| match (change.action, &change.body) {
+                (Action::Delete, _) => true,
+                (action, Some(body)) if action.is_acting() => {
+                    !kinds::references(user, body).iter().any(|r| r.to == *target)
+                }
+                _ => false,
+            })
+        };
+        let used =
+            plan.changes.iter().enumerate().filter(|(_, c)| c.action == Action::Delete).find_map(|(index, change)| {
+                let value = live.get(&change.object)?;
+                let mut targets = kinds::provides(&change.object, value);
+                targets.push(change.object.clone());
+                let made_by_it = |user: &ObjectRef| targets.contains(user);
+                let mut users = uses.iter().filter(|(user, _)| **user != change.object && !made_by_it(user));
+                let user = users.find(|(user, to)| to.iter().any(|t| targets.contains(t) && !ceases(user, t)))?;
+                Some((index, user.0.clone()))
+            });
+        let Some((index, user)) = used else { return };
+        block(&mut plan.changes[index], format!("{user} still uses it and does not cease to by this plan."));
+    }
+}
+
+/// Approved: what was held is done, except an unproved replace that the approval does not name.
+pub(super) fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
+    let digest = plan.destruction.digest.clone();
+    let reasons: Vec<&str> =
+        desired.approvals.iter().filter(|a| a.digest == digest).map(|a| a.reason.as_str()).collect();
+    for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held) {
+        let name = change.object.to_string();
+        let named = options.approve.contains(&name) || reasons.iter().any(|r| r.contains(&name));
+        if change.unproved && !named {
+            change.because.push(Untrusted::new(format!("Approved, but unproved: name it too, --approve '{name}'.")));
+            continue;
+        }
+        change.action = change.intended;
+        change.because.push(Untrusted::new("Approved."));
+    }
+}
+
+/// In a protected environment a change without a safe order waits for approval too.
+pub(super) fn hold_breaks(plan: &mut Plan, held: &mut Vec<Held>) {
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.breaks.is_some()) {
+        held.push(guard::destroys(change, "break"));
+        change.action = Action::Held;
+    }
+}
