@@ -70,7 +70,7 @@ impl LiveOptions {
 }
 
 /// What alters a plan.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub(super) struct Planning {
     /// Adopt live objects that no inventory owns
     #[arg(long, env = "SPINWAY_ADOPT")]

@@ -1,13 +1,13 @@
 //! `spinway drift`.
 
-use super::common::{LiveOptions, Output, Planning, Repository, Select};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
-use super::{plan, ui};
-use crate::cluster::Cluster;
+use super::inspect::{Inspect, Seen};
+use super::plan;
+use crate::cluster::Reading;
 use crate::inventory::PART_OF;
 use crate::object::label;
 use crate::plan::drift;
-use crate::report::{drift_only, from_drift};
+use crate::report::{Report, drift_only, from_drift};
 use clap::Args;
 
 /// Show what differs from what was last applied, field by field, and who changed it
@@ -17,58 +17,36 @@ use clap::Args;
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    repository: Repository,
-    #[command(flatten)]
-    live: LiveOptions,
-    /// The namespace of the inventory, where there is no repository
-    #[arg(long, env = "SPINWAY_INVENTORY_NAMESPACE", value_name = "NAME", default_value = "spinway-system")]
-    inventory_namespace: String,
-    #[command(flatten)]
-    select: Select,
-    #[command(flatten)]
-    output: Output,
+    inspect: Inspect,
 }
 
 /// Reports drift.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let report = if arguments.repository.is_absent() && arguments.live.snapshot.is_none() {
-        let connection = &arguments.live.connection;
-        let cluster = Cluster::connect(connection.kubeconfig.as_deref(), connection.context.as_deref())
-            .await
-            .map_err(crate::ops::Error::from)?;
-        let reading = cluster.observe_owned(&arguments.inventory_namespace).await.map_err(crate::ops::Error::from)?;
-        let partition = |id: &str| reading.parents.iter().find(|p| p.id == id).map(|p| p.partition.clone());
-        let rows = reading.live.objects().iter().filter_map(|(reference, value)| {
-            let partition = partition(label(value, PART_OF)?)?;
-            let (fields, removed) = drift(value);
-            (!fields.is_empty() || removed > 0).then(|| (reference.clone(), partition, fields, removed))
-        });
-        let mut report = from_drift("", rows.collect());
-        report.requests = cluster.requests();
-        report
-    } else {
-        let planning = Planning {
-            adopt: false,
-            approve: Vec::new(),
-            strict: false,
-            take_inventory: true,
-            select: arguments.select.clone(),
-        };
-        let planned = plan::planned(&arguments.repository, &arguments.live, &planning).await?;
-        ui::diagnostics(&planned.desired.diagnostics, &planned.repository.tree, arguments.output.quiet);
-        let mut report = plan::report("drift", &planned);
-        drift_only(&mut report);
-        if planned.plan.refused.is_some() {
-            arguments.output.write(&report)?;
-            return Ok(REFUSED);
+    let output = &arguments.inspect.output;
+    let (report, refused) = match arguments.inspect.look().await? {
+        Seen::Inventory(seen) => (Report { requests: seen.0.requests(), ..owned(&seen.1) }, false),
+        Seen::Repository(planned) => {
+            let mut report = plan::report("drift", &planned);
+            drift_only(&mut report);
+            (report, planned.plan.refused.is_some())
         }
-        report
     };
-    arguments.output.write(&report)?;
-    let different = !report.changes.is_empty();
-    Ok(match (different, arguments.output.exit_code) {
-        _ if arguments.output.fails(&report) => FAILED,
-        (true, true) => DIFFERENT,
+    output.write(&report)?;
+    Ok(match report.changes.is_empty() {
+        _ if refused => REFUSED,
+        _ if output.fails(&report) => FAILED,
+        false if output.exit_code => DIFFERENT,
         _ => 0,
     })
+}
+
+/// The drift that live objects tell by themselves.
+fn owned(reading: &Reading) -> Report {
+    let partition = |id: &str| reading.parents.iter().find(|p| p.id == id).map(|p| p.partition.clone());
+    let rows = reading.live.objects().iter().filter_map(|(reference, value)| {
+        let partition = partition(label(value, PART_OF)?)?;
+        let (fields, removed) = drift(value);
+        (!fields.is_empty() || removed > 0).then(|| (reference.clone(), partition, fields, removed))
+    });
+    from_drift("", rows.collect())
 }

@@ -5,6 +5,7 @@ mod common;
 mod drift;
 mod failure;
 mod graph;
+mod inspect;
 mod plan;
 mod progress;
 mod render;

@@ -1,0 +1,50 @@
+//! What `drift` and `status` share: looking at a repository's objects, or at what the cluster's own inventory names.
+
+use super::common::{LiveOptions, Output, Planning, Repository, Select};
+use super::failure::Failure;
+use super::{plan, ui};
+use crate::cluster::{Cluster, Reading};
+use crate::ops::{self, Planned};
+use clap::Args;
+
+/// Which objects are looked at, and how the result is shown.
+#[derive(Args)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    repository: Repository,
+    #[command(flatten)]
+    live: LiveOptions,
+    /// The namespace of the inventory, where there is no repository
+    #[arg(long, env = "SPINWAY_INVENTORY_NAMESPACE", value_name = "NAME", default_value = "spinway-system")]
+    inventory_namespace: String,
+    #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// What was looked at.
+pub(super) enum Seen {
+    /// The objects of the cluster's own inventories.
+    Inventory(Box<(Cluster, Reading)>),
+    /// The objects of a repository.
+    Repository(Box<Planned>),
+}
+
+impl Inspect {
+    /// Looks: at the inventory when no repository is given or around.
+    pub(super) async fn look(&self) -> Result<Seen, Failure> {
+        if self.repository.is_absent() && self.live.snapshot.is_none() {
+            let connection = &self.live.connection;
+            let cluster = Cluster::connect(connection.kubeconfig.as_deref(), connection.context.as_deref()).await;
+            let cluster = cluster.map_err(ops::Error::from)?;
+            let reading = cluster.observe_owned(&self.inventory_namespace).await.map_err(ops::Error::from)?;
+            return Ok(Seen::Inventory(Box::new((cluster, reading))));
+        }
+        // Nothing is written, so where the inventory comes from does not matter.
+        let planning = Planning { take_inventory: true, select: self.select.clone(), ..Planning::default() };
+        let planned = plan::planned(&self.repository, &self.live, &planning).await?;
+        ui::diagnostics(&planned.desired.diagnostics, &planned.repository.tree, self.output.quiet);
+        Ok(Seen::Repository(Box::new(planned)))
+    }
+}
