@@ -46,6 +46,8 @@ pub enum Command {
 pub struct Run<'a> {
     plan: &'a Plan,
     states: Vec<State>,
+    /// The steps that come before each step.
+    before: Vec<Vec<usize>>,
     /// Seconds that an object may take to become healthy.
     deadline: f64,
     interrupted: bool,
@@ -54,7 +56,11 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Begins a run; `deadline` is how many seconds an object may take to become healthy.
     pub fn new(plan: &'a Plan, deadline: f64) -> Self {
-        Self { plan, states: vec![State::Waiting; plan.steps.len()], deadline, interrupted: false }
+        let mut before = vec![Vec::new(); plan.steps.len()];
+        for (first, then) in &plan.order {
+            before[*then].push(*first);
+        }
+        Self { plan, states: vec![State::Waiting; plan.steps.len()], before, deadline, interrupted: false }
     }
 
     /// Where each step is.
@@ -81,27 +87,26 @@ impl<'a> Run<'a> {
     }
 
     fn before(&self, step: usize) -> impl Iterator<Item = usize> + '_ {
-        self.plan.order.iter().filter(move |(_, then)| *then == step).map(|(first, _)| *first)
+        self.before[step].iter().copied()
     }
 
     fn is_ready(&self, step: usize) -> bool {
         self.states[step] == State::Waiting && self.before(step).all(|first| self.states[first] == State::Done)
     }
 
-    /// Blocks what needs a failed or blocked step.
+    /// Blocks what needs a failed or blocked step; steps stand in an order in which they can be done, so one pass is enough.
     fn block(&mut self) {
-        loop {
-            let blocked = (0..self.states.len()).filter(|step| self.states[*step] == State::Waiting).find_map(|step| {
-                let cause = self.before(step).find_map(|first| match &self.states[first] {
-                    State::Failed(why) => Some(format!("It needs {}, which failed: {}", self.object(first), why.raw())),
-                    State::Blocked(_) => Some(format!("It needs {}, which is blocked.", self.object(first))),
-                    _ => None,
-                });
-                cause.map(|cause| (step, cause))
+        for step in 0..self.states.len() {
+            if self.states[step] != State::Waiting {
+                continue;
+            }
+            let cause = self.before(step).find_map(|first| match &self.states[first] {
+                State::Failed(why) => Some(format!("It needs {}, which failed: {}", self.object(first), why.raw())),
+                State::Blocked(_) => Some(format!("It needs {}, which is blocked.", self.object(first))),
+                _ => None,
             });
-            match blocked {
-                Some((step, cause)) => self.states[step] = State::Blocked(Untrusted::new(cause)),
-                None => return,
+            if let Some(cause) = cause {
+                self.states[step] = State::Blocked(Untrusted::new(cause));
             }
         }
     }

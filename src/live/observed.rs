@@ -5,20 +5,30 @@ use crate::desired::Desired;
 use crate::kinds::{self, Health, Verdict, World};
 use crate::object::ObjectRef;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The view of health rules.
 pub struct Observed<'a> {
     desired: &'a Desired,
     live: &'a Live,
-    made: BTreeSet<ObjectRef>,
+    made: Cow<'a, BTreeSet<ObjectRef>>,
 }
 
 impl<'a> Observed<'a> {
     /// Looks at live objects and what is wanted of them.
     pub fn new(desired: &'a Desired, live: &'a Live) -> Self {
-        let made = desired.objects.iter().flat_map(|(r, m)| kinds::provides(r, &m.object.value)).collect();
-        Self { desired, live, made }
+        Self { desired, live, made: Cow::Owned(Self::made(desired)) }
+    }
+
+    /// As [`Observed::new`], with what [`Observed::made`] gave before.
+    pub fn with_made(desired: &'a Desired, live: &'a Live, made: &'a BTreeSet<ObjectRef>) -> Self {
+        Self { desired, live, made: Cow::Borrowed(made) }
+    }
+
+    /// The objects that are made for desired ones.
+    pub fn made(desired: &Desired) -> BTreeSet<ObjectRef> {
+        desired.objects.iter().flat_map(|(r, m)| kinds::provides(r, &m.object.value)).collect()
     }
 
     /// The health of an object.

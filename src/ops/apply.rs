@@ -12,7 +12,7 @@ use crate::plan::{self, Action, Change, Refused, Step, StepKind};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -112,8 +112,11 @@ pub async fn apply(
         start: Instant::now(),
         written: BTreeMap::new(),
         deleted: Vec::new(),
+        made: BTreeSet::new(),
+        seen: BTreeMap::new(),
         told: BTreeMap::new(),
     };
+    driver.made = Observed::made(&driver.planned.desired);
     let mut run = Run::new(&plan, settings.deadline);
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
     let mut queue: Vec<usize> = Vec::new();
@@ -189,6 +192,10 @@ struct Driver<'c, 'p> {
     /// What was written, as the server answered.
     written: BTreeMap<ObjectRef, Value>,
     deleted: Vec<(ObjectRef, String, String)>,
+    /// What controllers make for desired objects.
+    made: BTreeSet<ObjectRef>,
+    /// How the object of each step was when it was last looked at.
+    seen: BTreeMap<usize, Health>,
     /// What was last told of each step.
     told: BTreeMap<usize, String>,
 }
@@ -261,13 +268,14 @@ impl<'c> Driver<'c, '_> {
             let now = self.start.elapsed().as_secs_f64();
             let health = self.health(&object, step);
             run.observed(step, if gone { None } else { Some(&health) }, now);
+            self.seen.insert(step, health);
         }
     }
 
     /// The health of a step's object. A route that is attached to old and new parents is judged by the new ones: the old
     /// may be what it moves away from.
     fn health(&self, object: &ObjectRef, step: usize) -> Health {
-        let observed = Observed::new(&self.planned.desired, &self.planned.reading.live);
+        let observed = Observed::with_made(&self.planned.desired, &self.planned.reading.live, &self.made);
         let step = &self.planned.plan.steps[step];
         let body = self.planned.plan.changes[step.change].body.as_ref();
         let parents = body.and_then(|b| b.pointer("/spec/parentRefs")).filter(|_| step.kind == StepKind::Expand);
@@ -294,7 +302,7 @@ impl<'c> Driver<'c, '_> {
                     Event::Failed { object: object.to_string(), step, reason: reason.clone(), seconds }
                 }
                 State::Settling(_) => {
-                    let health = self.settling(object, index);
+                    let health = self.settling(index);
                     let holds = (0..run.states().len())
                         .filter(|s| run.states()[*s] == State::Waiting && run.waits_for(*s).contains(object));
                     let holds = holds.map(|s| run.object(s).to_string()).collect();
@@ -315,11 +323,15 @@ impl<'c> Driver<'c, '_> {
         }
     }
 
-    fn settling(&self, object: &ObjectRef, step: usize) -> Health {
+    /// What a step waits for, as far as it was seen.
+    fn settling(&self, step: usize) -> Health {
         if self.planned.plan.steps[step].kind == StepKind::Delete {
             return Health::new(Verdict::Terminating, "Terminating", "It is not gone yet.");
         }
-        self.health(object, step)
+        self.seen
+            .get(&step)
+            .cloned()
+            .unwrap_or_else(|| Health::progressing("Written", "It was written and not looked at yet."))
     }
 }
 

@@ -321,6 +321,7 @@ impl<'a> Sequencer<'a> {
             for step in 0..self.paths[index].kinds.len() {
                 let node = nodes[&(index, step)];
                 let (before, after) = (self.needs(index, step), self.needs(index, step + 1));
+                self.definition_edges(index, &mut graph, &nodes, node);
                 for need in &after {
                     let held_open = |p: &usize| self.around.contains(&(index, *p));
                     for provider in self.providers(need).iter().filter(|p| **p != index && !(step == 0 && held_open(p)))
@@ -332,7 +333,6 @@ impl<'a> Sequencer<'a> {
                             add(&mut graph, nodes[&(*provider, from)], node, hard && !before.contains(need));
                         }
                     }
-                    self.definition_edges(index, &mut graph, &nodes, node);
                 }
                 for need in before.difference(&after) {
                     let held_open = |p: &usize| self.around.contains(&(index, *p));
