@@ -1,9 +1,11 @@
 //! Options that several verbs have.
 
 use super::failure::Failure;
-use crate::ops::LiveSource;
+use crate::desired::Desired;
+use crate::ops::{self, LiveSource};
 use crate::plan::Selection;
 use crate::report::Report;
+use crate::source;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -23,6 +25,11 @@ pub(super) struct Repository {
 }
 
 impl Repository {
+    /// Reads it, and what it wants.
+    pub(super) fn read(&self) -> Result<(source::Repository, Desired), Failure> {
+        Ok(ops::read_desired(&self.directory, self.reference.as_deref(), self.env.as_deref())?)
+    }
+
     /// Whether the directory is not given and holds no Config: then the cluster's inventory is meant.
     pub(super) fn is_absent(&self) -> bool {
         let here = std::env::current_dir().unwrap_or_default();

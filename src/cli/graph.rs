@@ -6,7 +6,6 @@ use super::ui;
 use crate::graph::Graph;
 use crate::live::Live;
 use crate::object::ObjectRef;
-use crate::ops;
 use crate::report::{dot, graph_text, mermaid, why_text};
 use clap::Args;
 use serde_json::json;
@@ -26,12 +25,7 @@ pub(super) struct Arguments {
 
 /// Shows the graph.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let (directory, reference, env) = (
-        &arguments.repository.directory,
-        arguments.repository.reference.as_deref(),
-        arguments.repository.env.as_deref(),
-    );
-    let (repository, desired) = ops::read_desired(directory, reference, env)?;
+    let (repository, desired) = arguments.repository.read()?;
     let graph = Graph::build(&desired, &Live::default());
     let cycles = graph.cycles();
     let found: Vec<_> = desired.diagnostics.iter().chain(&cycles).cloned().collect();

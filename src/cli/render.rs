@@ -4,7 +4,6 @@ use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::object::Severity;
-use crate::ops;
 use crate::report::mask_value;
 use clap::Args;
 
@@ -20,12 +19,7 @@ pub(super) struct Arguments {
 
 /// Prints the objects.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let (directory, reference, env) = (
-        &arguments.repository.directory,
-        arguments.repository.reference.as_deref(),
-        arguments.repository.env.as_deref(),
-    );
-    let (repository, desired) = ops::read_desired(directory, reference, env)?;
+    let (repository, desired) = arguments.repository.read()?;
     ui::diagnostics(&desired.diagnostics, &repository.tree, false);
     // What a repository says of a SpinApp's variables is in Git, so it is no secret.
     let objects: Vec<_> = desired

@@ -23,12 +23,7 @@ pub(super) struct Arguments {
 
 /// Saves live state.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let (directory, reference, env) = (
-        &arguments.repository.directory,
-        arguments.repository.reference.as_deref(),
-        arguments.repository.env.as_deref(),
-    );
-    let (_, desired) = ops::read_desired(directory, reference, env)?;
+    let (_, desired) = arguments.repository.read()?;
     let connection = &arguments.connection;
     let cluster = Cluster::connect(connection.kubeconfig.as_deref(), connection.context.as_deref())
         .await

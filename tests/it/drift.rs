@@ -60,6 +60,7 @@ fn others(value: &Value) -> Vec<Value> {
             json!("Same"),
             json!("HTTP"),
             json!("ReplaceFullPath"),
+            json!("7"),
             json!(format!("x{text}")),
         ],
         Value::Number(n) => vec![json!(n.as_i64().unwrap_or_default() + 1)],

@@ -9,7 +9,7 @@ mod scalar;
 use crate::object::{Diagnostic, Origin, Position, Positions, Severity, escape};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How deep a document may nest.
@@ -390,12 +390,17 @@ impl<'a> Composer<'a> {
             }
             _ => return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings.")),
         };
+        // kubectl's strict reading takes a key that is there already for a duplicate.
+        let before: HashSet<String> = node.index.keys().cloned().collect();
         for source in sources {
             let Value::Object(entries) = source.value else {
                 return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings."));
             };
             map.extend(entries);
             for (key, child) in source.children {
+                if before.contains(&key) {
+                    self.check_duplicate(node, &key, position);
+                }
                 node.put(key, child);
             }
         }
@@ -459,6 +464,9 @@ mod tests {
         assert_eq!(one("x: &a {foo: 2, bar: 3}\nz:\n  foo: 1\n  <<: *a\n").0["z"], json!({"foo": 2, "bar": 3}));
         assert_eq!(one("x: &a {foo: 2}\nz:\n  <<: [{foo: 3}, *a]\n").0["z"], json!({"foo": 3}));
         assert_eq!(one("z: {\"<<\": 1}\n").0["z"], json!({"<<": 1}));
+        // As with kubectl, a key that a merge overrides is a duplicate.
+        assert_eq!(ids("x: &a {foo: 2}\nz:\n  foo: 1\n  <<: *a\n"), ["yaml-duplicate-key"]);
+        assert_eq!(ids("x: &a {foo: 2}\nz:\n  <<: [{foo: 3}, *a]\n"), [""; 0]);
     }
 
     #[test]
