@@ -82,9 +82,9 @@ async fn forward(
 
 const COUNT: usize = 60;
 
-/// Sixty objects; the second state creates ten, changes twenty and deletes five of them.
+/// Sixty objects; the second state creates five, changes twenty and deletes five of them.
 fn state(second: bool) -> String {
-    let range = if second { 5..COUNT + 5 } else { 0..COUNT - 5 };
+    let range = if second { 5..COUNT + 5 } else { 0..COUNT };
     let value = |n: usize| if second && n < 25 { "changed" } else { "v" };
     let maps = range.map(|n| {
         format!(
@@ -142,30 +142,37 @@ fn an_apply_that_is_killed_after_any_request_is_completed_by_the_next() {
         }
     };
     let prepare = |second: bool| repo.write("platform/all.yaml", &state(second));
-    prepare(false);
-    assert_eq!(through(0), Some(0));
-    prepare(true);
-    assert_eq!(through(0), Some(0));
-    let (requests, expected) = (proxy.count.load(Ordering::SeqCst), contents(&cluster));
-    assert_eq!(expected.len(), COUNT);
     let full = std::env::var("SPINWAY_CAMPAIGN").is_ok_and(|c| c == "full");
-    let points: Vec<usize> =
-        if full { (1..=requests).collect() } else { (1..=requests).step_by(requests / 6).collect() };
-    for &fatal in &points {
-        // Back to the first state: deletions of five and of ten are within what an environment may have when approved.
-        drop_all(&cluster);
-        prepare(false);
-        assert_eq!(through(0), Some(0), "before {fatal}");
-        prepare(true);
-        let killed = through(fatal);
-        let ran = cluster.spinway(&arguments);
-        assert_eq!(code(&ran), 0, "after a kill at request {fatal} of {requests} ({killed:?}): {}", Ran(&ran));
-        let found = contents(&cluster);
-        let names = |map: &BTreeMap<String, Value>| map.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&found), names(&expected), "after a kill at request {fatal}");
-        assert!(found == expected, "other contents after a kill at request {fatal}");
+    // The first apply of all sixty, and then one that creates, changes and deletes.
+    for second in [false, true] {
+        let begin = || {
+            drop_all(&cluster);
+            prepare(false);
+            if second {
+                assert_eq!(through(0), Some(0), "the first state");
+                prepare(true);
+            }
+        };
+        begin();
+        assert_eq!(through(0), Some(0));
+        let (requests, expected) = (proxy.count.load(Ordering::SeqCst), contents(&cluster));
+        let points: Vec<usize> = (1..=requests).step_by(if full { 1 } else { requests / 4 }).collect();
+        for &fatal in &points {
+            begin();
+            let killed = through(fatal);
+            let ran = cluster.spinway(&arguments);
+            assert_eq!(code(&ran), 0, "after a kill at request {fatal} of {requests} ({killed:?}): {}", Ran(&ran));
+            let found = contents(&cluster);
+            let names = |map: &BTreeMap<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(&found), names(&expected), "after a kill at request {fatal}");
+            assert!(found == expected, "other contents after a kill at request {fatal}");
+        }
+        println!(
+            "an apply of {} objects in {requests} requests was killed after each of {} of them",
+            expected.len(),
+            points.len()
+        );
     }
-    println!("an apply of {requests} requests was killed after each of {} of them", points.len());
     let mut deleted = BTreeMap::new();
     for uid in deletions(&cluster) {
         *deleted.entry(uid).or_insert(0) += 1;
