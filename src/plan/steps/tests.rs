@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 fn gateway(listeners: &[(&str, u16)]) -> Value {
     let listeners: Vec<Value> =
@@ -183,7 +184,7 @@ fn attached(state: &[Option<Value>], route: usize) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::campaign(300, 20_000), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::campaign(300, 20_000), max_global_rejects: crate::campaign(300, 20_000) / 100, rng_seed: RngSeed::Fixed(20_261_122), ..ProptestConfig::default() })]
 
     /// Law 2: whatever order respects the plan, what resolved before and resolves after never dangles in between.
     #[test]
@@ -192,21 +193,24 @@ proptest! {
         let changed: Vec<usize> = (0..objects.len()).filter(|i| before[*i] != after[*i]).collect();
         let changes: Vec<Stepped<'_>> = changed.iter().map(|i| Stepped { object: &objects[*i], before: before[*i].as_ref(), after: after[*i].as_ref(), replace: false }).collect();
         let (steps, order, breaks) = sequence(&changes);
+        // What has no safe order is named: two gateways whose only listeners are renamed while two routes swap them, say.
+        // Such worlds are rare, and more than one in a hundred would fail the test.
+        prop_assume!(breaks.is_empty());
         let check = |state: &[Option<Value>]| -> Result<(), TestCaseError> {
             for user in 4..objects.len() {
                 let (Some(old), Some(new)) = (&before[user], &after[user]) else { continue };
                 let (old, new) = (needs_of(&objects[user], old), needs_of(&objects[user], new));
                 let now = state[user].as_ref().map(|v| needs_of(&objects[user], v)).unwrap_or_default();
                 for need in old.intersection(&new).filter(|n| met(&before, n) && met(&after, n)) {
-                    prop_assert!(met(state, need) || !breaks.is_empty(), "{need:?} dangles");
+                    prop_assert!(met(state, need), "{need:?} dangles");
                 }
                 // A need that is new must be met as soon as it is there, an old one as long as it is there.
                 for need in now.iter().filter(|n| !matches!(n, Need::Object(_, Some(Section::Listener(_))))) {
                     let promised = (!new.contains(need) || met(&after, need)) && (!old.contains(need) || met(&before, need));
-                    prop_assert!(met(state, need) || !promised || !breaks.is_empty(), "{need:?} of {} dangles", objects[user]);
+                    prop_assert!(met(state, need) || !promised, "{need:?} of {} dangles", objects[user]);
                 }
                 if attached(&before, user) > 0 && attached(&after, user) > 0 {
-                    prop_assert!(attached(state, user) > 0 || !breaks.is_empty(), "{} is detached", objects[user]);
+                    prop_assert!(attached(state, user) > 0, "{} is detached", objects[user]);
                 }
             }
             Ok(())
