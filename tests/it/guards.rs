@@ -80,6 +80,11 @@ kind: PersistentVolumeClaim
 metadata: {name: data, namespace: shared}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: none, volumeName: none}
 ---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: old}
+spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /old}}
+---
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
 metadata: {name: old}
@@ -153,7 +158,7 @@ spec:
     let ran = cluster.spinway(&arguments);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     let report = json(&ran);
-    assert_eq!(report["summary"]["held"], 13, "{report:#}");
+    assert_eq!(report["summary"]["held"], 14, "{report:#}");
     assert_eq!(deletes(&cluster), Vec::<String>::new());
     let digest = report["destruction"]["digest"].as_str().expect("a digest").to_owned();
 
@@ -167,7 +172,7 @@ spec:
     // The approval as a file, in the folder that the Config names.
     repo.write("approvals/old.yaml", &format!("apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {{name: old}}\nspec: {{environment: test, digest: \"{digest}\", expires: \"{}\"}}\n", in_a_day()));
     let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "15", "-o", "json"]);
-    assert_eq!(deletes(&cluster).len(), 13, "{}", Ran(&ran));
+    assert_eq!(deletes(&cluster).len(), 14, "{}", Ran(&ran));
     // It was good for these objects alone.
     repo.write("platform/again.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: newer}\n");
     apply(&cluster, &repo, &[], 0);
@@ -302,21 +307,24 @@ fn what_is_not_ours_is_kept() {
     let mut cluster = Cluster::take();
     let repo = applied(&cluster);
     let map = |n: u32| format!("/api/v1/namespaces/one/configmaps/c{n}");
-    cluster.edit(
-        &map(0),
-        "someone",
-        &json!({"metadata": {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false"}}}),
-    );
+    let marks = [
+        ("argocd.argoproj.io/sync-options", "Prune=false"),
+        ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+        ("helm.sh/resource-policy", "keep"),
+    ];
+    for (n, (name, value)) in (2..).zip(marks) {
+        cluster.edit(&map(n), "someone", &json!({"metadata": {"annotations": {name: value}}}));
+    }
     // Our label on an object that we never applied.
     let part_of = cluster.get(&map(1)).expect("c1")["metadata"]["labels"]["applyset.kubernetes.io/part-of"].clone();
     cluster.send("POST", "/api/v1/namespaces/one/configmaps", "application/json", &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stranger", "labels": {"applyset.kubernetes.io/part-of": part_of}}}));
     cluster.mark();
-    repo.remove("apps/one/c0.yaml");
+    (2..5).for_each(|n| repo.remove(&format!("apps/one/c{n}.yaml")));
     let report = apply(&cluster, &repo, &[], 0);
     assert_eq!(deletes(&cluster), Vec::<String>::new());
-    let ids: Vec<&str> =
-        report["diagnostics"].as_array().expect("findings").iter().filter_map(|d| d["id"].as_str()).collect();
-    assert!(ids.contains(&"prune-kept") && ids.contains(&"prune-foreign"), "{ids:?}");
+    let findings = report["diagnostics"].as_array().expect("findings");
+    let count = |id: &str| findings.iter().filter(|d| d["id"] == id).count();
+    assert_eq!((count("prune-kept"), count("prune-foreign")), (3, 1), "{findings:#?}");
 }
 
 #[test]
