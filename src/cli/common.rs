@@ -1,6 +1,7 @@
 //! Options that several verbs have.
 
 use super::failure::Failure;
+use crate::cluster::Cluster;
 use crate::desired::Desired;
 use crate::ops::{self, LiveSource};
 use crate::plan::Selection;
@@ -47,6 +48,14 @@ pub(super) struct Connection {
     /// The kubeconfig context
     #[arg(long, env = "SPINWAY_CONTEXT", value_name = "NAME")]
     pub(super) context: Option<String>,
+}
+
+impl Connection {
+    /// Connects.
+    pub(super) async fn connect(&self) -> Result<Cluster, Failure> {
+        let cluster = Cluster::connect(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        Ok(cluster.map_err(ops::Error::from)?)
+    }
 }
 
 /// Where live state comes from.

@@ -35,9 +35,7 @@ impl Inspect {
     /// Looks: at the inventory when no repository is given or around.
     pub(super) async fn look(&self) -> Result<Seen, Failure> {
         if self.repository.is_absent() && self.live.snapshot.is_none() {
-            let connection = &self.live.connection;
-            let cluster = Cluster::connect(connection.kubeconfig.as_deref(), connection.context.as_deref()).await;
-            let cluster = cluster.map_err(ops::Error::from)?;
+            let cluster = self.live.connection.connect().await?;
             let reading = cluster.observe_owned(&self.inventory_namespace).await.map_err(ops::Error::from)?;
             return Ok(Seen::Inventory(Box::new((cluster, reading))));
         }

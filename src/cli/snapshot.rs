@@ -2,7 +2,6 @@
 
 use super::common::{Connection, Format, Repository, Target};
 use super::failure::Failure;
-use crate::cluster::Cluster;
 use crate::kinds;
 use crate::ops;
 use clap::Args;
@@ -24,10 +23,7 @@ pub(super) struct Arguments {
 /// Saves live state.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let (_, desired) = arguments.repository.read()?;
-    let connection = &arguments.connection;
-    let cluster = Cluster::connect(connection.kubeconfig.as_deref(), connection.context.as_deref())
-        .await
-        .map_err(ops::Error::from)?;
+    let cluster = arguments.connection.connect().await?;
     let mut reading = cluster.observe(&desired).await.map_err(ops::Error::from)?;
     for parent in &reading.parents {
         // The inventory is part of what planning needs.

@@ -523,11 +523,12 @@ async fn save(
         // What was announced and not done is taken back.
         let planned_uids: Vec<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
         let done = |uid: &str| deleted.iter().any(|(_, _, gone)| gone == uid);
-        parent.state.deletions.retain(|d| {
-            d.at > now - 24 * 3600 && (d.at != now || done(&d.uid) || !planned_uids.contains(&d.uid.as_str()))
-        });
+        let taken_back = |d: &Deletion| d.at == now && planned_uids.contains(&d.uid.as_str()) && !done(&d.uid);
+        parent.state.deletions.retain(|d| !taken_back(d));
         if parent.state != before.state || parent.kinds != before.kinds {
             bind(planned, &mut parent);
+            // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
+            parent.state.deletions.retain(|d| d.at > now - plan::DELETION_WINDOW);
             parent.state.revision = planned.repository.revision.as_ref().map(|r| r.id.clone()).unwrap_or_default();
             if let Err(refused) = write_parent(cluster, planned, &mut parent).await {
                 failed.push(refused);

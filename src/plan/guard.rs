@@ -10,10 +10,10 @@ use crate::object::{Diagnostic, ObjectRef, Untrusted, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most deletions of an environment within [`WINDOW`].
+/// The most deletions of an environment within [`DELETION_WINDOW`].
 const ENVIRONMENT_BUDGET: usize = 20;
-/// The window of the budget, in seconds.
-pub(super) const WINDOW: i64 = 24 * 3600;
+/// The window of the budget of deletions, in seconds.
+pub const DELETION_WINDOW: i64 = 24 * 3600;
 
 /// The deletes that the repository asks for, and what is said about those that are not made.
 pub(super) fn deletions(
@@ -167,7 +167,7 @@ fn over_budget(changes: &[Change], desired: &Desired, parents: &[Parent], now: i
     let planned_uid = |uid: &String| changes.iter().any(|c| c.uid == *uid);
     let recent = |parent: &Parent| {
         let uids: BTreeSet<&String> =
-            parent.state.deletions.iter().filter(|d| d.at > now - WINDOW).map(|d| &d.uid).collect();
+            parent.state.deletions.iter().filter(|d| d.at > now - DELETION_WINDOW).map(|d| &d.uid).collect();
         uids.into_iter().filter(|uid| !planned_uid(uid)).count()
     };
     let past: usize = parents.iter().map(&recent).sum();

@@ -19,6 +19,7 @@ mod steps;
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{conclude, proof_body};
 pub use drift::{Drift, drift};
+pub use guard::DELETION_WINDOW;
 pub use policy::is_same_but_status;
 pub use selection::Selection;
 pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};

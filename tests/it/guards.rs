@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::repo::Repo;
 use crate::run::{Ran, code, json, row};
 use serde_json::{Value, json};
+use spinway::inventory::{Deletion, Parent};
 
 fn config_map(name: &str, namespace: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata: {{k: v}}\n")
@@ -578,4 +579,18 @@ fn a_renamed_tenant_keeps_its_objects_and_a_removed_one_is_pruned() {
     (0..10).for_each(|n| repo.remove(&format!("apps/two/c{n}.yaml")));
     let report = apply(&cluster, &repo, &[], 0);
     assert_eq!(report["summary"]["held"], 10, "{report:#}");
+}
+
+#[test]
+fn an_old_deletion_is_no_reason_to_write() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    let path = "/api/v1/namespaces/spinway-system/configmaps/spinway.t.test.one";
+    let parent = Parent::new("t", "test", "one", "spinway-system").read(&cluster.get(path).expect("the parent"));
+    let mut parent = parent.expect("our own inventory");
+    parent.state.deletions.push(Deletion { at: 1, uid: "long-gone".to_owned() });
+    cluster.apply_as(path, "spinway", &parent.render());
+    cluster.mark();
+    apply(&cluster, &repo, &[], 0);
+    assert!(cluster.writes().is_empty(), "{:#?}", cluster.writes());
 }
