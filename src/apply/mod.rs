@@ -50,17 +50,20 @@ pub struct Run<'a> {
     before: Vec<Vec<usize>>,
     /// Seconds that an object may take to become healthy.
     deadline: f64,
+    /// Whether a step is done only when its object is healthy.
+    wait: bool,
     interrupted: bool,
 }
 
 impl<'a> Run<'a> {
-    /// Begins a run; `deadline` is how many seconds an object may take to become healthy.
-    pub fn new(plan: &'a Plan, deadline: f64) -> Self {
+    /// Begins a run; `deadline` is how many seconds an object may take to become healthy. Without `wait` what was written
+    /// counts as healthy.
+    pub fn new(plan: &'a Plan, deadline: f64, wait: bool) -> Self {
         let mut before = vec![Vec::new(); plan.steps.len()];
         for (first, then) in &plan.order {
             before[*then].push(*first);
         }
-        Self { plan, states: vec![State::Waiting; plan.steps.len()], before, deadline, interrupted: false }
+        Self { plan, states: vec![State::Waiting; plan.steps.len()], before, deadline, wait, interrupted: false }
     }
 
     /// Where each step is.
@@ -114,7 +117,9 @@ impl<'a> Run<'a> {
     /// The API server accepted a step's request at a time.
     pub fn accepted(&mut self, step: usize, now: f64) -> Command {
         // A step that nobody waits for cannot become healthy before a later one.
-        self.states[step] = if self.plan.steps[step].wait { State::Settling(now) } else { State::Done };
+        let gone = self.plan.steps[step].kind == StepKind::Delete;
+        self.states[step] =
+            if self.plan.steps[step].wait && (self.wait || gone) { State::Settling(now) } else { State::Done };
         Command::Observe(step)
     }
 
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn a_step_starts_when_what_it_needs_is_healthy() {
         let plan = plan(&[(0, 1)], 3);
-        let mut run = Run::new(&plan, 60.0);
+        let mut run = Run::new(&plan, 60.0, true);
         assert_eq!(run.start_ready(), [Command::Send(0), Command::Send(2)]);
         run.accepted(0, 0.0);
         assert_eq!(run.start_ready(), []);
@@ -226,7 +231,7 @@ mod tests {
     #[test]
     fn a_failure_blocks_its_dependents_only() {
         let plan = plan(&[(0, 1), (1, 2)], 4);
-        let mut run = Run::new(&plan, 60.0);
+        let mut run = Run::new(&plan, 60.0, true);
         run.start_ready();
         run.accepted(0, 0.0);
         run.accepted(3, 0.0);
@@ -244,7 +249,7 @@ mod tests {
     #[test]
     fn a_deadline_ends_a_wait_and_no_status_ends_sooner() {
         let plan = plan(&[], 2);
-        let mut run = Run::new(&plan, 60.0);
+        let mut run = Run::new(&plan, 60.0, true);
         run.start_ready();
         run.accepted(0, 0.0);
         run.accepted(1, 0.0);
@@ -259,7 +264,7 @@ mod tests {
     #[test]
     fn an_interrupt_finishes_what_is_in_flight() {
         let plan = plan(&[(0, 1)], 2);
-        let mut run = Run::new(&plan, 60.0);
+        let mut run = Run::new(&plan, 60.0, true);
         run.start_ready();
         run.interrupt();
         assert!(!run.is_finished());

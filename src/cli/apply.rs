@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// Seconds that an object may take to become healthy
     #[arg(long, env = "SPINWAY_TIMEOUT", value_name = "SECONDS", default_value_t = 600.0)]
     timeout: f64,
+    /// Do not wait for health: a step starts as soon as what it needs was written
+    #[arg(long, env = "SPINWAY_NO_WAIT")]
+    no_wait: bool,
     /// Requests under way at once
     #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
@@ -71,8 +74,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
 
 /// Applies, unless a signal comes; gives its exit code.
 async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) {
-    let settings =
-        Settings { deadline: arguments.timeout, concurrency: usize::from(arguments.concurrency), now: now() };
+    let settings = Settings {
+        deadline: arguments.timeout,
+        wait: !arguments.no_wait,
+        concurrency: usize::from(arguments.concurrency),
+        now: now(),
+    };
     let signalled = AtomicU8::new(0);
     let interrupted = async {
         signalled.store(interrupted().await, Ordering::Relaxed);

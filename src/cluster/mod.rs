@@ -78,6 +78,7 @@ impl Cluster {
     /// Sends one request, which counts under `verb`; the answer is JSON.
     async fn send(&self, verb: &'static str, request: Request<Vec<u8>>) -> Result<Value, Refused> {
         self.count(verb);
+        tracing::debug!(verb, path = %request.uri(), "request");
         let transport = |message: String| Refused {
             message: Untrusted::new(message),
             reason: "Transport".to_owned(),

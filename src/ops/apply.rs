@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 pub struct Settings {
     /// Seconds that an object may take to become healthy.
     pub deadline: f64,
+    /// Whether a step waits until what it needs is healthy.
+    pub wait: bool,
     /// Requests under way at once.
     pub concurrency: usize,
     /// The time, in seconds since 1970.
@@ -117,7 +119,7 @@ pub async fn apply(
         told: BTreeMap::new(),
     };
     driver.made = Observed::made(&driver.planned.desired);
-    let mut run = Run::new(&plan, settings.deadline);
+    let mut run = Run::new(&plan, settings.deadline, settings.wait);
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
     let mut queue: Vec<usize> = Vec::new();
     let mut tick = tokio::time::interval(Duration::from_millis(200));

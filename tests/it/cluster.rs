@@ -5,7 +5,7 @@ use crate::etcd::{Etcd, Row};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -36,6 +36,7 @@ pub struct Audited {
     /// `RESOURCE NAMESPACE/NAME`.
     pub object: String,
     pub code: u64,
+    pub uri: String,
     pub dry_run: bool,
     pub body: Value,
 }
@@ -53,6 +54,12 @@ impl Cluster {
         Self { shared, runtime, client, audit_start }
     }
 
+    /// Makes the cluster as new again.
+    pub fn again(&mut self) {
+        self.shared.reset();
+        self.mark();
+    }
+
     /// Takes the cluster without any custom resource definition.
     pub fn take_empty() -> Self {
         let mut cluster = Self::take();
@@ -65,7 +72,12 @@ impl Cluster {
     }
 
     pub fn kubeconfig(&self) -> PathBuf {
-        self.shared.plane.dir.join("kubeconfig")
+        self.folder().join("kubeconfig")
+    }
+
+    /// The folder of the control plane's files; its processes name it in their command lines.
+    pub fn folder(&self) -> &Path {
+        &self.shared.plane.dir
     }
 
     /// A kubeconfig for another identity: the token is also the user's name.
@@ -171,6 +183,7 @@ impl Cluster {
                 ),
                 code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
                 dry_run: uri.contains("dryRun=All"),
+                uri,
                 body: event.get("requestObject").cloned().unwrap_or_default(),
             }
         });

@@ -23,6 +23,7 @@ mod guards;
 mod health;
 mod order;
 mod policy;
+mod processes;
 mod reading;
 mod repo;
 mod run;

@@ -1,0 +1,95 @@
+//! `cargo bench --bench reconcile -- --objects 10000 --json FILE`: what a reconcile costs against a real API server, beside
+//! the floor: the same requests by the same HTTP client and nothing else, in the same run.
+//!
+//! The machines that run it are shared and noisy: what counts are ratios. So a floor and what is held against it run in
+//! turns, and the run with the median wall time stands for all.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs
+)]
+
+mod bare;
+#[allow(dead_code)]
+#[path = "../it/cluster.rs"]
+mod cluster;
+#[allow(dead_code)]
+#[path = "../it/control_plane.rs"]
+mod control_plane;
+#[path = "../it/etcd.rs"]
+mod etcd;
+mod measure;
+mod reading;
+mod scenario;
+mod table;
+mod workload;
+
+use std::path::PathBuf;
+
+/// What the command line asks for.
+pub struct Arguments {
+    /// How many objects, for each size.
+    pub sizes: Vec<usize>,
+    /// Where the figures go as JSON.
+    pub json: Option<PathBuf>,
+    /// What the generated values are drawn from.
+    pub seed: u64,
+    /// How many times each short scenario runs.
+    pub runs: usize,
+    /// Whether kubectl runs beside spinway.
+    pub kubectl: bool,
+    /// Whether `docs/reference/benchmarks.md` is written.
+    pub write: bool,
+}
+
+const USAGE: &str = "cargo bench --bench reconcile -- [--objects N[,N...]] [--json FILE] [--seed N] [--runs N] [--no-kubectl] [--no-docs]";
+
+fn arguments(given: &[String]) -> Arguments {
+    let mut made = Arguments { sizes: vec![3023], json: None, seed: 1, runs: 5, kubectl: true, write: true };
+    let mut given = given.iter();
+    while let Some(argument) = given.next() {
+        let mut value = || given.next().unwrap_or_else(|| panic!("{argument} needs a value\n{USAGE}"));
+        match argument.as_str() {
+            "--objects" => made.sizes = value().split(',').map(|n| n.parse().expect("a number of objects")).collect(),
+            "--json" => made.json = Some(PathBuf::from(value())),
+            "--seed" => made.seed = value().parse().expect("a number"),
+            "--runs" => made.runs = value().parse().expect("a number"),
+            "--no-kubectl" => made.kubectl = false,
+            "--no-docs" => made.write = false,
+            // Cargo adds it to every benchmark.
+            "--bench" => {}
+            other => panic!("unknown argument {other}\n{USAGE}"),
+        }
+    }
+    made
+}
+
+fn main() {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    match given.first().map(String::as_str) {
+        Some(measure::ROLE) => measure::serve(&given[1..]),
+        Some(bare::LIST) => bare::list(&given[1..]),
+        Some(bare::PATCH) => bare::patch(&given[1..]),
+        Some(reading::ROLE) => reading::serve(&given[1..]),
+        _ => run(&arguments(&given)),
+    }
+}
+
+fn run(arguments: &Arguments) {
+    let mut sizes = Vec::new();
+    for objects in &arguments.sizes {
+        let size = scenario::run(*objects, arguments);
+        println!("{}", table::text(&size));
+        sizes.push(size);
+    }
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, format!("{:#}\n", table::json(&sizes, arguments))).expect("the file can be written");
+    }
+    if arguments.write {
+        table::write_docs(&sizes, arguments);
+    }
+}
