@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         check_digest(wanted, &planned)?;
     }
     if planned.plan.refused.is_some() {
-        arguments.output.write(&plan::report("apply", &planned))?;
+        arguments.output.write(&plan::report("apply", &planned, &arguments.output))?;
         return Ok(REFUSED);
     }
     if planned.plan.has_work() && !arguments.yes {
@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
             return Err(Failure::usage("there is no terminal to ask on: give --yes"));
         }
         ui::progress(&crate::report::text(
-            &plan::report("plan", &planned),
+            &plan::report("plan", &planned, &arguments.output),
             ui::colours_stdout(),
             arguments.output.verbose,
         ));
@@ -67,9 +67,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         }
     }
     let (outcome, signal) = perform(&arguments, &mut planned).await;
-    let report = finished(&planned, &outcome);
+    let report = finished(&planned, &outcome, &arguments.output);
     arguments.output.write(&report)?;
-    Ok(code(&planned, &outcome, &report, &arguments.output, signal))
+    let code = code(&planned, &outcome, &report, &arguments.output, signal);
+    planned.leave();
+    Ok(code)
 }
 
 /// Applies, unless a signal comes; gives its exit code.
@@ -135,8 +137,8 @@ fn check_digest(wanted: &str, planned: &Planned) -> Result<(), Failure> {
 }
 
 /// The report after an apply: the plan with its results, and the health as it is now.
-fn finished(planned: &Planned, outcome: &Outcome) -> Report {
-    let mut report = plan::report("apply", planned);
+fn finished(planned: &Planned, outcome: &Outcome, output: &Output) -> Report {
+    let mut report = plan::report("apply", planned, output);
     for (row, change) in report.changes.iter_mut().zip(&planned.plan.changes) {
         row.result = outcome.results.get(&change.object).cloned();
     }

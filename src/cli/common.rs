@@ -1,11 +1,11 @@
 //! Options that several verbs have.
 
 use super::failure::Failure;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Traffic};
 use crate::desired::Desired;
 use crate::ops::{self, LiveSource};
 use crate::plan::Selection;
-use crate::report::Report;
+use crate::report::{Bytes, Report};
 use crate::source;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -147,6 +147,12 @@ impl Planning {
     }
 }
 
+/// A report with what it cost the API server.
+pub(super) fn costing(report: Report, cluster: &Cluster) -> Report {
+    let Traffic { requests, sent, received } = cluster.traffic();
+    Report { requests, bytes: Bytes { sent, received }, ..report }
+}
+
 /// Seconds since 1970.
 pub(super) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
@@ -249,6 +255,12 @@ impl Output {
             target.write(&text)?;
         }
         Ok(())
+    }
+
+    /// Whether the health of objects is shown or decides the exit code.
+    pub(super) fn wants_health(&self) -> bool {
+        let data = |target: &Target| !matches!(target.format, Format::Text | Format::Markdown);
+        self.targets().iter().any(data) || self.fail_on.contains(&FailOn::Unhealthy)
     }
 
     /// Whether the report holds what --fail-on names.

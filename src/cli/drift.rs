@@ -1,5 +1,6 @@
 //! `spinway drift`.
 
+use super::common::costing;
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::inspect::{Inspect, Seen};
 use super::plan;
@@ -24,9 +25,9 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let output = &arguments.inspect.output;
     let (report, refused) = match arguments.inspect.look().await? {
-        Seen::Inventory(seen) => (Report { requests: seen.0.requests(), ..owned(&seen.1) }, false),
+        Seen::Inventory(seen) => (costing(owned(&seen.1), &seen.0), false),
         Seen::Repository(planned) => {
-            let mut report = plan::report("drift", &planned);
+            let mut report = plan::report("drift", &planned, output);
             drift_only(&mut report);
             (report, planned.plan.refused.is_some())
         }
@@ -43,7 +44,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
 /// The drift that live objects tell by themselves.
 fn owned(reading: &Reading) -> Report {
     let partition = |id: &str| reading.parents.iter().find(|p| p.id == id).map(|p| p.partition.clone());
-    let rows = reading.live.objects().iter().filter_map(|(reference, value)| {
+    let rows = reading.live.objects().filter_map(|(reference, value)| {
         let partition = partition(label(value, PART_OF)?)?;
         let (fields, removed) = drift(value);
         (!fields.is_empty() || removed > 0).then(|| (reference.clone(), partition, fields, removed))

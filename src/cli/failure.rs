@@ -63,7 +63,9 @@ impl From<ops::Error> for Failure {
             ops::Error::Cluster(cluster::Error::Server(_)) => {
                 (FAILED, "Check that the cluster runs and that the context is the right one.")
             }
-            ops::Error::Source(_) | ops::Error::Snapshot { .. } | ops::Error::File { .. } => (FAILED, ""),
+            ops::Error::Source(_) | ops::Error::Snapshot { .. } | ops::Error::File { .. } | ops::Error::Thread(_) => {
+                (FAILED, "")
+            }
         };
         let (diagnostics, tree) = match error {
             ops::Error::Read(ReadError::Config(diagnostics, text)) => {

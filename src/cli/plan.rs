@@ -1,11 +1,10 @@
 //! `spinway plan`.
 
-use super::common::{LiveOptions, Output, Planning, Repository};
+use super::common::{LiveOptions, Output, Planning, Repository, costing};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::ui;
-use crate::cluster::Cluster;
 use crate::ops::{self, Planned};
-use crate::report::{Report, from_plan};
+use crate::report::{Report, from_plan, health_rows};
 use clap::Args;
 
 /// Show what would change, why, and in which order; nothing is written
@@ -25,9 +24,11 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let planned = planned(&arguments.repository, &arguments.live, &arguments.planning).await?;
     ui::diagnostics(&planned.plan.diagnostics, &planned.repository.tree, arguments.output.quiet);
-    let report = report("plan", &planned);
+    let report = report("plan", &planned, &arguments.output);
     arguments.output.write(&report)?;
-    Ok(code(&planned, &report, &arguments.output))
+    let code = code(&planned, &report, &arguments.output);
+    planned.leave();
+    Ok(code)
 }
 
 /// Plans as the options say.
@@ -45,13 +46,18 @@ pub(super) async fn planned(
     Ok(planned)
 }
 
-/// The report of a plan, with what it cost.
-pub(super) fn report(verb: &'static str, planned: &Planned) -> Report {
-    let mut report = from_plan(verb, &planned.plan, &planned.desired, &planned.reading.live);
+/// The report of a plan, with what it cost; with the health of every object where that is shown or asked for.
+pub(super) fn report(verb: &'static str, planned: &Planned, output: &Output) -> Report {
+    let mut report = from_plan(verb, &planned.plan, &planned.desired);
+    if verb == "status" || output.wants_health() {
+        report.health = health_rows(&planned.desired, &planned.reading.live);
+    }
     report.revision.clone_from(&planned.repository.revision);
-    report.requests = planned.cluster.as_ref().map(Cluster::requests).unwrap_or_default();
     report.seconds.clone_from(&planned.seconds);
-    report
+    match &planned.cluster {
+        Some(cluster) => costing(report, cluster),
+        None => report,
+    }
 }
 
 /// The exit code of a read-only verb.

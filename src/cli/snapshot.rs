@@ -2,11 +2,13 @@
 
 use super::common::{Connection, Format, Repository, Target};
 use super::failure::Failure;
+use crate::graph::Graph;
 use crate::kinds;
 use crate::ops;
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Save the live state that planning the repository needs, without any secret value
 #[derive(Args)]
@@ -23,8 +25,10 @@ pub(super) struct Arguments {
 /// Saves live state.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let (_, desired) = arguments.repository.read()?;
+    let desired = Arc::new(desired);
     let cluster = arguments.connection.connect().await?;
-    let mut reading = cluster.observe(&desired).await.map_err(ops::Error::from)?;
+    let kinds = cluster.discover().await.map_err(ops::Error::from)?;
+    let mut reading = cluster.observe(&desired, &Graph::of(&desired), kinds, true).await.map_err(ops::Error::from)?;
     for parent in &reading.parents {
         // The inventory is part of what planning needs.
         let _ = cluster.refresh(&mut reading.live, &parent.reference(), "v1").await;

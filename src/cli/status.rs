@@ -1,5 +1,6 @@
 //! `spinway status`.
 
+use super::common::costing;
 use super::failure::{FAILED, Failure};
 use super::inspect::{Inspect, Seen};
 use super::plan;
@@ -22,10 +23,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Seen::Inventory(seen) => {
             let (cluster, reading) = *seen;
             let health = owned_health(&reading.live, &reading.parents);
-            Report { schema: SCHEMA, verb: "status", health, requests: cluster.requests(), ..Report::default() }
+            costing(Report { schema: SCHEMA, verb: "status", health, ..Report::default() }, &cluster)
         }
         Seen::Repository(planned) => {
-            let mut report = plan::report("status", &planned);
+            let mut report = plan::report("status", &planned, output);
             // A selection leaves objects out of the plan; so it does here.
             report.health.retain(|row| report.changes.iter().any(|change| change.object == row.object));
             report

@@ -1,23 +1,25 @@
 //! Reading live state: what planning needs, by as few requests as it can be proven with (design law 5).
 
-use super::{Cluster, Error};
-use crate::desired::{Desired, Selector};
+use super::{Cluster, Error, get};
+use crate::desired::Desired;
+use crate::graph::Graph;
 use crate::inventory::{Parent, find, ids};
-use crate::kinds::{self, GATEWAY, SPIN};
-use crate::live::{Coverage, Live, Served, Source};
-use crate::object::{GroupKind, ObjectRef, api_version, split_api_version};
-use crate::plan::Refused;
-use crate::schema::CRD_GROUP;
-use futures::stream::{self, StreamExt as _};
-use serde_json::{Value, json};
+use crate::kinds::{GATEWAY, SPIN};
+use crate::live::{Coverage, Live, Served, Source, Stored};
+use crate::object::{GroupKind, ObjectRef, api_version};
+use crate::plan::{Refused, Screen};
+use serde_json::Value;
+use serde_json_borrow::Value as Listed;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
-/// Objects in one page of a LIST.
-const PAGE: usize = 500;
-/// Requests under way at once.
-const CONCURRENCY: usize = 8;
-/// Up to so many missing objects of a kind are looked up one by one.
-const SINGLES: usize = 10;
+/// Objects in one page of a LIST (ADR 0006: pages after the first cost the API server five times as much).
+const PAGE: usize = 10_000;
+/// How often a list is begun whose pages expire.
+const LIST_ATTEMPTS: usize = 3;
+/// The label by which the Spin operator marks what it makes.
+pub(super) const APP_NAME: &str = "core.spinkube.dev/app-name";
 
 /// Live state with the inventory that was found.
 #[derive(Default)]
@@ -41,29 +43,93 @@ enum Scope {
     Apps,
 }
 
+/// A LIST of one kind.
+#[derive(Clone)]
+pub(super) struct List {
+    kind: GroupKind,
+    api_version: String,
+    path: String,
+    namespace: Option<String>,
+    selector: Option<String>,
+    accept: &'static str,
+}
+
+impl List {
+    /// All objects of a kind in a version.
+    pub(super) fn of(kind: &GroupKind, version: &str, served: &Served) -> Self {
+        Self {
+            kind: kind.clone(),
+            api_version: api_version(&kind.group, version),
+            path: served.plural.clone(),
+            namespace: None,
+            selector: None,
+            accept: "application/json",
+        }
+    }
+
+    /// Only those of a namespace.
+    #[must_use]
+    pub(super) fn within(self, namespace: Option<&str>) -> Self {
+        Self { namespace: namespace.map(str::to_owned), ..self }
+    }
+
+    /// Only those that a label selector selects.
+    #[must_use]
+    pub(super) fn labelled(self, selector: &str) -> Self {
+        Self { selector: Some(selector.to_owned()), ..self }
+    }
+
+    /// Only their metadata.
+    #[must_use]
+    pub(super) fn metadata(self) -> Self {
+        Self { accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", ..self }
+    }
+
+    fn url(&self, token: &str) -> String {
+        let root = if self.kind.group.is_empty() { "api" } else { "apis" };
+        let namespace = self.namespace.as_ref().map(|n| format!("/namespaces/{n}")).unwrap_or_default();
+        let selector = self.selector.as_ref().map(|s| format!("&labelSelector={}", encode(s))).unwrap_or_default();
+        let next = if token.is_empty() { String::new() } else { format!("&continue={}", encode(token)) };
+        format!("/{root}/{}{namespace}/{}?limit={PAGE}{selector}{next}", self.api_version, self.path)
+    }
+}
+
 impl Cluster {
-    /// Reads what planning the desired objects needs.
+    /// Reads what planning the desired objects with their graph needs, of the kinds that [`Cluster::discover`] gave. With `everything` each
+    /// object is kept as it is, for a snapshot.
     ///
     /// # Errors
     /// The API server cannot be used at all. A kind that cannot be read is recorded as unknown instead.
-    pub async fn observe(&self, desired: &Desired) -> Result<Reading, Error> {
+    pub async fn observe(
+        &self,
+        desired: &Arc<Desired>,
+        graph: &Graph,
+        kinds: BTreeMap<GroupKind, Served>,
+        everything: bool,
+    ) -> Result<Reading, Error> {
         let mut reading = Reading::default();
         reading.live.source = Source::Cluster;
         reading.live.time = jiff::Timestamp::now().round(jiff::Unit::Second).map(|t| t.to_string()).unwrap_or_default();
-        reading.live.kinds = self.discover().await?;
+        reading.live.kinds = kinds;
+        let (maps, definitions) =
+            tokio::join!(self.inventories(desired, &reading.live), self.definitions(desired, &reading.live));
+        definitions.into_iter().for_each(|definition| reading.live.insert(definition));
+        read_parents(desired, maps, &mut reading);
+        self.list_kinds(desired, &mut reading, everything).await;
         reading.live.cluster_uid = self.cluster_uid(&reading.live).await?;
-        self.read_parents(desired, &mut reading).await;
-        self.read_definitions(desired, &mut reading).await;
-        self.list_kinds(desired, &mut reading).await;
         self.look_up_missing(desired, &mut reading).await;
         self.read_in_own_version(desired, &mut reading).await;
-        self.look_up_references(desired, &mut reading).await;
+        self.look_up_references(desired, graph, &mut reading).await;
         reading.live.learn(desired);
         Ok(reading)
     }
 
+    /// The uid of namespace `kube-system`: from the namespaces that were listed, else it is asked for.
     async fn cluster_uid(&self, live: &Live) -> Result<String, Error> {
         let namespace = ObjectRef::new("", "Namespace", "", "kube-system");
+        if let Some(uid) = live.uid(&namespace) {
+            return Ok(uid.to_owned());
+        }
         let Some(served) = live.kinds.get(&namespace.group_kind()) else {
             return Err(Error::Server("it serves no namespaces".to_owned()));
         };
@@ -76,200 +142,108 @@ impl Cluster {
         }
     }
 
-    async fn read_parents(&self, desired: &Desired, reading: &mut Reading) {
-        let Some(config) = &desired.config else { return };
+    async fn inventories(&self, desired: &Desired, live: &Live) -> Result<Vec<Value>, Refused> {
         let kind = GroupKind::new("", "ConfigMap");
-        let Some(served) = reading.live.kinds.get(&kind).cloned() else { return };
-        let found = self
-            .list_in(
-                &kind,
-                "v1",
-                &served,
-                Some(&config.inventory.namespace),
-                Some(crate::inventory::ID),
-                "application/json",
-            )
-            .await;
-        let maps = found.as_ref().map(Vec::as_slice).unwrap_or_default();
-        (reading.parents, reading.broken) = find(desired, maps.iter());
-        if let Err(refused) = found {
-            let reason = format!("the inventories cannot be listed ({} {})", refused.code, refused.reason);
-            reading.broken = reading.parents.iter().map(|p| (p.partition.clone(), reason.clone())).collect();
-        }
+        let (Some(config), Some(served)) = (&desired.config, live.kinds.get(&kind)) else { return Ok(Vec::new()) };
+        let list = List::of(&kind, "v1", served).within(Some(&config.inventory.namespace));
+        self.list_whole(&list.labelled(crate::inventory::ID)).await
     }
 
-    /// The definitions of the custom kinds that are wanted, for their schemas.
-    async fn read_definitions(&self, desired: &Desired, reading: &mut Reading) {
-        let definition = GroupKind::new(CRD_GROUP, "CustomResourceDefinition");
-        let Some(served) = reading.live.kinds.get(&definition).cloned() else { return };
-        let wanted: BTreeSet<GroupKind> = desired.objects.keys().map(ObjectRef::group_kind).collect();
-        let names = wanted
-            .iter()
-            .filter(|kind| {
-                kind.group.contains('.') && !kind.group.ends_with(".k8s.io") || kind.group.contains("gateway")
-            })
-            .filter_map(|kind| {
-                let plural = &reading.live.kinds.get(kind)?.plural;
-                Some(ObjectRef::new(CRD_GROUP, "CustomResourceDefinition", "", &format!("{plural}.{}", kind.group)))
-            });
-        let found = self.get_all(names.collect(), &served, false).await;
-        for (_, answer) in found {
-            if let Ok(Some(value)) = answer {
-                reading.live.insert(value);
-            }
-        }
-    }
-
-    async fn get_all(
-        &self,
-        objects: Vec<ObjectRef>,
-        served: &Served,
-        metadata: bool,
-    ) -> Vec<(ObjectRef, Result<Option<Value>, Refused>)> {
-        let version = served.versions.first().cloned().unwrap_or_default();
-        let requests = objects.into_iter().map(|object| {
-            let version = &version;
-            async move {
-                let answer = if metadata {
-                    self.get_metadata(&object, version, served).await
-                } else {
-                    self.get(&object, version, served).await
-                };
-                (object, answer)
-            }
-        });
-        stream::iter(requests).buffer_unordered(CONCURRENCY).collect().await
-    }
-
-    async fn list_kinds(&self, desired: &Desired, reading: &mut Reading) {
+    async fn list_kinds(&self, desired: &Arc<Desired>, reading: &mut Reading, everything: bool) {
+        let screen = Arc::new(Screen::new(desired, &reading.parents, &reading.live.schemas, everything));
         let selector = owned_selector(&reading.parents);
-        let lists: Vec<(GroupKind, Scope, Served, String)> = scopes(desired, &reading.parents, &reading.live)
-            .into_iter()
-            .filter_map(|(kind, scope)| {
-                let served = reading.live.kinds.get(&kind)?.clone();
-                let version = wanted_version(desired, &kind, &served);
-                Some((kind, scope, served, version))
-            })
-            .collect();
-        let requests = lists.iter().map(|(kind, scope, served, version)| {
-            let selector = match scope {
-                Scope::Whole => None,
-                Scope::Owned => Some(selector.as_str()),
-                Scope::Apps => Some("core.spinkube.dev/app-name"),
+        let mut lists = JoinSet::new();
+        for (kind, scope) in scopes(desired, &reading.parents, &reading.live) {
+            let Some(served) = reading.live.kinds.get(&kind) else { continue };
+            let list = List::of(&kind, &wanted_version(desired, &kind, served), served);
+            let list = match scope {
+                Scope::Whole => list,
+                Scope::Owned => list.labelled(&selector),
+                Scope::Apps => list.labelled(APP_NAME),
             };
-            async move { (kind, *scope, self.list(kind, version, served, selector, "application/json").await) }
-        });
-        let answers: Vec<_> = stream::iter(requests).buffer_unordered(CONCURRENCY).collect().await;
-        for (kind, scope, answer) in answers {
+            let (cluster, screen) = (self.clone(), Arc::clone(&screen));
+            lists.spawn(async move { (scope, cluster.list_screened(&list, &screen).await, list) });
+        }
+        let mut sick = false;
+        while let Some(answer) = lists.join_next().await {
+            let Ok((scope, answer, list)) = answer else { continue };
             let coverage = match answer {
-                Ok(items) => {
-                    items.into_iter().for_each(|item| reading.live.insert(item));
+                Ok(kept) => {
+                    let deployments = kept.iter().filter(|(r, _)| r.is("apps", "Deployment"));
+                    sick |= scope == Scope::Apps && deployments.into_iter().any(|(_, stored)| is_short(stored.value()));
+                    reading.live.keep_all(kept);
                     if scope == Scope::Whole { Coverage::All } else { Coverage::Labelled }
                 }
-                Err(refused) if scope == Scope::Apps && kind.kind == "Pod" && refused.code == 403 => continue,
                 Err(refused) => Coverage::Unknown(format!("{} {}", refused.code, refused.reason)),
             };
-            let known = reading.live.coverage.get(kind);
+            let known = reading.live.coverage.get(&list.kind);
             if !matches!(known, Some(Coverage::All | Coverage::Unknown(_))) {
-                reading.live.coverage.insert(kind.clone(), coverage);
+                reading.live.coverage.insert(list.kind, coverage);
             }
+        }
+        if sick || everything {
+            self.list_pods(reading, &screen).await;
         }
     }
 
-    /// All pages of a LIST over all namespaces.
-    async fn list(
-        &self,
-        kind: &GroupKind,
-        version: &str,
-        served: &Served,
-        selector: Option<&str>,
-        accept: &str,
-    ) -> Result<Vec<Value>, Refused> {
-        self.list_in(kind, version, served, None, selector, accept).await
+    /// The pods of SpinApps say why a Deployment has too few of them; without permission that stays unknown.
+    async fn list_pods(&self, reading: &mut Reading, screen: &Screen) {
+        let kind = GroupKind::new("", "Pod");
+        let Some(served) = reading.live.kinds.get(&kind) else { return };
+        let list = List::of(&kind, "v1", served).labelled(APP_NAME);
+        if let Ok(kept) = self.list_screened(&list, screen).await {
+            reading.live.keep_all(kept);
+            reading.live.coverage.entry(kind).or_insert(Coverage::Labelled);
+        }
     }
 
-    /// All pages of a LIST.
-    async fn list_in(
+    /// All pages of a LIST, each object as the screen keeps it.
+    async fn list_screened(&self, list: &List, screen: &Screen) -> Result<Vec<(ObjectRef, Stored)>, Refused> {
+        let listing = screen.listing(&list.kind, &list.api_version);
+        self.pages(list, &|item| screen.keep(&listing, item)).await
+    }
+
+    /// All pages of a LIST, whole.
+    pub(super) async fn list_whole(&self, list: &List) -> Result<Vec<Value>, Refused> {
+        self.pages(list, &|item| Some(Stored::whole(item, &list.api_version, &list.kind.kind).into_value())).await
+    }
+
+    /// Which objects of a kind there are.
+    pub(super) async fn list_identities(
         &self,
         kind: &GroupKind,
-        version: &str,
         served: &Served,
-        namespace: Option<&str>,
-        selector: Option<&str>,
-        accept: &str,
-    ) -> Result<Vec<Value>, Refused> {
-        let root = if kind.group.is_empty() { "api" } else { "apis" };
-        let namespace = namespace.map(|n| format!("/namespaces/{n}")).unwrap_or_default();
-        let path = format!("/{root}/{}{namespace}/{}?limit={PAGE}", api_version(&kind.group, version), served.plural);
-        let selector = selector.map(|s| format!("&labelSelector={}", encode(s))).unwrap_or_default();
-        let mut items = Vec::new();
-        let mut token = String::new();
+    ) -> Result<BTreeSet<ObjectRef>, Refused> {
+        let version = served.versions.first().map(String::as_str).unwrap_or_default();
+        let identity = |item: &Listed<'_>| {
+            let metadata = item.as_object().and_then(|item| item.get("metadata")?.as_object());
+            let text = |field: &str| metadata.and_then(|m| m.get(field)?.as_str()).unwrap_or_default();
+            Some(ObjectRef::new(&kind.group, &kind.kind, text("namespace"), text("name")))
+        };
+        let there = self.pages(&List::of(kind, version, served).metadata(), &identity).await?;
+        Ok(there.into_iter().collect())
+    }
+
+    /// What is kept of the objects of all pages. A list that expires on the way is begun again: half of it proves nothing.
+    pub(super) async fn pages<T: Send>(
+        &self,
+        list: &List,
+        keep: &(dyn Fn(&Listed<'_>) -> Option<T> + Sync),
+    ) -> Result<Vec<T>, Refused> {
+        let (mut kept, mut token, mut begun) = (Vec::new(), String::new(), 1);
         loop {
-            let next = if token.is_empty() { String::new() } else { format!("&continue={}", encode(&token)) };
-            let mut page = self.read("LIST", &format!("{path}{selector}{next}"), accept).await?;
-            let rows = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-            items.extend(rows.into_iter().map(|mut row| {
-                row["apiVersion"] = json!(api_version(&kind.group, version));
-                row["kind"] = json!(kind.kind);
-                row
-            }));
-            token = page.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let request = get(&list.url(&token), list.accept)?;
+            token = match self.page(request, &mut |item| kept.extend(keep(item))).await {
+                Err(refused) if refused.code == 410 && begun < LIST_ATTEMPTS => {
+                    begun += 1;
+                    kept.clear();
+                    token.clear();
+                    continue;
+                }
+                answer => answer?,
+            };
             if token.is_empty() {
-                return Ok(items);
-            }
-        }
-    }
-
-    /// Desired objects that a labelled LIST did not show may exist without our label.
-    async fn look_up_missing(&self, desired: &Desired, reading: &mut Reading) {
-        let mut missing: BTreeMap<GroupKind, Vec<ObjectRef>> = BTreeMap::new();
-        for reference in desired.objects.keys() {
-            let kind = reference.group_kind();
-            let unseen = reading.live.get(reference).is_none()
-                && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None);
-            if unseen {
-                missing.entry(kind).or_default().push(reference.clone());
-            }
-        }
-        for (kind, mut objects) in missing {
-            let Some(mut served) = reading.live.kinds.get(&kind).cloned() else { continue };
-            served.versions = vec![wanted_version(desired, &kind, &served)];
-            if objects.len() > SINGLES {
-                let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-                if let Ok(rows) = self.list(&kind, &served.versions[0], &served, None, accept).await {
-                    let there: BTreeSet<ObjectRef> = rows.iter().filter_map(ObjectRef::of).collect();
-                    for object in objects.iter().filter(|o| !there.contains(o)) {
-                        reading.live.prove_absent(object.clone());
-                    }
-                    objects.retain(|o| there.contains(o));
-                }
-            }
-            for (object, answer) in self.get_all(objects, &served, false).await {
-                record(&mut reading.live, object, answer);
-            }
-        }
-    }
-
-    /// Objects that are referred to and not wanted: only whether they exist, so only their metadata is read.
-    async fn look_up_references(&self, desired: &Desired, reading: &mut Reading) {
-        let mut wanted: BTreeMap<GroupKind, BTreeSet<ObjectRef>> = BTreeMap::new();
-        let externals: Vec<Selector> = desired.rules().externals;
-        for (reference, member) in &desired.objects {
-            for found in kinds::references(reference, &member.object.value) {
-                let to = found.to;
-                let seen = desired.objects.contains_key(&to)
-                    || reading.live.get(&to).is_some()
-                    || externals.iter().any(|e| e.matches(&to));
-                if !seen && !matches!(reading.live.coverage.get(&to.group_kind()), Some(Coverage::All)) {
-                    wanted.entry(to.group_kind()).or_default().insert(to);
-                }
-            }
-        }
-        for (kind, objects) in wanted {
-            let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
-            let whole = kind.kind == "SpinAppExecutor" || kind.kind == "Deployment";
-            for (object, answer) in self.get_all(objects.into_iter().collect(), &served, !whole).await {
-                record(&mut reading.live, object, answer);
+                return Ok(kept);
             }
         }
     }
@@ -291,7 +265,7 @@ impl Cluster {
         let config_map = GroupKind::new("", "ConfigMap");
         let Some(served) = reading.live.kinds.get(&config_map).cloned() else { return Ok(reading) };
         let found = self
-            .list(&config_map, "v1", &served, Some(crate::inventory::ID), "application/json")
+            .list_whole(&List::of(&config_map, "v1", &served).labelled(crate::inventory::ID))
             .await
             .map_err(failed)?;
         for value in found.iter().filter(|v| crate::object::meta(v, "namespace") == namespace) {
@@ -315,13 +289,13 @@ impl Cluster {
         let kinds: BTreeSet<GroupKind> = reading.parents.iter().flat_map(|p| p.kinds.iter().cloned()).collect();
         let mut lists: Vec<(GroupKind, &str)> = kinds.iter().map(|kind| (kind.clone(), selector.as_str())).collect();
         if kinds.iter().any(|kind| kind.group == SPIN) {
-            lists.push((GroupKind::new("apps", "Deployment"), "core.spinkube.dev/app-name"));
-            lists.push((GroupKind::new("", "Pod"), "core.spinkube.dev/app-name"));
+            lists.push((GroupKind::new("apps", "Deployment"), APP_NAME));
+            lists.push((GroupKind::new("", "Pod"), APP_NAME));
         }
         for (kind, selector) in lists {
             let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
             let version = served.versions.first().cloned().unwrap_or_default();
-            let coverage = match self.list(&kind, &version, &served, Some(selector), "application/json").await {
+            let coverage = match self.list_whole(&List::of(&kind, &version, &served).labelled(selector)).await {
                 Ok(items) => {
                     items.into_iter().for_each(|item| reading.live.insert(item));
                     Coverage::Labelled
@@ -332,75 +306,28 @@ impl Cluster {
         }
         Ok(reading)
     }
+}
 
-    /// Reads one object again, with what its health is judged by.
-    pub async fn refresh(&self, live: &mut Live, object: &ObjectRef, version: &str) -> Option<Refused> {
-        let mut wanted = vec![(object.clone(), version.to_owned())];
-        if object.is(SPIN, "SpinApp") {
-            wanted.push((ObjectRef::new("apps", "Deployment", object.namespace(), &object.name), "v1".to_owned()));
-        }
-        for (reference, version) in wanted {
-            // A kind that the plan itself defined was not served when live state was read.
-            if !live.kinds.contains_key(&reference.group_kind()) {
-                live.kinds.extend(self.discover().await.unwrap_or_default());
-            }
-            let Some(served) = live.kinds.get(&reference.group_kind()).cloned() else { continue };
-            match self.get(&reference, &version, &served).await {
-                Ok(Some(value)) => live.insert(value),
-                Ok(None) => live.prove_absent(reference),
-                // Without permission to read its Deployment the app itself is all there is.
-                Err(refused) if refused.code == 403 && reference != *object => {}
-                Err(refused) => return Some(refused),
-            }
-        }
-        if object.is(SPIN, "SpinApp") {
-            self.refresh_pods(live, object).await;
-        }
-        None
+fn read_parents(desired: &Desired, maps: Result<Vec<Value>, Refused>, reading: &mut Reading) {
+    if desired.config.is_none() {
+        return;
     }
-
-    /// Reads the pods of an app again; those that are gone are forgotten.
-    async fn refresh_pods(&self, live: &mut Live, app: &ObjectRef) {
-        let kind = GroupKind::new("", "Pod");
-        let Some(served) = live.kinds.get(&kind).cloned() else { return };
-        let selector = format!("core.spinkube.dev/app-name={}", app.name);
-        let found =
-            self.list_in(&kind, "v1", &served, app.namespace.as_deref(), Some(&selector), "application/json").await;
-        let old = live.objects().iter().filter(|(r, value)| {
-            r.is("", "Pod")
-                && r.namespace == app.namespace
-                && crate::object::label(value, "core.spinkube.dev/app-name") == Some(&app.name)
-        });
-        let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
-        old.iter().for_each(|pod| live.remove(pod));
-        found.unwrap_or_default().into_iter().for_each(|pod| live.insert(pod));
-    }
-
-    /// Objects that the repository writes in another version than their kind was listed in.
-    async fn read_in_own_version(&self, desired: &Desired, reading: &mut Reading) {
-        for (reference, member) in &desired.objects {
-            let version = &member.object.version;
-            let Some(served) = reading.live.kinds.get(&reference.group_kind()).cloned() else { continue };
-            let listed = reading.live.get(reference).and_then(|v| v.get("apiVersion")).and_then(Value::as_str);
-            let other = listed.is_some_and(|listed| split_api_version(listed).1 != version);
-            if other && served.versions.contains(version) {
-                let answer = self.get(reference, version, &served).await;
-                record(&mut reading.live, reference.clone(), answer);
-            }
-        }
+    (reading.parents, reading.broken) = find(desired, maps.as_ref().map(Vec::as_slice).unwrap_or_default().iter());
+    if let Err(refused) = maps {
+        let reason = format!("the inventories cannot be listed ({} {})", refused.code, refused.reason);
+        reading.broken = reading.parents.iter().map(|p| (p.partition.clone(), reason.clone())).collect();
     }
 }
 
-fn record(live: &mut Live, object: ObjectRef, answer: Result<Option<Value>, Refused>) {
-    match answer {
-        Ok(Some(value)) => live.insert(value),
-        Ok(None) => live.prove_absent(object),
-        Err(refused) => live.unreadable(object, format!("{} {}", refused.code, refused.reason)),
-    }
+/// Whether a Deployment has fewer available pods of its current template than it wants.
+fn is_short(deployment: &Value) -> bool {
+    let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64);
+    let wanted = count("/spec/replicas").unwrap_or(1);
+    ["/status/availableReplicas", "/status/updatedReplicas"].iter().any(|p| count(p).unwrap_or(0) < wanted)
 }
 
 /// The version in which the repository writes a kind, else the preferred one.
-fn wanted_version(desired: &Desired, kind: &GroupKind, served: &Served) -> String {
+pub(super) fn wanted_version(desired: &Desired, kind: &GroupKind, served: &Served) -> String {
     let written = desired
         .objects
         .iter()
@@ -440,7 +367,6 @@ fn scopes(desired: &Desired, parents: &[Parent], live: &Live) -> BTreeSet<(Group
     }
     if wanted.iter().any(|kind| kind.group == SPIN) {
         scopes.insert((GroupKind::new("apps", "Deployment"), Scope::Apps));
-        scopes.insert((GroupKind::new("", "Pod"), Scope::Apps));
     }
     scopes
 }

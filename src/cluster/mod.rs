@@ -3,8 +3,13 @@
 //! **Invariant:** every request goes through [`Cluster::send`], which counts it, bounds it in time and takes secret values
 //! out of what the server answers to a failure.
 
+mod cache;
+mod definitions;
 mod discovery;
 mod listing;
+mod lookup;
+mod pace;
+mod page;
 mod write;
 
 pub use listing::Reading;
@@ -12,17 +17,30 @@ pub use write::{Mode, is_other, with_identity};
 
 use crate::object::{ObjectRef, Untrusted};
 use crate::plan::Refused;
-use http::{Method, Request, Response};
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use pace::{Pace, Slot};
+use page::Page;
 use serde_json::Value;
+use serde_json_borrow::Value as Listed;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long one request may take.
+/// How long the server may let one wait: for an answer, and for each piece of it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests of one kind of work (dry-runs, look-ups, writes) under way at once, unless the server asks for fewer.
+pub const CONCURRENCY: usize = 16;
+/// The most requests under way at once.
+const MOST: usize = 256;
+/// The most times a request is sent again that the server was too busy to look at.
+const BUSY_RETRIES: u32 = 6;
+/// The longest that a server's `Retry-After` is waited for, in seconds.
+const MAX_RETRY_AFTER: u64 = 30;
 
 /// Why the API server could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +53,29 @@ pub enum Error {
     Server(String),
 }
 
-/// A connection to an API server.
+/// A connection to an API server; clones share it.
+#[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
     /// The kubeconfig context in use.
     pub context: String,
-    counts: Mutex<BTreeMap<&'static str, u64>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    traffic: Mutex<Traffic>,
+    pace: Pace,
+}
+
+/// What was sent and received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests by verb.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// Bytes of the bodies that were sent.
+    pub sent: u64,
+    /// Bytes of the bodies that were received, unpacked.
+    pub received: u64,
 }
 
 impl Cluster {
@@ -61,56 +96,131 @@ impl Cluster {
             Err(error) => (kube::Config::incluster().map_err(|_| wrong(&error))?, "in-cluster".to_owned()),
         };
         let agent = http::HeaderValue::from_static(concat!("spinway/", env!("CARGO_PKG_VERSION")));
-        config.headers.push((http::header::USER_AGENT, agent));
+        config.headers.push((header::USER_AGENT, agent));
+        // Requests are repeated here, where each is counted and the pace is kept.
+        config.default_retry = false;
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
-        Ok(Self { client, context, counts: Mutex::new(BTreeMap::new()) })
+        let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
+        Ok(Self { client, context, shared: Arc::new(shared) })
     }
 
-    /// How many requests were sent, by verb.
-    pub fn requests(&self) -> BTreeMap<&'static str, u64> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What was sent and received so far.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count(&self, verb: &'static str) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(verb).or_default() += 1;
+    fn count(&self, change: impl FnOnce(&mut Traffic)) {
+        change(&mut self.shared.traffic.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Sends one request, which counts under `verb`; the answer is JSON.
-    async fn send(&self, verb: &'static str, request: Request<Vec<u8>>) -> Result<Value, Refused> {
-        self.count(verb);
-        tracing::debug!(verb, path = %request.uri(), "request");
-        let transport = |message: String| Refused {
-            message: Untrusted::new(message),
-            reason: "Transport".to_owned(),
-            ..Refused::default()
-        };
-        let exchange = async {
-            let answer: Response<Body> =
-                self.client.send(request.map(Body::from)).await.map_err(|e| transport(e.to_string()))?;
+    async fn send(&self, verb: &'static str, request: Request<Bytes>) -> Result<Value, Refused> {
+        let (body, _slot) = self.exchange(verb, request).await?;
+        let bytes = self.all(body).await?;
+        serde_json::from_slice(&bytes).map_err(|_| not_json(200))
+    }
+
+    /// One page of a LIST: shows each object, and gives the token of the next page.
+    async fn page(
+        &self,
+        request: Request<Bytes>,
+        each: &mut (dyn FnMut(&Listed<'_>) + Send),
+    ) -> Result<String, Refused> {
+        let (mut body, _slot) = self.exchange("LIST", request).await?;
+        let mut page = Page::default();
+        while let Some(piece) = self.piece(&mut body).await? {
+            page.take(&piece, each)?;
+        }
+        page.end()
+    }
+
+    /// Sends one request, again while the server is too busy to look at it, and gives the body of a success, with the slot
+    /// that is held until it is read.
+    async fn exchange(&self, verb: &'static str, request: Request<Bytes>) -> Result<(Body, Slot<'_>), Refused> {
+        let (parts, bytes) = request.into_parts();
+        let mut attempt = 0;
+        loop {
+            let slot = self.shared.pace.slot().await;
+            let answer = self.once(verb, Request::from_parts(parts.clone(), bytes.clone())).await?;
             let code = answer.status().as_u16();
-            let bytes = answer.into_body().collect_bytes().await.map_err(|e| transport(e.to_string()))?;
-            Ok((code, bytes))
-        };
-        let (code, bytes) = tokio::time::timeout(REQUEST_TIMEOUT, exchange)
-            .await
-            .map_err(|_| transport("no answer within 30 s".to_owned()))??;
-        let body: Value = serde_json::from_slice(&bytes).map_err(|_| Refused {
-            code,
-            reason: "NotJson".to_owned(),
-            message: Untrusted::new("the answer is no JSON"),
-            ..Refused::default()
-        })?;
-        if (200..300).contains(&code) { Ok(body) } else { Err(refusal(code, &body)) }
+            let wait = retry_after(answer.headers());
+            if code == 429 && attempt < BUSY_RETRIES {
+                self.shared.pace.throttled();
+                // Without a word from the server: 0.5 s, then twice as long each time.
+                tokio::time::sleep(wait.unwrap_or(Duration::from_millis(500 << attempt))).await;
+                attempt += 1;
+                continue;
+            }
+            self.shared.pace.answered();
+            if answer.status().is_success() {
+                return Ok((answer.into_body(), slot));
+            }
+            let bytes = self.all(answer.into_body()).await?;
+            let status: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(code))?;
+            return Err(refusal(code, &status));
+        }
+    }
+
+    async fn once(&self, verb: &'static str, request: Request<Bytes>) -> Result<Response<Body>, Refused> {
+        tracing::debug!(verb, path = %request.uri(), "request");
+        self.count(|traffic| {
+            *traffic.requests.entry(verb).or_default() += 1;
+            traffic.sent += request.body().len() as u64;
+        });
+        in_time(self.client.send(request.map(Body::from))).await
+    }
+
+    /// The next piece of a body.
+    async fn piece(&self, body: &mut Body) -> Result<Option<Bytes>, Refused> {
+        let Some(frame) = in_time(async { body.frame().await.transpose() }).await? else { return Ok(None) };
+        let piece = frame.into_data().unwrap_or_default();
+        self.count(|traffic| traffic.received += piece.len() as u64);
+        Ok(Some(piece))
+    }
+
+    async fn all(&self, mut body: Body) -> Result<Vec<u8>, Refused> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.piece(&mut body).await? {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
     }
 
     async fn read(&self, verb: &'static str, path: &str, accept: &str) -> Result<Value, Refused> {
-        let request =
-            Request::builder().method(Method::GET).uri(path).header(http::header::ACCEPT, accept).body(Vec::new());
-        match request {
-            Ok(request) => self.send(verb, request).await,
-            Err(error) => Err(Refused { message: Untrusted::new(error.to_string()), ..Refused::default() }),
-        }
+        self.send(verb, get(path, accept)?).await
     }
+}
+
+fn get(path: &str, accept: &str) -> Result<Request<Bytes>, Refused> {
+    let request = Request::builder().method(Method::GET).uri(path).header(header::ACCEPT, accept);
+    request
+        .body(Bytes::new())
+        .map_err(|error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() })
+}
+
+fn transport(message: String) -> Refused {
+    Refused { message: Untrusted::new(message), reason: "Transport".to_owned(), ..Refused::default() }
+}
+
+fn not_json(code: u16) -> Refused {
+    Refused {
+        code,
+        reason: "NotJson".to_owned(),
+        message: Untrusted::new("the answer is no JSON"),
+        ..Refused::default()
+    }
+}
+
+/// Bounds each wait for the server in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Refused> {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, answer).await;
+    answer.map_err(|_| transport("no answer within 30 s".to_owned()))?.map_err(|e| transport(e.to_string()))
+}
+
+/// What the server says of when to come back (RFC 9110 §10.2.3, in seconds).
+fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok()?;
+    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
 }
 
 /// A `Status` of Kubernetes as a refusal.

@@ -102,7 +102,7 @@ impl Cluster {
             .method(Method::PATCH)
             .uri(uri)
             .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
-            .body(body.to_string().into_bytes());
+            .body(body.to_string().into());
         let verb = if mode.dry_run { "dry-run" } else { "PATCH" };
         match request {
             Ok(request) => self.send(verb, request).await.map_err(|refused| redact(object, body, refused)),
@@ -120,7 +120,7 @@ impl Cluster {
             .method(Method::DELETE)
             .uri(url(object, version, served))
             .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_string().into_bytes());
+            .body(body.to_string().into());
         let request =
             request.map_err(|error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() })?;
         match self.send("DELETE", request).await {

@@ -15,6 +15,16 @@ pub(super) struct Found {
     pub(super) unread: BTreeSet<String>,
 }
 
+impl Found {
+    /// Adds what was found in files that come later.
+    pub(super) fn join(&mut self, later: Self) {
+        self.members.extend(later.members);
+        self.approvals.extend(later.approvals);
+        self.diagnostics.extend(later.diagnostics);
+        self.unread.extend(later.unread);
+    }
+}
+
 struct File<'a> {
     tree: &'a Tree,
     path: Arc<str>,
@@ -154,8 +164,7 @@ impl File<'_> {
     /// `kind: List` (and any typed list): its items, each as an object of its own.
     fn list(&mut self, mut value: Value, positions: &Positions) {
         let items = value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-        for (index, item) in items.into_iter().enumerate() {
-            let below = positions.below(&format!("/items/{index}"));
+        for (item, below) in items.into_iter().zip(positions.each_below("items")) {
             let start = below.nearest("").unwrap_or(Position { line: 1, column: 1 });
             self.document(item, below, start);
         }

@@ -6,6 +6,7 @@
 mod canonical;
 mod config;
 mod manifest;
+mod parallel;
 mod tree;
 mod values;
 pub mod yaml;
@@ -20,7 +21,7 @@ pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob};
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Severity};
 use crate::schema::Scopes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The file that a repository is configured by.
 pub const CONFIG_FILE: &str = "spinway.yaml";
@@ -84,13 +85,19 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
         }
         None => Desired::default(),
     };
+    let mut paths = tree.manifests();
+    paths.retain(|path| *path != CONFIG_FILE && desired.reads(path));
+    let parts = parallel::by_parts(
+        &paths,
+        |path| tree.size(path),
+        |paths| {
+            let mut found = manifest::Found::default();
+            paths.iter().for_each(|path| manifest::read_file(tree, path, &desired, &mut found));
+            found
+        },
+    );
     let mut found = manifest::Found::default();
-    for path in tree.manifests() {
-        if path == CONFIG_FILE || !desired.reads(path) {
-            continue;
-        }
-        manifest::read_file(tree, path, &desired, &mut found);
-    }
+    parts.into_iter().for_each(|part| found.join(part));
     missing_sources(tree, &desired, &mut found);
     settle(&mut desired, found);
     Ok(desired)
@@ -166,8 +173,22 @@ impl Desired {
     }
 
     /// The Config's rules, or the rules that hold without one.
-    pub fn rules(&self) -> Config {
-        self.config.clone().unwrap_or_default()
+    pub fn rules(&self) -> &Config {
+        static NONE: LazyLock<Config> = LazyLock::new(Config::default);
+        self.config.as_ref().unwrap_or(&NONE)
+    }
+
+    /// The objects of a kind, in one namespace or (with none) wherever.
+    pub fn of_kind<'a>(
+        &'a self,
+        group: &'a str,
+        kind: &'a str,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a ObjectRef, &'a Member)> {
+        let first = ObjectRef::new(group, kind, namespace.unwrap_or_default(), "");
+        self.objects
+            .range(first..)
+            .take_while(move |(r, _)| r.is(group, kind) && namespace.is_none_or(|namespace| r.namespace() == namespace))
     }
 
     /// The partition of a file.
@@ -210,6 +231,7 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
     desired.approvals = found.approvals;
     desired.unread = found.unread;
     let scopes = Scopes::with_crds(found.members.iter().map(|m| &m.object.value));
+    let mut members = Vec::with_capacity(found.members.len());
     for mut member in found.members {
         let written = member.object.reference.clone();
         if let Some(diagnostic) = place(&mut member.object, &scopes) {
@@ -221,20 +243,24 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
         for diagnostic in desired.diagnostics.iter_mut().filter(|d| d.object.as_ref() == Some(&written)) {
             diagnostic.object = Some(member.object.reference.clone());
         }
-        let reference = member.object.reference.clone();
-        match desired.objects.get(&reference) {
-            Some(first) => desired.diagnostics.push(
-                Diagnostic::error("duplicate-object", format!("{reference} is declared twice."))
-                    .at(member.object.origin.clone())
-                    .and(first.object.origin.clone(), "first here")
-                    .about(&reference)
-                    .help("Keep one of them; until then neither is applied."),
-            ),
-            None => {
-                desired.objects.insert(reference, member);
-            }
-        }
+        members.push((member.object.reference.clone(), member));
     }
+    // The first of several is kept: the sort leaves equals in the order of the files.
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    members.dedup_by(|(reference, later), (first, kept)| {
+        let twice = reference == first;
+        if twice {
+            desired.diagnostics.push(
+                Diagnostic::error("duplicate-object", format!("{reference} is declared twice."))
+                    .at(later.object.origin.clone())
+                    .and(kept.object.origin.clone(), "first here")
+                    .about(reference)
+                    .help("Keep one of them; until then neither is applied."),
+            );
+        }
+        twice
+    });
+    desired.objects = members.into_iter().collect();
     desired.diagnostics.sort_by(|a, b| (&a.origin, a.id).cmp(&(&b.origin, b.id)));
 }
 

@@ -45,6 +45,14 @@ impl Tree {
         }
     }
 
+    /// The bytes that a file has here.
+    pub fn size(&self, path: &str) -> usize {
+        match self.entries.get(path) {
+            Some(Entry::File(bytes)) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The paths of all manifests that no `.spinwayignore` leaves out, in order.
     pub fn manifests(&self) -> Vec<&str> {
         let ignores = self.ignores();

@@ -130,7 +130,7 @@ impl<'a> Declared<'a> {
 }
 
 /// `k:{...}` of an item: its key fields with defaults, sorted by name.
-fn item_key(item: &Value, schema: Option<Schema<'_>>, keys: &[&str]) -> String {
+pub(super) fn item_key(item: &Value, schema: Option<Schema<'_>>, keys: &[&str]) -> String {
     let mut sorted: Vec<&str> = keys.to_vec();
     sorted.sort_unstable();
     let pairs = sorted.iter().filter_map(|key| {

@@ -8,8 +8,10 @@ mod declared;
 mod managed;
 mod quantity;
 mod set;
+mod unchanged;
 
 pub use compare::{Answer, compare, difference};
 pub use declared::{Declared, Leaf, declare, pointer_of, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
 pub use set::{FieldPath, FieldSet};
+pub use unchanged::{Wanted, is_unchanged};

@@ -2,16 +2,16 @@
 //!
 //! Nodes are desired objects, the objects that controllers make for them, and whatever else they refer to.
 
-use crate::desired::Desired;
+use crate::desired::{Desired, Member};
 use crate::kinds::{self, GATEWAY, Section};
 use crate::live::{Live, Presence, Source};
-use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, dotted};
+use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Severity, dotted};
 use crate::schema::{CRD_GROUP, crd_versions};
 use petgraph::algo::tarjan_scc;
-use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,72 +22,131 @@ pub struct Link {
     pub origin: Option<Origin>,
     /// The part of the other object that is meant.
     pub section: Option<Section>,
+    /// Whether nothing is wrong when the other object is missing.
+    pub optional: bool,
+}
+
+impl Link {
+    fn new(because: impl Into<String>, origin: Option<Origin>) -> Self {
+        Self { because: because.into(), origin, section: None, optional: true }
+    }
 }
 
 /// The graph; an edge runs from what needs to what is needed.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     graph: StableDiGraph<ObjectRef, Link>,
-    nodes: BTreeMap<ObjectRef, NodeIndex>,
+    nodes: HashMap<ObjectRef, NodeIndex>,
+    /// How many nodes are desired objects: they are the first, in the order of their names.
+    desired: usize,
+    /// Who makes what.
+    makers: HashMap<NodeIndex, NodeIndex>,
 }
 
 impl Graph {
-    /// Builds the graph of the desired objects; live state tells who makes an object that a reference means.
+    /// Builds the graph of the desired objects; live state turns the links of autoscalers around.
     pub fn build(desired: &Desired, live: &Live) -> Self {
-        let mut graph = Self::default();
-        let mut makers: BTreeMap<ObjectRef, ObjectRef> = BTreeMap::new();
+        let mut graph = Self::of(desired);
+        graph.turn_autoscalers(desired, live);
+        graph
+    }
+
+    /// The graph as the repository alone has it.
+    pub fn of(desired: &Desired) -> Self {
+        let mut graph = Self { desired: desired.objects.len(), ..Self::default() };
         let mut definitions: BTreeMap<GroupKind, ObjectRef> = BTreeMap::new();
         for (reference, member) in &desired.objects {
-            graph.node(reference);
-            for made in kinds::provides(reference, &member.object.value) {
-                makers.insert(made, reference.clone());
-            }
+            let node = graph.graph.add_node(reference.clone());
+            graph.nodes.insert(reference.clone(), node);
             if reference.is(CRD_GROUP, "CustomResourceDefinition") {
                 definitions.extend(crd_versions(&member.object.value).map(|(kind, _)| (kind, reference.clone())));
             }
         }
-        for (made, maker) in &makers {
-            if !desired.objects.contains_key(made) {
-                graph.link(made, maker, Link { because: format!("made for {maker}"), origin: None, section: None });
-            }
+        graph.link_makers(desired);
+        for (index, (reference, member)) in desired.objects.iter().enumerate() {
+            graph.link_object(NodeIndex::new(index), reference, member, &definitions, desired);
         }
-        for (reference, member) in &desired.objects {
-            let object = &member.object;
-            if let Some(definition) = definitions.get(&reference.group_kind()) {
-                graph.link(
-                    reference,
-                    definition,
-                    Link { because: "its kind".to_owned(), origin: Some(object.origin_of("/kind")), section: None },
-                );
-            }
-            if let Some(namespace) = &reference.namespace {
-                let origin = Some(object.origin_of("/metadata/namespace"));
-                graph.link(
-                    reference,
-                    &ObjectRef::new("", "Namespace", "", namespace),
-                    Link { because: "metadata.namespace".to_owned(), origin, section: None },
-                );
-            }
-            for found in kinds::references(reference, &object.value) {
-                let link = Link {
-                    because: dotted(&found.pointer),
-                    origin: Some(object.origin_of(&found.pointer)),
-                    section: found.section,
-                };
-                if Self::is_reversed(reference, &found.to, desired, live, &makers) {
-                    let app = &makers[&found.to];
-                    graph.link(
-                        app,
-                        reference,
-                        Link { because: "autoscaling is switched on: the autoscaler comes first".to_owned(), ..link },
-                    );
-                } else if found.to != *reference {
-                    graph.link(reference, &found.to, link);
-                    graph.link_grants(reference, &found.to, &object.origin_of(&found.pointer), desired);
+        graph
+    }
+
+    /// What a controller makes needs what it is made for.
+    fn link_makers(&mut self, desired: &Desired) {
+        for (index, (reference, member)) in desired.objects.iter().enumerate() {
+            for made in kinds::provides(reference, &member.object.value) {
+                let (made, maker) = (self.node(&made), NodeIndex::new(index));
+                self.makers.insert(made, maker);
+                if !self.is_desired(made) {
+                    self.graph.add_edge(made, maker, Link::new(format!("made for {reference}"), None));
                 }
             }
         }
-        graph
+    }
+
+    fn link_object(
+        &mut self,
+        from: NodeIndex,
+        reference: &ObjectRef,
+        member: &Member,
+        definitions: &BTreeMap<GroupKind, ObjectRef>,
+        desired: &Desired,
+    ) {
+        let object = &member.object;
+        if let Some(definition) = definitions.get(&reference.group_kind()) {
+            let to = self.node(definition);
+            self.graph.add_edge(from, to, Link::new("its kind", Some(object.origin_of("/kind"))));
+        }
+        if let Some(namespace) = &reference.namespace {
+            let to = self.node(&ObjectRef::new("", "Namespace", "", namespace));
+            let origin = Some(object.origin_of("/metadata/namespace"));
+            self.graph.add_edge(from, to, Link { optional: false, ..Link::new("metadata.namespace", origin) });
+        }
+        for found in kinds::references(reference, &object.value) {
+            if found.to == *reference {
+                continue;
+            }
+            let to = self.node(&found.to);
+            let origin = object.origin_of(&found.pointer);
+            let grants = grants_between(reference, &found.to, desired);
+            for grant in grants {
+                let grant = self.node(grant);
+                let because = format!("allows the reference to {}", found.to);
+                self.graph.add_edge(from, grant, Link::new(because, Some(origin.clone())));
+            }
+            let link = Link {
+                because: dotted(&found.pointer),
+                origin: Some(origin),
+                section: found.section,
+                optional: found.optional,
+            };
+            self.graph.add_edge(from, to, link);
+        }
+    }
+
+    /// An autoscaler comes before the app that it scales where autoscaling is being switched on ([`kinds::scales_first`]).
+    pub fn turn_autoscalers(&mut self, desired: &Desired, live: &Live) {
+        let wanted = |app: &ObjectRef| desired.objects.get(app).map(|m| &m.object.value);
+        for (group, kind) in kinds::SCALERS {
+            for (scaler, _) in desired.of_kind(group, kind, None) {
+                let from = self.node(scaler);
+                let edges: Vec<EdgeIndex> = self.graph.edges(from).map(|edge| edge.id()).collect();
+                for edge in edges {
+                    let Some((_, to)) = self.graph.edge_endpoints(edge) else { continue };
+                    let Some(maker) = self.makers.get(&to).copied() else { continue };
+                    let app = self.graph[maker].clone();
+                    if !kinds::scales_first(scaler, (&app, live.get(&app), wanted(&app))) {
+                        continue;
+                    }
+                    if let Some(link) = self.graph.remove_edge(edge) {
+                        let because = "autoscaling is switched on: the autoscaler comes first".to_owned();
+                        self.graph.add_edge(maker, from, Link { because, ..link });
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_desired(&self, node: NodeIndex) -> bool {
+        node.index() < self.desired
     }
 
     fn node(&mut self, reference: &ObjectRef) -> NodeIndex {
@@ -99,48 +158,22 @@ impl Graph {
         index
     }
 
-    fn link(&mut self, from: &ObjectRef, to: &ObjectRef, link: Link) {
-        let (a, b) = (self.node(from), self.node(to));
-        self.graph.add_edge(a, b, link);
+    /// What desired objects refer to that is neither desired nor made for one.
+    pub fn outside(&self) -> impl Iterator<Item = &ObjectRef> {
+        let nodes = self.graph.node_indices().filter(|node| !self.is_desired(*node) && !self.is_made(*node));
+        nodes.map(|node| &self.graph[node])
     }
 
-    /// A reference into another namespace needs the grants there that allow it.
-    fn link_grants(&mut self, from: &ObjectRef, to: &ObjectRef, origin: &Origin, desired: &Desired) {
-        if from.namespace == to.namespace || to.namespace.is_none() || from.group != GATEWAY || to.group == GATEWAY {
-            return;
-        }
-        let grants =
-            desired.objects.iter().filter(|(r, _)| r.is(GATEWAY, "ReferenceGrant") && r.namespace == to.namespace);
-        for (grant, member) in grants {
-            if grants_reference(&member.object.value, from, to) {
-                self.link(
-                    from,
-                    grant,
-                    Link {
-                        because: format!("allows the reference to {to}"),
-                        origin: Some(origin.clone()),
-                        section: None,
-                    },
-                );
-            }
-        }
-    }
-
-    /// Whether an autoscaler comes before the app that it scales ([`kinds::scales_first`]).
-    fn is_reversed(
-        from: &ObjectRef,
-        to: &ObjectRef,
-        desired: &Desired,
-        live: &Live,
-        makers: &BTreeMap<ObjectRef, ObjectRef>,
-    ) -> bool {
-        let wanted = |app: &ObjectRef| desired.objects.get(app).map(|m| &m.object.value);
-        makers.get(to).is_some_and(|app| kinds::scales_first(from, (app, live.get(app), wanted(app))))
+    /// Whether a controller makes an object that is not desired itself.
+    fn is_made(&self, node: NodeIndex) -> bool {
+        self.graph.edges(node).next().is_some()
     }
 
     /// The objects.
     pub fn nodes(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.nodes.keys()
+        let mut nodes: Vec<&ObjectRef> = self.nodes.keys().collect();
+        nodes.sort();
+        nodes.into_iter()
     }
 
     /// What an object needs directly, with why.
@@ -223,44 +256,51 @@ impl Graph {
             return Vec::new();
         }
         let config = desired.rules();
+        let mut missing: HashMap<NodeIndex, bool> = HashMap::new();
+        let mut is_missing = |node: NodeIndex| {
+            *missing.entry(node).or_insert_with(|| {
+                let to = &self.graph[node];
+                let known = is_implicit(to) || config.externals.iter().any(|e| e.matches(to));
+                !known && live.presence(to) == Presence::Absent
+            })
+        };
         let mut found = Vec::new();
-        for (reference, member) in &desired.objects {
-            let namespace = reference.namespace.as_ref().map(|name| kinds::Reference {
-                to: ObjectRef::new("", "Namespace", "", name),
-                section: None,
-                pointer: "/metadata/namespace".to_owned(),
-                optional: false,
-            });
-            for link in namespace.into_iter().chain(kinds::references(reference, &member.object.value)) {
-                let made = self.nodes.get(&link.to).is_some_and(|n| self.graph.edges(*n).next().is_some());
-                let known = desired.objects.contains_key(&link.to)
-                    || made
-                    || config.externals.iter().any(|e| e.matches(&link.to));
-                if known || link.optional || is_implicit(&link.to) || live.presence(&link.to) != Presence::Absent {
+        for (index, (reference, _)) in desired.objects.iter().enumerate() {
+            for edge in self.graph.edges(NodeIndex::new(index)) {
+                let (node, link) = (edge.target(), edge.weight());
+                if link.optional || self.is_desired(node) || self.is_made(node) || !is_missing(node) {
                     continue;
                 }
-                let message = format!(
-                    "{reference} refers to {}, which is neither in the repository nor in the cluster.",
-                    link.to
-                );
-                let severe =
-                    matches!(link.to.kind.as_str(), "GatewayClass" | "Gateway" | "SpinAppExecutor" | "Namespace");
-                let diagnostic = if severe {
-                    Diagnostic::error("reference-dangling", message)
-                } else {
-                    Diagnostic::warning("reference-dangling", message)
-                };
-                found.push(
-                    diagnostic
-                        .at(member.object.origin_of(&link.pointer))
-                        .about(reference)
-                        .help("Add it, mend the name, or list it under `externals` when it lives elsewhere."),
-                );
+                let to = &self.graph[node];
+                let message =
+                    format!("{reference} refers to {to}, which is neither in the repository nor in the cluster.");
+                let severe = matches!(to.kind.as_str(), "GatewayClass" | "Gateway" | "SpinAppExecutor" | "Namespace");
+                let severity = if severe { Severity::Error } else { Severity::Warning };
+                let mut diagnostic = Diagnostic::new(severity, "reference-dangling", message)
+                    .about(reference)
+                    .help("Add it, mend the name, or list it under `externals` when it lives elsewhere.");
+                diagnostic.origin.clone_from(&link.origin);
+                found.push(diagnostic);
             }
         }
+        // Edges come latest first.
+        found.sort_by(|a, b| (&a.object, &a.origin).cmp(&(&b.object, &b.origin)));
         found.dedup();
         found
     }
+}
+
+/// The grants in another namespace that a reference into it needs.
+fn grants_between<'a>(
+    from: &'a ObjectRef,
+    to: &'a ObjectRef,
+    desired: &'a Desired,
+) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
+    let crosses =
+        from.namespace != to.namespace && to.namespace.is_some() && from.group == GATEWAY && to.group != GATEWAY;
+    let grants = crosses.then(|| desired.of_kind(GATEWAY, "ReferenceGrant", to.namespace.as_deref()));
+    let grants = grants.into_iter().flatten();
+    grants.filter(move |(_, member)| grants_reference(&member.object.value, from, to)).map(|(grant, _)| grant)
 }
 
 /// Objects that every cluster or namespace has by itself.
@@ -335,7 +375,7 @@ spec: {createDeployment: true}
         );
         let gateway =
             graph.needs(&route).into_iter().find(|(to, _)| to.kind == "Gateway").map(|(_, link)| link.clone());
-        let gateway = gateway.unwrap_or(Link { because: String::new(), origin: None, section: None });
+        let gateway = gateway.unwrap_or(Link { because: String::new(), origin: None, section: None, optional: false });
         assert_eq!(gateway.section, Some(Section::Listener("https".into())));
         assert_eq!(gateway.origin.map(|o| o.position.line), Some(6));
     }

@@ -96,12 +96,15 @@ pub fn references(reference: &ObjectRef, value: &Value) -> Vec<Reference> {
     found
 }
 
+/// The kinds that scale others, by group and kind.
+pub const SCALERS: [(&str, &str); 2] = [("autoscaling", "HorizontalPodAutoscaler"), ("keda.sh", "ScaledObject")];
+
 /// Whether an autoscaler comes before the SpinApp that it scales: when autoscaling of a live app is switched on, its
 /// operator drops its hold on `replicas`, and the API server would fall back to 1 until an autoscaler sets it.
 pub fn scales_first(user: &ObjectRef, (app, before, after): (&ObjectRef, Option<&Value>, Option<&Value>)) -> bool {
     let on =
         |value: Option<&Value>| value.and_then(|v| v.pointer("/spec/enableAutoscaling")) == Some(&Value::Bool(true));
-    let scaler = matches!(user.kind.as_str(), "HorizontalPodAutoscaler" | "ScaledObject");
+    let scaler = SCALERS.iter().any(|(group, kind)| user.is(group, kind));
     scaler && app.is(SPIN, "SpinApp") && before.is_some() && !on(before) && on(after)
 }
 

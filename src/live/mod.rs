@@ -6,10 +6,12 @@
 mod mask;
 mod observed;
 mod snapshot;
+mod stored;
 
 pub use mask::{MASK, is_masked, masked};
 pub use observed::Observed;
 pub use snapshot::{SCHEMA as SNAPSHOT_SCHEMA, SnapshotError};
+pub use stored::{Packed, Stored};
 
 use crate::desired::Desired;
 use crate::object::{GroupKind, ObjectRef};
@@ -81,7 +83,7 @@ pub struct Live {
     pub coverage: BTreeMap<GroupKind, Coverage>,
     /// When it was read, RFC 3339; empty when unknown.
     pub time: String,
-    objects: BTreeMap<ObjectRef, Value>,
+    objects: BTreeMap<ObjectRef, Stored>,
     absent: BTreeSet<ObjectRef>,
     unreadable: BTreeMap<ObjectRef, String>,
 }
@@ -93,8 +95,23 @@ impl Live {
         if reference.is(CRD_GROUP, "CustomResourceDefinition") {
             self.schemas.add_crd(&value);
         }
+        self.keep(reference, Stored::Whole(value));
+    }
+
+    /// Adds an object as it is to be kept.
+    pub fn keep(&mut self, reference: ObjectRef, stored: Stored) {
         self.absent.remove(&reference);
-        self.objects.insert(reference, value);
+        self.objects.insert(reference, stored);
+    }
+
+    /// Adds many objects as they are to be kept.
+    pub fn keep_all(&mut self, objects: Vec<(ObjectRef, Stored)>) {
+        if !self.absent.is_empty() {
+            objects.iter().for_each(|(reference, _)| {
+                self.absent.remove(reference);
+            });
+        }
+        self.objects.append(&mut objects.into_iter().collect());
     }
 
     /// Forgets an object that was deleted.
@@ -114,21 +131,70 @@ impl Live {
         self.unreadable.insert(reference, reason);
     }
 
-    /// The objects.
-    pub fn objects(&self) -> &BTreeMap<ObjectRef, Value> {
-        &self.objects
+    /// The identities of the objects that were seen.
+    pub fn identities(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.keys()
+    }
+
+    /// The objects. Those that were packed are read again: ask by kind or identity where that is enough.
+    pub fn objects(&self) -> impl Iterator<Item = (&ObjectRef, &Value)> {
+        self.objects.iter().map(|(reference, stored)| (reference, stored.value()))
+    }
+
+    /// The objects of a kind, in one namespace or (with none) wherever.
+    pub fn of_kind(
+        &self,
+        group: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (&ObjectRef, &Value)> + use<'_> {
+        let first = ObjectRef::new(group, kind, namespace.unwrap_or_default(), "");
+        let whole = namespace.is_none();
+        let rest = self.objects.range(first.clone()..);
+        let same = move |(r, _): &(&ObjectRef, &Stored)| {
+            r.is(&first.group, &first.kind) && (whole || r.namespace == first.namespace)
+        };
+        rest.take_while(same).map(|(reference, stored)| (reference, stored.value()))
     }
 
     /// An object, when it was seen.
     pub fn get(&self, reference: &ObjectRef) -> Option<&Value> {
-        self.objects.get(reference)
+        self.objects.get(reference).map(Stored::value)
+    }
+
+    /// The uid of an object that was seen.
+    pub fn uid(&self, reference: &ObjectRef) -> Option<&str> {
+        self.objects.get(reference).map(Stored::uid)
+    }
+
+    /// Whether an object was seen.
+    pub fn has(&self, reference: &ObjectRef) -> bool {
+        self.objects.contains_key(reference)
+    }
+
+    /// Whether it was proven, when the object was read, that applying what the repository wants would change nothing.
+    pub fn is_unchanged(&self, reference: &ObjectRef) -> bool {
+        matches!(self.objects.get(reference), Some(Stored::Unchanged(_)))
     }
 
     /// Whether an object exists.
     pub fn presence(&self, reference: &ObjectRef) -> Presence<'_> {
-        if let Some(value) = self.objects.get(reference) {
-            return Presence::Present(value);
+        match self.objects.get(reference) {
+            Some(stored) => Presence::Present(stored.value()),
+            None => self.absence(reference),
         }
+    }
+
+    /// Why it is not known whether an object exists, if so.
+    pub fn unknown(&self, reference: &ObjectRef) -> Option<&str> {
+        match self.absence(reference) {
+            Presence::Unknown(reason) if !self.has(reference) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What is known of an object that was not seen.
+    fn absence(&self, reference: &ObjectRef) -> Presence<'_> {
         if let Some(reason) = self.unreadable.get(reference) {
             return Presence::Unknown(reason);
         }

@@ -45,7 +45,7 @@ impl<'a> Observed<'a> {
 
     /// The health of an object in a given state.
     pub fn health_of(&self, object: &ObjectRef, value: &Value) -> Health {
-        kinds::health(object, value, self, &self.desired.rules())
+        kinds::health(object, value, self, self.desired.rules())
     }
 }
 
@@ -55,7 +55,7 @@ impl World for Observed<'_> {
     }
 
     fn is_unread(&self, reference: &ObjectRef) -> bool {
-        matches!(self.live.presence(reference), Presence::Unknown(_))
+        self.live.unknown(reference).is_some()
     }
 
     fn is_desired(&self, reference: &ObjectRef) -> bool {
@@ -63,9 +63,7 @@ impl World for Observed<'_> {
     }
 
     fn all(&self, group: &str, kind: &str, namespace: &str) -> Vec<&Value> {
-        let first = ObjectRef::new(group, kind, namespace, "");
-        let rest = self.live.objects().range(first..);
-        rest.take_while(|(r, _)| r.is(group, kind) && r.namespace() == namespace).map(|(_, value)| value).collect()
+        self.live.of_kind(group, kind, Some(namespace)).map(|(_, value)| value).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where something was written.
 
+use super::unescape;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,34 +31,117 @@ impl fmt::Display for Origin {
 }
 
 /// The position of each node of one document, by JSON pointer.
-#[derive(Clone, Debug, Default)]
+///
+/// A document has as many nodes as it has keys and items, so they stand in one list, parents before children, each with
+/// the size of what is below it; a path is found by stepping over siblings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Positions {
-    nodes: HashMap<String, Position>,
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Node {
+    /// A hash of the key or index under which its parent has it: two siblings with the same only cost a wrong column.
+    key: u32,
+    /// How many nodes it and what is below it are.
+    size: u32,
+    line: u32,
+    column: u32,
+}
+
+impl Node {
+    fn position(self) -> Position {
+        Position { line: self.line as usize, column: self.column as usize }
+    }
 }
 
 impl Positions {
-    /// Records the position of a node.
-    pub fn insert(&mut self, pointer: String, position: Position) {
-        self.nodes.insert(pointer, position);
+    /// Begins a node under its parent's key or index; what is pushed until [`Positions::end`] is below it.
+    pub fn begin(&mut self, key: &str, position: Position) -> usize {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let node = Node { key: hash(key), size: 1, line: narrow(position.line), column: narrow(position.column) };
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// Ends the node that [`Positions::begin`] gave.
+    pub fn end(&mut self, node: usize) {
+        let size = self.nodes.len() - node;
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.size = u32::try_from(size).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Gives back memory that only growing needed.
+    pub fn shrink(&mut self) {
+        self.nodes.shrink_to_fit();
     }
 
     /// The position of a node, or of the nearest parent that is known.
     pub fn nearest(&self, pointer: &str) -> Option<Position> {
-        let mut pointer = pointer;
-        loop {
-            if let Some(position) = self.nodes.get(pointer) {
-                return Some(*position);
+        let mut at = 0;
+        for step in pointer.split('/').skip(1) {
+            match self.child(at, &unescape(step)) {
+                Some(child) => at = child,
+                None => break,
             }
-            pointer = &pointer[..pointer.rfind('/')?];
         }
+        self.nodes.get(at).map(|node| node.position())
     }
 
-    /// The positions of the nodes below one node, with pointers counted from it.
-    pub fn below(&self, prefix: &str) -> Self {
-        let nodes = self.nodes.iter().filter_map(|(pointer, position)| {
-            let rest = pointer.strip_prefix(prefix)?;
-            (rest.is_empty() || rest.starts_with('/')).then(|| (rest.to_owned(), *position))
-        });
-        Self { nodes: nodes.collect() }
+    fn child(&self, parent: usize, key: &str) -> Option<usize> {
+        let wanted = hash(key);
+        self.children(parent).find(|child| self.nodes[*child].key == wanted)
+    }
+
+    fn children(&self, parent: usize) -> impl Iterator<Item = usize> + '_ {
+        let end = self.nodes.get(parent).map_or(0, |node| parent + node.size as usize);
+        let first = (parent + 1 < end).then_some(parent + 1);
+        std::iter::successors(first, move |child| {
+            let next = child + self.nodes[*child].size as usize;
+            (next < end).then_some(next)
+        })
+    }
+
+    /// The positions of each child of the node at a key of the root, with pointers counted from the child.
+    pub fn each_below(&self, key: &str) -> Vec<Self> {
+        let Some(parent) = self.child(0, key) else { return Vec::new() };
+        let part = |child: usize| Self { nodes: self.nodes[child..child + self.nodes[child].size as usize].to_vec() };
+        self.children(parent).map(part).collect()
+    }
+}
+
+/// FNV-1a.
+fn hash(key: &str) -> u32 {
+    key.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_finds_its_node_or_the_nearest_parent() {
+        let at = |line| Position { line, column: 1 };
+        let mut positions = Positions::default();
+        let root = positions.begin("", at(1));
+        let items = positions.begin("items", at(2));
+        for line in 3..5 {
+            let item = positions.begin(&(line - 3).to_string(), at(line));
+            let name = positions.begin("a/b", at(line + 10));
+            positions.end(name);
+            positions.end(item);
+        }
+        positions.end(items);
+        let last = positions.begin("kind", at(9));
+        positions.end(last);
+        positions.end(root);
+        assert_eq!(positions.nearest("/items/1/a~1b"), Some(at(14)));
+        assert_eq!(positions.nearest("/items/1/c/d"), Some(at(4)));
+        assert_eq!(positions.nearest("/kind"), Some(at(9)));
+        assert_eq!(positions.nearest(""), Some(at(1)));
+        let below = positions.each_below("items");
+        assert_eq!(below.iter().map(|p| p.nearest("/a~1b")).collect::<Vec<_>>(), [Some(at(13)), Some(at(14))]);
+        assert_eq!(Positions::default().nearest("/a"), None);
     }
 }

@@ -8,8 +8,8 @@ pub fn escape(key: &str) -> Cow<'_, str> {
 }
 
 /// A token of a JSON pointer as the key that it stands for.
-pub fn unescape(token: &str) -> String {
-    token.replace("~1", "/").replace("~0", "~")
+pub fn unescape(token: &str) -> Cow<'_, str> {
+    if token.contains('~') { Cow::Owned(token.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(token) }
 }
 
 /// A JSON pointer as people write a path: with dots, and indexes in brackets.

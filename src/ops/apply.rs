@@ -512,8 +512,9 @@ async fn save(
         for (reference, _) in planned.desired.objects.iter().filter(|(_, m)| own && m.partition == before.partition) {
             let change = planned.plan.change(reference);
             let settled = change.is_some_and(|c| c.action == Action::Unchanged);
-            match written.get(reference).or_else(|| planned.reading.live.get(reference).filter(|_| settled)) {
-                Some(value) => parent.record(reference, value),
+            let uid = written.get(reference).map(|value| meta(value, "uid"));
+            match uid.or_else(|| planned.reading.live.uid(reference).filter(|_| settled)) {
+                Some(uid) => parent.record(reference, uid),
                 None => continue,
             }
             if let (true, Some(applied)) =

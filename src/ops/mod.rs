@@ -4,7 +4,7 @@ mod apply;
 mod plan;
 
 pub use apply::{Event, Outcome, Settings, apply};
-pub use plan::{LiveSource, Planned, plan, read_desired};
+pub use plan::{LiveSource, Planned, Seconds, plan, read_desired};
 
 use crate::desired::ReadError;
 use crate::live::SnapshotError;
@@ -23,6 +23,9 @@ pub enum Error {
     /// The API server cannot be used.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+    /// A thread ended before its work was done.
+    #[error("a thread of this program ended early: {0}")]
+    Thread(String),
     /// The snapshot cannot be read.
     #[error("{path}: {error}")]
     Snapshot {

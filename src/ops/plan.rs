@@ -1,20 +1,19 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
-use crate::cluster::{Cluster, Mode, Reading, with_identity};
+use crate::cluster::{CONCURRENCY, Cluster, Mode, Reading, with_identity};
 use crate::desired::{self, Desired};
+use crate::graph::Graph;
 use crate::inventory;
-use crate::live::{Live, Source};
-use crate::object::{ObjectRef, label};
+use crate::live::{Live, Served, Source};
+use crate::object::{GroupKind, ObjectRef, label};
 use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Refused};
 use crate::source::{self, Repository};
 use futures::stream::{self, StreamExt as _};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
-
-/// Dry-runs under way at once.
-const CONCURRENCY: usize = 8;
 
 /// Where live state is read from.
 #[derive(Clone, Debug)]
@@ -32,12 +31,16 @@ pub enum LiveSource {
     Revision(String),
 }
 
+/// Seconds by phase: `read` (the repository), `discover` (connecting and the kinds that are served, while the repository is
+/// read), `list`, `compare`, `dry-run`, `apply`, `wait`.
+pub type Seconds = BTreeMap<&'static str, f64>;
+
 /// A plan with all that it was made of.
 pub struct Planned {
     /// The repository.
     pub repository: Repository,
     /// What it wants.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
     /// Live state and inventory.
     pub reading: Reading,
     /// The plan.
@@ -45,7 +48,14 @@ pub struct Planned {
     /// The connection, when there is one.
     pub cluster: Option<Cluster>,
     /// Seconds by phase.
-    pub seconds: BTreeMap<&'static str, f64>,
+    pub seconds: Seconds,
+}
+
+impl Planned {
+    /// Leaves it to the end of the process: giving back thousands of objects one by one takes a tenth of a plan's time.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
 }
 
 /// Reads a repository and what it wants.
@@ -73,59 +83,108 @@ pub async fn plan(
     from: &LiveSource,
     options: &Options,
 ) -> Result<Planned, Error> {
-    let start = Instant::now();
-    let (repository, desired) = read_desired(directory, revision, environment)?;
-    let read = start.elapsed().as_secs_f64();
-    let (reading, cluster) = observe(directory, environment, from, &desired).await?;
-    let list = start.elapsed().as_secs_f64() - read;
+    let mut seconds = Seconds::default();
+    let given = Given {
+        directory: directory.to_owned(),
+        revision: revision.map(str::to_owned),
+        environment: environment.map(str::to_owned),
+    };
+    let (repository, desired, graph, reading, cluster) = match from {
+        LiveSource::Cluster { kubeconfig, context } => {
+            let (read, served) = tokio::join!(given.read(), discover(kubeconfig.as_deref(), context.as_deref()));
+            let (repository, desired, graph, read) = read?;
+            let (cluster, kinds, discover) = served?;
+            seconds.extend([("read", read), ("discover", discover)]);
+            let start = Instant::now();
+            let reading = cluster.observe(&desired, &graph, kinds, false).await?;
+            seconds.insert("list", start.elapsed().as_secs_f64());
+            (repository, desired, graph, reading, Some(cluster))
+        }
+        LiveSource::Snapshot(path) => {
+            let (repository, desired, graph, read) = given.read().await?;
+            seconds.insert("read", read);
+            let start = Instant::now();
+            let text = std::fs::read(path).map_err(|error| Error::File { path: path.clone(), error })?;
+            let live = Live::from_snapshot(&text).map_err(|error| Error::Snapshot { path: path.clone(), error })?;
+            let reading = offline(live, &desired);
+            seconds.insert("list", start.elapsed().as_secs_f64());
+            (repository, desired, graph, reading, None)
+        }
+        LiveSource::Revision(other) => {
+            let (repository, desired, graph, read) = given.read().await?;
+            let (_, other, _, read_other) = Given { revision: Some(other.clone()), ..given }.read().await?;
+            seconds.insert("read", read + read_other);
+            let reading = offline(Live::of_desired(&other), &desired);
+            (repository, desired, graph, reading, None)
+        }
+    };
     let options = Options {
         context: cluster.as_ref().map(|c| c.context.clone()).unwrap_or_default(),
         source: repository.source.clone(),
         revision: repository.revision.as_ref().map(|r| r.id.clone()).unwrap_or_default(),
         ..options.clone()
     };
+    let start = Instant::now();
     let assessed = plan::assess(&desired, &reading.live, &reading.parents, &options);
-    let compare = start.elapsed().as_secs_f64() - read - list;
+    let assess = start.elapsed().as_secs_f64();
     let answers = match &cluster {
         Some(cluster) => probe(cluster, &reading.live, &assessed).await,
         None => BTreeMap::new(),
     };
-    let dry_run = start.elapsed().as_secs_f64() - read - list - compare;
-    let plan =
-        plan::conclude(&desired, &reading.live, assessed, &answers, reading.parents.clone(), &reading.broken, &options);
-    let seconds = BTreeMap::from([("read", read), ("list", list), ("compare", compare), ("dry-run", dry_run)]);
+    let dry_run = start.elapsed().as_secs_f64() - assess;
+    let plan = plan::conclude(
+        &desired,
+        &reading.live,
+        graph,
+        assessed,
+        &answers,
+        reading.parents.clone(),
+        &reading.broken,
+        &options,
+    );
+    let compare = start.elapsed().as_secs_f64() - dry_run;
+    seconds.extend([("compare", compare), ("dry-run", dry_run)]);
     Ok(Planned { repository, desired, reading, plan, cluster, seconds })
 }
 
-async fn observe(
-    directory: &Path,
-    environment: Option<&str>,
-    from: &LiveSource,
-    desired: &Desired,
-) -> Result<(Reading, Option<Cluster>), Error> {
-    match from {
-        LiveSource::Cluster { kubeconfig, context } => {
-            let cluster = Cluster::connect(kubeconfig.as_deref(), context.as_deref()).await?;
-            Ok((cluster.observe(desired).await?, Some(cluster)))
-        }
-        LiveSource::Snapshot(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.clone(), error })?;
-            let live = Live::from_snapshot(&text).map_err(|error| Error::Snapshot { path: path.clone(), error })?;
-            Ok((offline(live, desired), None))
-        }
-        LiveSource::Revision(revision) => {
-            let (_, other) = read_desired(directory, Some(revision), environment)?;
-            Ok((offline(Live::of_desired(&other), desired), None))
-        }
+/// A repository as it was asked for.
+struct Given {
+    directory: PathBuf,
+    revision: Option<String>,
+    environment: Option<String>,
+}
+
+impl Given {
+    /// Reads and links it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
+    async fn read(&self) -> Result<Read, Error> {
+        let Self { directory, revision, environment } = self;
+        let (directory, revision, environment) = (directory.clone(), revision.clone(), environment.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let start = Instant::now();
+            let (repository, desired) = read_desired(&directory, revision.as_deref(), environment.as_deref())?;
+            let graph = Graph::of(&desired);
+            Ok((repository, Arc::new(desired), graph, start.elapsed().as_secs_f64()))
+        });
+        read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
     }
+}
+
+type Read = (Repository, Arc<Desired>, Graph, f64);
+type Discovered = (Cluster, BTreeMap<GroupKind, Served>, f64);
+
+/// Connects, and reads which kinds are served; with the seconds it took.
+async fn discover(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Discovered, Error> {
+    let start = Instant::now();
+    let cluster = Cluster::connect(kubeconfig, context).await?;
+    let kinds = cluster.discover().await?;
+    Ok((cluster, kinds, start.elapsed().as_secs_f64()))
 }
 
 /// Live state from a file or a revision, with the inventory that it holds.
 fn offline(mut live: Live, desired: &Desired) -> Reading {
     let mut reading = Reading::default();
     if live.source == Source::Snapshot {
-        let maps =
-            live.objects().iter().filter(|(r, value)| r.is("", "ConfigMap") && label(value, inventory::ID).is_some());
+        let maps = live.of_kind("", "ConfigMap", None).filter(|(_, value)| label(value, inventory::ID).is_some());
         (reading.parents, reading.broken) = inventory::find(desired, maps.map(|(_, value)| value));
     }
     live.learn(desired);

@@ -75,6 +75,11 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn object(&self, reference: &ObjectRef, member: &Member) -> Assessed {
+        if self.live.is_unchanged(reference) {
+            let origin = Some(member.object.origin.clone());
+            let change = Change { origin, ..Change::unchanged(reference, &member.object.version, &member.partition) };
+            return Assessed { change, probe: false, live: None };
+        }
         let kind = reference.group_kind();
         let schema = self.live.schemas.of(&kind, &member.object.version);
         let (config, environment) = (&self.desired.name, &self.desired.environment.name);
@@ -200,7 +205,7 @@ impl Context<'_> {
     ) -> bool {
         let managers = Managers::of(live);
         let config = self.desired.rules();
-        let case = Case { object: &change.object, live, managers: &managers, schema, config: &config, adopting };
+        let case = Case { object: &change.object, live, managers: &managers, schema, config, adopting };
         let before = Applied::read(live);
         let was_declared = |path: &FieldPath| before.as_ref().is_some_and(|b| b.declared(path, applied));
         let mut ruling = Ruling::default();

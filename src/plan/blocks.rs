@@ -124,9 +124,11 @@ pub(super) fn block_waiting(plan: &mut Plan, graph: &Graph) {
 /// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not
 /// selected or not ours keeps what it uses (laws 2 and 6). Contents of a namespace go with it and do not count.
 pub(super) fn block_used_deletes(plan: &mut Plan, live: &Live) {
+    if !plan.changes.iter().any(|c| c.action == Action::Delete) {
+        return;
+    }
     let uses: Vec<(&ObjectRef, Vec<ObjectRef>)> = live
         .objects()
-        .iter()
         .map(|(user, value)| {
             (user, kinds::references(user, value).into_iter().filter(|r| !r.optional).map(|r| r.to).collect())
         })

@@ -14,22 +14,23 @@ use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
 use crate::kinds::{self};
 use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted};
-use crate::schema::{Schemas, crd_versions, validate};
+use crate::schema::{Schemas, Validator, crd_versions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Makes the plan. `broken` names the partitions whose inventory cannot be read, and why.
+/// Makes the plan; the graph is that of the repository alone. `broken` names the partitions whose inventory cannot be read, and why.
 pub fn conclude(
     desired: &Desired,
     live: &Live,
+    mut graph: Graph,
     assessed: Vec<Assessed>,
     answers: &BTreeMap<ObjectRef, Answer>,
     parents: Vec<Parent>,
     broken: &BTreeMap<String, String>,
     options: &Options,
 ) -> Plan {
-    let graph = Graph::build(desired, live);
+    graph.turn_autoscalers(desired, live);
     let mut plan = Plan {
         environment: desired.environment.name.clone(),
         diagnostics: desired.diagnostics.clone(),
@@ -77,7 +78,7 @@ fn answered(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Change> {
     let redefined = redefined(&assessed);
-    let mut changes = Vec::new();
+    let mut changes = Vec::with_capacity(assessed.len());
     for Assessed { mut change, probe, live: before } in assessed {
         let answer = answers.get(&change.object);
         if redefined.contains(&change.object.group_kind()) && matches!(answer, Some(Answer::Refused(_))) {
@@ -124,13 +125,15 @@ fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
         .values()
         .filter(|m| m.object.reference.kind == "CustomResourceDefinition")
         .for_each(|m| own.add_crd(&m.object.value));
-    for (reference, member) in &desired.objects {
+    let mut validator = Validator::default();
+    // What is in the cluster as it is wanted was accepted by it.
+    for (reference, member) in desired.objects.iter().filter(|(reference, _)| !live.is_unchanged(reference)) {
         let kind = reference.group_kind();
         let object = &member.object;
         let schemas = if own.is_custom(&kind, &object.version) { &own } else { &live.schemas };
         let Some(schema) = schemas.of(&kind, &object.version) else { continue };
         let custom = schemas.is_custom(&kind, &object.version);
-        for (pointer, message) in validate(&object.value, schema) {
+        for (pointer, message) in validator.violations(&object.value, schema) {
             // The built-in table may be older than the cluster, so there the server has the last word.
             let severity = if custom { Severity::Error } else { Severity::Warning };
             let field = crate::object::dotted(&pointer);
@@ -396,23 +399,28 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
 /// The digest of the plan (law 8): neither commit nor resourceVersion nor status is in it.
 fn digest(plan: &Plan, desired: &Desired, options: &Options) -> String {
     let mut state = Sha256::new();
-    let mut part = |text: &str| {
+    let mut part = |text: &[u8]| {
         state.update(text);
         state.update([0]);
     };
-    part("spinway.dev/plan/v1");
-    part(&plan.environment);
+    part(b"spinway.dev/plan/v1");
+    part(plan.environment.as_bytes());
     for parent in &plan.parents {
-        part(&parent.id);
+        part(parent.id.as_bytes());
     }
-    part(&format!("{} {} {} {:?}", options.adopt, options.strict, options.take_inventory, options.select));
+    part(format!("{} {} {} {:?}", options.adopt, options.strict, options.take_inventory, options.select).as_bytes());
+    let mut text = Vec::new();
     for member in desired.objects.values() {
-        part(&member.object.value.to_string());
+        text.clear();
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(&mut text, &member.object.value);
+        part(&text);
     }
     for change in plan.changes.iter().filter(|c| c.action != Action::Unchanged) {
-        part(&format!("{:?} {} {} {}", change.action, change.object.group_kind(), change.object.path(), change.uid));
+        let object = &change.object;
+        part(format!("{:?} {} {} {}", change.action, object.group_kind(), object.path(), change.uid).as_bytes());
         for field in &change.fields {
-            part(&format!("{} {}", field.path, json!(field.before)));
+            part(format!("{} {}", field.path, json!(field.before)).as_bytes());
         }
     }
     format!("sha256:{}", hex(&state.finalize()))

@@ -5,7 +5,7 @@ use crate::desired::{Desired, PLATFORM};
 use crate::fields::Managers;
 use crate::inventory::{Held, Owner, Parent, hex, ids, keep_mark, owner};
 use crate::kinds::{self, each};
-use crate::live::{Coverage, Live, Presence, Source};
+use crate::live::{Coverage, Live, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,9 +25,9 @@ pub(super) fn deletions(
     let ids = ids(parents);
     let mut changes = Vec::new();
     let mut diagnostics = Vec::new();
-    for (reference, value) in live.objects() {
+    for reference in live.identities().filter(|reference| !desired.objects.contains_key(reference)) {
+        let Some(value) = live.get(reference) else { continue };
         let partition = match owner(value, &ids) {
-            _ if desired.objects.contains_key(reference) => continue,
             _ if live.source == Source::Revision => PLATFORM.to_owned(),
             Owner::Ours(partition) => partition,
             _ => continue,
@@ -102,7 +102,7 @@ pub(super) fn frozen(
             {
                 frozen.entry(parent.partition.clone()).or_insert_with(|| format!("{reference} says the wrong scope"));
             }
-            if let Presence::Unknown(reason) = live.presence(reference) {
+            if let Some(reason) = live.unknown(reference) {
                 frozen
                     .entry(parent.partition.clone())
                     .or_insert_with(|| format!("{reference} could not be read ({reason})"));
@@ -122,7 +122,7 @@ pub(super) fn hold(
 ) -> Vec<Held> {
     let crowded = over_budget(changes, desired, parents, options.now);
     let last = last_routes(changes, desired, live);
-    let inventory = desired.rules().inventory.namespace;
+    let inventory = &desired.rules().inventory.namespace;
     let mut held = Vec::new();
     for change in changes.iter_mut() {
         if !matches!(change.action, Action::Delete | Action::Replace) {
@@ -132,7 +132,7 @@ pub(super) fn hold(
             Some("Replacing deletes it first".to_owned())
         } else if kinds::of(&change.object.group_kind()).held {
             Some(format!("Deleting a {} always waits for approval", change.object.kind))
-        } else if change.object.namespace() == inventory && desired.config.is_some() {
+        } else if change.object.namespace() == inventory.as_str() && desired.config.is_some() {
             Some("It is one of spinway's own objects".to_owned())
         } else if desired.environment.protected {
             Some("The environment is protected".to_owned())
@@ -206,9 +206,12 @@ fn last_routes(changes: &[Change], desired: &Desired, live: &Live) -> BTreeMap<O
     };
     let deleted: BTreeSet<&ObjectRef> =
         changes.iter().filter(|c| c.action == Action::Delete && is_route(&c.object)).map(|c| &c.object).collect();
+    if deleted.is_empty() {
+        return BTreeMap::new();
+    }
     let wanted = desired.objects.iter().filter(|(r, _)| is_route(r)).flat_map(|(_, m)| hostnames(&m.object.value));
     let others =
-        live.objects().iter().filter(|(r, _)| is_route(r) && !deleted.contains(r) && !desired.objects.contains_key(r));
+        live.objects().filter(|(r, _)| is_route(r) && !deleted.contains(r) && !desired.objects.contains_key(r));
     let kept: BTreeSet<String> = wanted.chain(others.flat_map(|(_, v)| hostnames(v))).collect();
     let lost = deleted.iter().filter_map(|route| {
         let hostname = hostnames(live.get(route)?).into_iter().find(|h| !kept.contains(h))?;

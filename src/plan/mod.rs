@@ -13,6 +13,7 @@ mod drift;
 mod edit;
 mod guard;
 mod policy;
+mod screen;
 mod selection;
 mod steps;
 
@@ -21,6 +22,7 @@ pub use conclude::{conclude, proof_body};
 pub use drift::{Drift, drift};
 pub use guard::DELETION_WINDOW;
 pub use policy::is_same_but_status;
+pub use screen::{Listing, Screen};
 pub use selection::Selection;
 pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
 

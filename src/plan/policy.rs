@@ -166,11 +166,13 @@ pub fn is_same_but_status(judged: &Value, now: &Value) -> bool {
 fn is_autoscaled(object: &ObjectRef, desired: &Desired, live: &Live) -> bool {
     let deployment = ObjectRef::new("apps", "Deployment", object.namespace(), &object.name);
     let targets = |scaler: &ObjectRef, value: &Value| {
-        matches!(scaler.kind.as_str(), "HorizontalPodAutoscaler" | "ScaledObject")
-            && kinds::references(scaler, value).iter().any(|r| r.to == *object || r.to == deployment)
+        kinds::references(scaler, value).iter().any(|r| r.to == *object || r.to == deployment)
     };
-    desired.objects.iter().any(|(r, m)| targets(r, &m.object.value))
-        || live.objects().iter().any(|(r, v)| targets(r, v))
+    kinds::SCALERS.into_iter().any(|(group, kind)| {
+        let wanted = desired.of_kind(group, kind, Some(object.namespace()));
+        wanted.into_iter().any(|(r, m)| targets(r, &m.object.value))
+            || live.of_kind(group, kind, Some(object.namespace())).any(|(r, v)| targets(r, v))
+    })
 }
 
 /// The rest of a pattern that goes on below an atomic leaf.

@@ -53,15 +53,15 @@ pub fn mask_value(object: &ObjectRef, value: &Value, public: &dyn Fn(&str) -> bo
     Masker::default().value(&object.group_kind(), &FieldPath::default(), value, public)
 }
 
-/// The report of a plan.
-pub fn from_plan(verb: &'static str, plan: &Plan, desired: &Desired, live: &Live) -> Report {
+/// The report of a plan; its health is [`health_rows`], for those who ask.
+pub fn from_plan(verb: &'static str, plan: &Plan, desired: &Desired) -> Report {
     let mut masker = Masker::default();
     let public = literals(desired);
-    let rows = plan.changes.iter().enumerate().map(|(index, change)| {
-        let mut row = row(change, &mut masker, &|text| public.contains(text));
-        row.steps = plan.steps.iter().filter(|s| s.change == index).map(|s| s.kind).collect();
-        row
-    });
+    let mut rows: Vec<Row> =
+        plan.changes.iter().map(|change| row(change, &mut masker, &|text| public.contains(text))).collect();
+    for step in &plan.steps {
+        rows[step.change].steps.push(step.kind);
+    }
     Report {
         schema: SCHEMA,
         verb,
@@ -71,8 +71,7 @@ pub fn from_plan(verb: &'static str, plan: &Plan, desired: &Desired, live: &Live
         approved: plan.approved,
         refused: plan.refused.as_ref().map(|r| Refused { message: r.message.clone(), help: r.help }),
         summary: plan.summary(),
-        changes: rows.collect(),
-        health: health_rows(desired, live),
+        changes: rows,
         diagnostics: plan.diagnostics.iter().map(finding).collect(),
         ..Report::default()
     }
@@ -158,7 +157,7 @@ pub fn owned_health(live: &Live, parents: &[Parent]) -> Vec<HealthRow> {
     let nothing = Desired::default();
     let observed = Observed::new(&nothing, live);
     let ids: Vec<&str> = parents.iter().map(|p| p.id.as_str()).collect();
-    let owned = live.objects().iter().filter(|(_, value)| label(value, PART_OF).is_some_and(|id| ids.contains(&id)));
+    let owned = live.objects().filter(|(_, value)| label(value, PART_OF).is_some_and(|id| ids.contains(&id)));
     let mut rows: Vec<HealthRow> =
         owned.map(|(reference, _)| health_row(reference, "", observed.health(reference))).collect();
     for reference in parents.iter().flat_map(|p| p.state.references()).filter(|r| live.get(r).is_none()) {

@@ -57,8 +57,19 @@ pub struct Report {
     pub diagnostics: Vec<Finding>,
     /// Requests by verb.
     pub requests: BTreeMap<&'static str, u64>,
-    /// Seconds by phase.
+    /// Bytes of the bodies of requests and answers, unpacked.
+    pub bytes: Bytes,
+    /// Seconds by phase: `read`, `discover` (while reading), `list`, `compare`, `dry-run`, `apply`, `wait`.
     pub seconds: BTreeMap<&'static str, f64>,
+}
+
+/// What went to the API server and came from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Bytes {
+    /// Bytes of requests.
+    pub sent: u64,
+    /// Bytes of answers.
+    pub received: u64,
 }
 
 /// Why a plan is refused.

@@ -20,7 +20,36 @@ pub fn text(report: &Report, colour: bool, details: bool) -> String {
         "drift" => out.drift(report),
         _ => out.plan(report, details),
     }
+    if let Some(cost) = cost(report) {
+        out.line("");
+        out.line(&cost);
+    }
     out.out
+}
+
+/// What the report cost the API server, and the time it took; none without requests.
+pub(super) fn cost(report: &Report) -> Option<String> {
+    let all: u64 = report.requests.values().sum();
+    if all == 0 {
+        return None;
+    }
+    let verbs: Vec<String> = report.requests.iter().map(|(verb, count)| format!("{count} {verb}")).collect();
+    let phases = ["read", "discover", "list", "compare", "dry-run", "apply", "wait"];
+    let phases = phases.iter().filter_map(|phase| Some(format!("{phase} {:.2}", report.seconds.get(phase)?)));
+    let phases: Vec<String> = phases.collect();
+    let mut text = format!("{all} requests: {}; {} received.", verbs.join(", "), amount(report.bytes.received));
+    if !phases.is_empty() {
+        text.push_str(&format!("\nSeconds: {}.", phases.join(", ")));
+    }
+    Some(text)
+}
+
+fn amount(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 struct Writer {

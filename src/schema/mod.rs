@@ -10,7 +10,7 @@ mod validate;
 pub use builtin::compact_crd;
 pub use builtin::{VERSION as BUILTIN_VERSION, compact};
 pub use defaults::with_defaults;
-pub use validate::validate;
+pub use validate::Validator;
 
 use crate::object::{GroupKind, ObjectRef};
 use serde_json::{Map, Value};

@@ -5,56 +5,125 @@ use super::Schema;
 use crate::object::escape;
 use regex::Regex;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// One violation: the JSON pointer of the field and what is wrong with it.
 pub type Violation = (String, String);
 
-/// Holds a value against its schema; apiVersion, kind, metadata and status are not looked at.
-pub fn validate(value: &Value, schema: Schema<'_>) -> Vec<Violation> {
-    let mut found = Vec::new();
-    node(value, schema, "", true, &mut found);
-    found
+/// Holds values against their schemas. The patterns of schemas are kept, since many objects share them.
+#[derive(Default)]
+pub struct Validator {
+    /// A pattern that this engine cannot read is the server's to judge.
+    patterns: HashMap<String, Option<Regex>>,
+    found: Vec<Violation>,
 }
 
-fn node(value: &Value, schema: Schema<'_>, pointer: &str, root: bool, found: &mut Vec<Violation>) {
-    if value.is_null() {
-        return;
+/// Where a node stands, from itself up to the root.
+struct Place<'a> {
+    parent: Option<&'a Self>,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// The JSON pointer of a place; it is only made where something is wrong.
+fn pointer(place: Option<&Place<'_>>) -> String {
+    let Some(place) = place else { return String::new() };
+    let above = pointer(place.parent);
+    match place.step {
+        Step::Key(key) => format!("{above}/{}", escape(key)),
+        Step::Index(index) => format!("{above}/{index}"),
     }
-    if let Some(expected) = wrong_type(value, schema) {
-        found.push((pointer.to_owned(), format!("Must be {expected}, is {}.", type_name(value))));
-        return;
+}
+
+impl Validator {
+    /// What is wrong with a value; apiVersion, kind, metadata and status are not looked at.
+    pub fn violations(&mut self, value: &Value, schema: Schema<'_>) -> Vec<Violation> {
+        self.node(value, schema, None);
+        std::mem::take(&mut self.found)
     }
-    facets(value, schema, pointer, found);
-    match value {
-        Value::Object(map) => {
-            for name in
-                schema.keyword("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-            {
-                let defaulted = schema.property(name).is_some_and(|p| p.default().is_some());
-                if !map.contains_key(name) && !defaulted {
-                    found.push((pointer.to_owned(), format!("The field `{name}` is required.")));
+
+    fn say(&mut self, place: Option<&Place<'_>>, message: String) {
+        self.found.push((pointer(place), message));
+    }
+
+    fn node(&mut self, value: &Value, schema: Schema<'_>, place: Option<&Place<'_>>) {
+        if value.is_null() {
+            return;
+        }
+        if let Some(expected) = wrong_type(value, schema) {
+            self.say(place, format!("Must be {expected}, is {}.", type_name(value)));
+            return;
+        }
+        self.facets(value, schema, place);
+        match value {
+            Value::Object(map) => {
+                for name in
+                    schema.keyword("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+                {
+                    let defaulted = schema.property(name).is_some_and(|p| p.default().is_some());
+                    if !map.contains_key(name) && !defaulted {
+                        self.say(place, format!("The field `{name}` is required."));
+                    }
+                }
+                for (name, child) in map {
+                    if place.is_none() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+                        continue;
+                    }
+                    let below = Place { parent: place, step: Step::Key(name) };
+                    match schema.property(name).or_else(|| schema.additional()) {
+                        Some(schema) => self.node(child, schema, Some(&below)),
+                        None if schema.preserves_unknown() || is_open(schema) => {}
+                        None => self.say(Some(&below), unknown(name, schema)),
+                    }
                 }
             }
-            for (name, child) in map {
-                if root && matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
-                    continue;
+            Value::Array(items) => {
+                if let Some(schema) = schema.items() {
+                    for (index, item) in items.iter().enumerate() {
+                        self.node(item, schema, Some(&Place { parent: place, step: Step::Index(index) }));
+                    }
                 }
-                let below = format!("{pointer}/{}", escape(name));
-                match schema.property(name).or_else(|| schema.additional()) {
-                    Some(schema) => node(child, schema, &below, false, found),
-                    None if schema.preserves_unknown() || is_open(schema) => {}
-                    None => found.push((below, unknown(name, schema))),
-                }
+            }
+            _ => {}
+        }
+    }
+
+    fn facets(&mut self, value: &Value, schema: Schema<'_>, place: Option<&Place<'_>>) {
+        if let Some(allowed) =
+            schema.keyword("enum").and_then(Value::as_array).filter(|allowed| !allowed.contains(value))
+        {
+            let names: Vec<String> =
+                allowed.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+            self.say(place, format!("Must be one of {}.", names.join(", ")));
+        }
+        let limit = |keyword: &str| schema.keyword(keyword).and_then(Value::as_f64);
+        let size = match value {
+            Value::String(text) => Some((text.chars().count() as f64, "minLength", "maxLength", "characters")),
+            Value::Array(items) => Some((items.len() as f64, "minItems", "maxItems", "items")),
+            Value::Object(map) => Some((map.len() as f64, "minProperties", "maxProperties", "fields")),
+            Value::Number(number) => number.as_f64().map(|n| (n, "minimum", "maximum", "")),
+            _ => None,
+        };
+        if let Some((size, least, most, unit)) = size {
+            if let Some(least) = limit(least).filter(|least| size < *least) {
+                self.say(place, format!("Must be at least {least} {unit}").trim_end().to_owned() + ".");
+            }
+            if let Some(most) = limit(most).filter(|most| size > *most) {
+                self.say(place, format!("Must be at most {most} {unit}").trim_end().to_owned() + ".");
             }
         }
-        Value::Array(items) => {
-            if let Some(schema) = schema.items() {
-                for (index, item) in items.iter().enumerate() {
-                    node(item, schema, &format!("{pointer}/{index}"), false, found);
-                }
+        if let (Value::String(text), Some(pattern)) = (value, schema.text("pattern")) {
+            if !self.patterns.contains_key(pattern) {
+                self.patterns.insert(pattern.to_owned(), Regex::new(pattern).ok());
+            }
+            if self.patterns[pattern].as_ref().is_some_and(|regex| !regex.is_match(text)) {
+                self.say(place, format!("Must match the pattern {pattern}."));
             }
         }
-        _ => {}
     }
 }
 
@@ -98,36 +167,5 @@ fn type_name(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-fn facets(value: &Value, schema: Schema<'_>, pointer: &str, found: &mut Vec<Violation>) {
-    let mut say = |message: String| found.push((pointer.to_owned(), message));
-    if let Some(allowed) = schema.keyword("enum").and_then(Value::as_array).filter(|allowed| !allowed.contains(value)) {
-        let names: Vec<String> =
-            allowed.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
-        say(format!("Must be one of {}.", names.join(", ")));
-    }
-    let limit = |keyword: &str| schema.keyword(keyword).and_then(Value::as_f64);
-    let size = match value {
-        Value::String(text) => Some((text.chars().count() as f64, "minLength", "maxLength", "characters")),
-        Value::Array(items) => Some((items.len() as f64, "minItems", "maxItems", "items")),
-        Value::Object(map) => Some((map.len() as f64, "minProperties", "maxProperties", "fields")),
-        Value::Number(number) => number.as_f64().map(|n| (n, "minimum", "maximum", "")),
-        _ => None,
-    };
-    if let Some((size, least, most, unit)) = size {
-        if let Some(least) = limit(least).filter(|least| size < *least) {
-            say(format!("Must be at least {least} {unit}").trim_end().to_owned() + ".");
-        }
-        if let Some(most) = limit(most).filter(|most| size > *most) {
-            say(format!("Must be at most {most} {unit}").trim_end().to_owned() + ".");
-        }
-    }
-    if let (Value::String(text), Some(pattern)) = (value, schema.text("pattern")) {
-        // A pattern that this engine cannot read is the server's to judge.
-        if Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text)) {
-            say(format!("Must match the pattern {pattern}."));
-        }
     }
 }

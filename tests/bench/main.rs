@@ -42,14 +42,17 @@ pub struct Arguments {
     pub runs: usize,
     /// Whether kubectl runs beside spinway.
     pub kubectl: bool,
+    /// Whether the cluster is left running with everything applied, for a profiler, until it is killed.
+    pub hold: bool,
     /// Whether `docs/reference/benchmarks.md` is written.
     pub write: bool,
 }
 
-const USAGE: &str = "cargo bench --bench reconcile -- [--objects N[,N...]] [--json FILE] [--seed N] [--runs N] [--no-kubectl] [--no-docs]";
+const USAGE: &str = "cargo bench --bench reconcile -- [--objects N[,N...]] [--json FILE] [--seed N] [--runs N] [--no-kubectl] [--no-docs] [--hold]";
 
 fn arguments(given: &[String]) -> Arguments {
-    let mut made = Arguments { sizes: vec![3023], json: None, seed: 1, runs: 5, kubectl: true, write: true };
+    let mut made =
+        Arguments { sizes: vec![3023], json: None, seed: 1, runs: 5, kubectl: true, hold: false, write: true };
     let mut given = given.iter();
     while let Some(argument) = given.next() {
         let mut value = || given.next().unwrap_or_else(|| panic!("{argument} needs a value\n{USAGE}"));
@@ -59,6 +62,7 @@ fn arguments(given: &[String]) -> Arguments {
             "--seed" => made.seed = value().parse().expect("a number"),
             "--runs" => made.runs = value().parse().expect("a number"),
             "--no-kubectl" => made.kubectl = false,
+            "--hold" => made.hold = true,
             "--no-docs" => made.write = false,
             // Cargo adds it to every benchmark.
             "--bench" => {}

@@ -12,7 +12,7 @@ pub fn serve(arguments: &[String]) {
     let (_, desired) =
         spinway::ops::read_desired(Path::new(&arguments[0]), None, None).expect("the repository can be read");
     let read = start.elapsed().as_secs_f64();
-    let graph = spinway::graph::Graph::build(&desired, &spinway::live::Live::default());
+    let graph = spinway::graph::Graph::of(&desired);
     let linked = start.elapsed().as_secs_f64();
     assert!(desired.objects.len() > 1 && graph.nodes().count() > 1);
     println!("{read:.4} {linked:.4}");

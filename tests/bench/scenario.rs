@@ -48,6 +48,9 @@ pub fn run(objects: usize, arguments: &Arguments) -> Size {
     let (objects, apps) = (workload.objects(), workload.apps);
     eprintln!("{objects} objects, {apps} apps");
     let mut bench = Bench { cluster: Cluster::take(), workload, arguments, rows: Vec::new() };
+    if arguments.hold {
+        bench.hold();
+    }
     bench.read();
     bench.first_apply();
     bench.nothing_to_do();
@@ -59,26 +62,51 @@ pub fn run(objects: usize, arguments: &Arguments) -> Size {
 }
 
 impl Bench<'_> {
+    /// Applies everything and waits to be killed.
+    fn hold(&self) {
+        let dir = self.dir();
+        self.spinway(&["apply", &dir, "--yes", "--no-wait"], true);
+        let lists = self.workload_file("lists", &self.lists());
+        println!("export KUBECONFIG={}\nDIR={dir}\nLISTS={lists}", self.cluster.kubeconfig().display());
+        loop {
+            std::thread::park();
+        }
+    }
+
     fn dir(&self) -> String {
         self.workload.path().display().to_string()
     }
 
-    /// Runs spinway with a JSON report.
-    fn spinway(&self, arguments: &[&str]) -> Cost {
+    /// Runs spinway as a person does, and keeps its JSON report too when that is wanted.
+    fn spinway(&self, arguments: &[&str], json: bool) -> Cost {
         let config = self.cluster.kubeconfig().display().to_string();
-        let cost = measure::run(
+        let format = if json { "json" } else { "text" };
+        let mut cost = measure::run(
             self.cluster.folder(),
             Path::new(env!("CARGO_BIN_EXE_spinway")),
-            &[arguments, &["-o", "json"]].concat(),
+            &[arguments, &["-o", format]].concat(),
             &[("KUBECONFIG", &config)],
         );
-        assert!(
-            cost.code == 0,
-            "spinway {arguments:?}: {} {}",
-            cost.code,
-            cost.output.chars().take(2000).collect::<String>()
-        );
+        if cost.code != 0 {
+            let report: Value = serde_json::from_str(&cost.output).unwrap_or_default();
+            let rows = report["changes"].as_array().cloned().unwrap_or_default();
+            let odd = rows.iter().find(|row| row["result"] != "done" && row["action"] != "unchanged");
+            panic!(
+                "spinway {arguments:?}: exit {}, {}\n{:#}",
+                cost.code,
+                report["summary"],
+                odd.unwrap_or(&Value::Null)
+            );
+        }
+        if !json {
+            cost.output.clear();
+        }
         cost
+    }
+
+    /// The run with the median wall time, with the JSON report of one more run that is not timed.
+    fn median(&self, runs: Vec<Cost>, arguments: &[&str]) -> Cost {
+        Cost { output: self.spinway(arguments, true).output, ..median(runs) }
     }
 
     fn this(&self, arguments: &[&str]) -> Cost {
@@ -125,14 +153,14 @@ impl Bench<'_> {
     fn first_apply(&mut self) {
         let dir = self.dir();
         let apply = ["apply", dir.as_str(), "--yes", "--no-wait"];
-        let first = self.spinway(&apply);
+        let first = self.spinway(&apply, true);
         let lines = self.patches();
         let file = self.workload_file("patches", &lines);
         self.again();
         let config = self.cluster.kubeconfig().display().to_string();
         let floor = self.this(&[bare::PATCH, &config, &file]);
         self.again();
-        let second = self.spinway(&apply);
+        let second = self.spinway(&apply, true);
         self.push("floor: bare patches", floor, None);
         let best = if first.wall < second.wall { first } else { second };
         let report = self.push("first apply", best, Some("floor: bare patches"));
@@ -183,12 +211,14 @@ impl Bench<'_> {
         let (mut floor, mut plan, mut apply) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.arguments.runs {
             floor.push(self.this(&[bare::LIST, &config, &file]));
-            plan.push(self.spinway(&["plan", &dir]));
-            apply.push(self.spinway(&["apply", &dir, "--yes"]));
+            plan.push(self.spinway(&["plan", &dir], false));
+            apply.push(self.spinway(&["apply", &dir, "--yes"], false));
         }
         self.push("floor: bare lists", median(floor), None);
-        for (name, runs) in [("plan, nothing to do", plan), ("apply, nothing to do", apply)] {
-            let report = self.push(name, median(runs), Some("floor: bare lists"));
+        let plan = self.median(plan, &["plan", &dir]);
+        let apply = self.median(apply, &["apply", &dir, "--yes"]);
+        for (name, cost) in [("plan, nothing to do", plan), ("apply, nothing to do", apply)] {
+            let report = self.push(name, cost, Some("floor: bare lists"));
             assert_eq!(report["summary"]["unchanged"], json!(self.workload.objects()), "{name}");
         }
     }
@@ -205,10 +235,10 @@ impl Bench<'_> {
             self.cluster.edit(&self.app_path(*index), "kubectl-edit", &json!({"spec": {"replicas": 9}}));
         }
         let dir = self.dir();
-        let runs = (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir])).collect();
-        let report = self.push("plan, 10 drifted", median(runs), Some("floor: bare lists"));
+        let runs = (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir], false)).collect();
+        let report = self.push("plan, 10 drifted", self.median(runs, &["plan", &dir]), Some("floor: bare lists"));
         assert_eq!(report["summary"]["update"], json!(drifted.len()), "the drifted objects");
-        let mended = self.spinway(&["apply", &dir, "--yes", "--no-wait"]);
+        let mended = self.spinway(&["apply", &dir, "--yes", "--no-wait"], true);
         assert_eq!(mended.code, 0);
     }
 
@@ -218,8 +248,8 @@ impl Bench<'_> {
         let changed: Vec<usize> = (0..self.workload.apps).step_by(step).take(count).collect();
         changed.iter().for_each(|index| self.workload.write_app(*index, 1));
         let dir = self.dir();
-        let runs = (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir])).collect();
-        let report = self.push("plan, 1 % pending", median(runs), Some("floor: bare lists"));
+        let runs = (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir], false)).collect();
+        let report = self.push("plan, 1 % pending", self.median(runs, &["plan", &dir]), Some("floor: bare lists"));
         assert_eq!(report["summary"]["update"], json!(changed.len()), "the changed objects");
         changed.iter().for_each(|index| self.workload.write_app(*index, 0));
     }
@@ -234,7 +264,8 @@ impl Bench<'_> {
             .output();
         let made = made.expect("spinway runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let runs = (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir, "--snapshot", &file])).collect();
+        let runs =
+            (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir, "--snapshot", &file], false)).collect();
         self.push("plan from a snapshot", median(runs), None);
     }
 

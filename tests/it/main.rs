@@ -21,6 +21,7 @@ mod etcd;
 mod generated;
 mod guards;
 mod health;
+mod oracle;
 mod order;
 mod policy;
 mod processes;

@@ -6,7 +6,8 @@
 
 mod scalar;
 
-use crate::object::{Diagnostic, Origin, Position, Positions, Severity, escape};
+use super::parallel::by_parts;
+use crate::object::{Diagnostic, Origin, Position, Positions, Severity};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -32,34 +33,43 @@ pub struct Document {
 ///
 /// JSON needs no reader of its own: it is read as YAML flow style, after its `\/` and surrogate escapes are checked.
 pub fn read(file: &Arc<str>, text: &str) -> (Vec<Document>, Vec<Diagnostic>) {
-    let mut documents = Vec::new();
-    let mut diagnostics = Vec::new();
-    for part in split(text) {
-        if let Some(at) = part.bad_separator {
-            let position = Position { line: at, column: 1 };
-            diagnostics.push(
-                Diagnostic::error("yaml-separator", "Text after the document separator `---`.")
-                    .at(Origin { file: Arc::clone(file), position })
-                    .help("Put it on the next line, as kubectl demands."),
-            );
-            continue;
-        }
-        if part
-            .text
-            .lines()
-            .all(|line| matches!(line.trim_start().chars().next(), None | Some('#' | '%')) || line.trim() == "...")
-        {
-            continue;
-        }
-        let mut composer = Composer::new(file, part.first_line, part.text);
-        match composer.document() {
-            Ok(Some(document)) => documents.push(document),
-            Ok(None) => {}
-            Err(diagnostic) => composer.diagnostics.push(*diagnostic),
-        }
-        diagnostics.append(&mut composer.diagnostics);
+    let parts = by_parts(
+        &split(text),
+        |part| part.text.len(),
+        |parts| {
+            let (mut documents, mut diagnostics) = (Vec::new(), Vec::new());
+            for part in parts {
+                documents.extend(read_part(file, part, &mut diagnostics));
+            }
+            (documents, diagnostics)
+        },
+    );
+    let (documents, diagnostics): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (documents.into_iter().flatten().collect(), diagnostics.into_iter().flatten().collect())
+}
+
+fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Document> {
+    if let Some(at) = part.bad_separator {
+        let position = Position { line: at, column: 1 };
+        diagnostics.push(
+            Diagnostic::error("yaml-separator", "Text after the document separator `---`.")
+                .at(Origin { file: Arc::clone(file), position })
+                .help("Put it on the next line, as kubectl demands."),
+        );
+        return None;
     }
-    (documents, diagnostics)
+    let is_empty =
+        |line: &str| matches!(line.trim_start().chars().next(), None | Some('#' | '%')) || line.trim() == "...";
+    if part.text.lines().all(is_empty) {
+        return None;
+    }
+    let mut composer = Composer::new(file, part.first_line, part.text);
+    let document = composer.document().unwrap_or_else(|diagnostic| {
+        composer.diagnostics.push(*diagnostic);
+        None
+    });
+    diagnostics.append(&mut composer.diagnostics);
+    document
 }
 
 struct Part<'a> {
@@ -95,13 +105,16 @@ const MAX_KEY_BYTES: usize = 1024;
 /// The most bytes that a document may hold once its aliases are expanded.
 const MAX_EXPANDED_BYTES: usize = 64 << 20;
 
+/// Up to so many keys a mapping is searched from its beginning.
+const FEW: usize = 16;
+
 /// A composed node; `size` counts its nodes, for the alias limit; `bytes` and `height` bound what it expands to.
 #[derive(Clone)]
 struct Node {
     value: Value,
     position: Position,
     children: Vec<(String, Node)>,
-    /// The place of each key among the children of a mapping.
+    /// The place of each key among the children of a large mapping.
     index: HashMap<String, usize>,
     size: usize,
     bytes: usize,
@@ -120,14 +133,27 @@ impl Node {
         self.height = self.height.max(child.height + 1);
     }
 
-    fn put(&mut self, key: String, node: Self) {
-        match self.index.get(&key) {
-            Some(at) => self.children[*at].1 = node,
-            None => {
-                self.index.insert(key.clone(), self.children.len());
-                self.children.push((key, node));
-            }
+    /// The place of a key among the children of a mapping.
+    fn place_of(&self, key: &str) -> Option<usize> {
+        if self.children.len() <= FEW {
+            self.children.iter().position(|(known, _)| known == key)
+        } else {
+            self.index.get(key).copied()
         }
+    }
+
+    fn put(&mut self, key: String, node: Self) {
+        if let Some(at) = self.place_of(&key) {
+            self.children[at].1 = node;
+            return;
+        }
+        if self.children.len() == FEW {
+            self.index = self.children.iter().enumerate().map(|(at, (known, _))| (known.clone(), at)).collect();
+        }
+        if self.children.len() >= FEW {
+            self.index.insert(key.clone(), self.children.len());
+        }
+        self.children.push((key, node));
     }
 }
 
@@ -170,7 +196,8 @@ impl<'a> Composer<'a> {
                     while self.next()?.is_some() {}
                     let mut positions = Positions::default();
                     let start = node.position;
-                    record(&mut positions, &mut String::new(), &node);
+                    record(&mut positions, "", &node);
+                    positions.shrink();
                     let flawed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
                     return Ok(Some(Document { value: node.value, positions, start, flawed }));
                 }
@@ -307,23 +334,23 @@ impl<'a> Composer<'a> {
 
     fn sequence(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
         let mut node = Node::leaf(Value::Null, position);
-        let mut items = Vec::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
-            let mut item = self.node(event, span, depth + 1)?;
+            let item = self.node(event, span, depth + 1)?;
             node.grow(&item);
-            items.push(std::mem::take(&mut item.value));
             node.children.push((node.children.len().to_string(), item));
         }
+        // Thousands of these are held: none has more room than it needs.
+        let mut items = Vec::with_capacity(node.children.len());
+        items.extend(node.children.iter_mut().map(|(_, item)| std::mem::take(&mut item.value)));
         node.value = Value::Array(items);
         Ok(node)
     }
 
     fn mapping(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
         let mut node = Node::leaf(Value::Null, position);
-        let mut map = Map::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
@@ -337,21 +364,22 @@ impl<'a> Composer<'a> {
             let mut value = self.node(event, span, depth + 1)?;
             node.grow(&value);
             if is_merge {
-                self.merge(&mut node, &mut map, value, key_position)?;
+                self.merge(&mut node, value, key_position)?;
                 continue;
             }
             self.check_duplicate(&node, &key, key_position);
-            map.insert(key.clone(), std::mem::take(&mut value.value));
             // A key is where a reader looks for a field, so that is its position.
             value.position = key_position;
             node.put(key, value);
         }
+        let mut map = Map::with_capacity(node.children.len());
+        map.extend(node.children.iter_mut().map(|(key, child)| (key.clone(), std::mem::take(&mut child.value))));
         node.value = Value::Object(map);
         Ok(node)
     }
 
     fn check_duplicate(&mut self, node: &Node, key: &str, position: Position) {
-        if let Some((_, first)) = node.index.get(key).map(|at| &node.children[*at]) {
+        if let Some((_, first)) = node.place_of(key).map(|at| &node.children[at]) {
             self.diagnostics.push(
                 Diagnostic::error("yaml-duplicate-key", format!("The key `{key}` stands twice in one mapping."))
                     .at(self.origin(position))
@@ -375,13 +403,7 @@ impl<'a> Composer<'a> {
     }
 
     /// Merges one mapping, or a list of them (in which the earlier wins), over what the mapping has so far.
-    fn merge(
-        &mut self,
-        node: &mut Node,
-        map: &mut Map<String, Value>,
-        value: Node,
-        position: Position,
-    ) -> Result<(), Failure> {
+    fn merge(&mut self, node: &mut Node, value: Node, position: Position) -> Result<(), Failure> {
         let sources = match &value.value {
             Value::Object(_) => vec![value],
             Value::Array(items) => {
@@ -391,16 +413,16 @@ impl<'a> Composer<'a> {
             _ => return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings.")),
         };
         // kubectl's strict reading takes a key that is there already for a duplicate.
-        let before: HashSet<String> = node.index.keys().cloned().collect();
+        let before: HashSet<String> = node.children.iter().map(|(key, _)| key.clone()).collect();
         for source in sources {
-            let Value::Object(entries) = source.value else {
+            let Value::Object(mut entries) = source.value else {
                 return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings."));
             };
-            map.extend(entries);
-            for (key, child) in source.children {
+            for (key, mut child) in source.children {
                 if before.contains(&key) {
                     self.check_duplicate(node, &key, position);
                 }
+                child.value = entries.get_mut(&key).map(Value::take).unwrap_or_default();
                 node.put(key, child);
             }
         }
@@ -415,15 +437,12 @@ fn place(node: &mut Node, position: Position) {
     }
 }
 
-fn record(positions: &mut Positions, pointer: &mut String, node: &Node) {
-    positions.insert(pointer.clone(), node.position);
+fn record(positions: &mut Positions, key: &str, node: &Node) {
+    let begun = positions.begin(key, node.position);
     for (key, child) in &node.children {
-        let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&escape(key));
-        record(positions, pointer, child);
-        pointer.truncate(length);
+        record(positions, key, child);
     }
+    positions.end(begun);
 }
 
 #[cfg(test)]

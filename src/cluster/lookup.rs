@@ -1,0 +1,149 @@
+//! Looking up single objects: those that no LIST would show, and those that are becoming healthy.
+
+use super::listing::{APP_NAME, List, Reading, wanted_version};
+use super::{CONCURRENCY, Cluster};
+use crate::desired::{Desired, Selector};
+use crate::graph::Graph;
+use crate::kinds::SPIN;
+use crate::live::{Coverage, Live, Served};
+use crate::object::{GroupKind, ObjectRef};
+use crate::plan::Refused;
+use futures::stream::{self, StreamExt as _};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Up to so many missing objects of a kind are looked up one by one.
+const SINGLES: usize = 10;
+
+impl Cluster {
+    pub(super) async fn get_all(
+        &self,
+        objects: Vec<ObjectRef>,
+        served: &Served,
+        metadata: bool,
+    ) -> Vec<(ObjectRef, Result<Option<Value>, Refused>)> {
+        let version = served.versions.first().cloned().unwrap_or_default();
+        let requests = objects.into_iter().map(|object| {
+            let version = &version;
+            async move {
+                let answer = if metadata {
+                    self.get_metadata(&object, version, served).await
+                } else {
+                    self.get(&object, version, served).await
+                };
+                (object, answer)
+            }
+        });
+        stream::iter(requests).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    /// Desired objects that a labelled LIST did not show may exist without our label.
+    pub(super) async fn look_up_missing(&self, desired: &Desired, reading: &mut Reading) {
+        let mut missing: BTreeMap<GroupKind, Vec<ObjectRef>> = BTreeMap::new();
+        for reference in desired.objects.keys() {
+            let kind = reference.group_kind();
+            let unseen = !reading.live.has(reference)
+                && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None);
+            if unseen {
+                missing.entry(kind).or_default().push(reference.clone());
+            }
+        }
+        for (kind, mut objects) in missing {
+            let Some(mut served) = reading.live.kinds.get(&kind).cloned() else { continue };
+            served.versions = vec![wanted_version(desired, &kind, &served)];
+            let many = objects.len() > SINGLES;
+            let there = if many { self.list_identities(&kind, &served).await.ok() } else { None };
+            if let Some(there) = there {
+                for object in objects.iter().filter(|o| !there.contains(o)) {
+                    reading.live.prove_absent(object.clone());
+                }
+                objects.retain(|o| there.contains(o));
+            }
+            for (object, answer) in self.get_all(objects, &served, false).await {
+                record(&mut reading.live, object, answer);
+            }
+        }
+    }
+
+    /// Objects that are referred to and not wanted: only whether they exist, so only their metadata is read.
+    pub(super) async fn look_up_references(&self, desired: &Desired, graph: &Graph, reading: &mut Reading) {
+        let mut wanted: BTreeMap<GroupKind, BTreeSet<ObjectRef>> = BTreeMap::new();
+        let externals: &[Selector] = &desired.rules().externals;
+        for to in graph.outside() {
+            let seen = reading.live.has(to) || externals.iter().any(|e| e.matches(to));
+            if !seen && !matches!(reading.live.coverage.get(&to.group_kind()), Some(Coverage::All)) {
+                wanted.entry(to.group_kind()).or_default().insert(to.clone());
+            }
+        }
+        for (kind, objects) in wanted {
+            let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
+            let whole = kind.kind == "SpinAppExecutor" || kind.kind == "Deployment";
+            for (object, answer) in self.get_all(objects.into_iter().collect(), &served, !whole).await {
+                record(&mut reading.live, object, answer);
+            }
+        }
+    }
+
+    /// Reads one object again, with what its health is judged by.
+    pub async fn refresh(&self, live: &mut Live, object: &ObjectRef, version: &str) -> Option<Refused> {
+        let mut wanted = vec![(object.clone(), version.to_owned())];
+        if object.is(SPIN, "SpinApp") {
+            wanted.push((ObjectRef::new("apps", "Deployment", object.namespace(), &object.name), "v1".to_owned()));
+        }
+        for (reference, version) in wanted {
+            // A kind that the plan itself defined was not served when live state was read.
+            if !live.kinds.contains_key(&reference.group_kind()) {
+                live.kinds.extend(self.discover().await.unwrap_or_default());
+            }
+            let Some(served) = live.kinds.get(&reference.group_kind()).cloned() else { continue };
+            match self.get(&reference, &version, &served).await {
+                Ok(Some(value)) => live.insert(value),
+                Ok(None) => live.prove_absent(reference),
+                // Without permission to read its Deployment the app itself is all there is.
+                Err(refused) if refused.code == 403 && reference != *object => {}
+                Err(refused) => return Some(refused),
+            }
+        }
+        if object.is(SPIN, "SpinApp") {
+            self.refresh_pods(live, object).await;
+        }
+        None
+    }
+
+    /// Reads the pods of an app again; those that are gone are forgotten.
+    async fn refresh_pods(&self, live: &mut Live, app: &ObjectRef) {
+        let kind = GroupKind::new("", "Pod");
+        let Some(served) = live.kinds.get(&kind).cloned() else { return };
+        let selector = format!("{APP_NAME}={}", app.name);
+        let list = List::of(&kind, "v1", &served).within(app.namespace.as_deref()).labelled(&selector);
+        let found = self.list_whole(&list).await;
+        let of_app = |value: &Value| crate::object::label(value, APP_NAME) == Some(&app.name);
+        let old = live.of_kind("", "Pod", app.namespace.as_deref()).filter(|(_, value)| of_app(value));
+        let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
+        old.iter().for_each(|pod| live.remove(pod));
+        found.unwrap_or_default().into_iter().for_each(|pod| live.insert(pod));
+    }
+
+    /// Objects that the repository writes in another version than their kind was listed in.
+    pub(super) async fn read_in_own_version(&self, desired: &Desired, reading: &mut Reading) {
+        let mut listed: BTreeMap<GroupKind, String> = BTreeMap::new();
+        for (reference, member) in &desired.objects {
+            let version = &member.object.version;
+            let Some(served) = reading.live.kinds.get(&reference.group_kind()).cloned() else { continue };
+            let listed =
+                listed.entry(reference.group_kind()).or_insert_with_key(|kind| wanted_version(desired, kind, &served));
+            if version != listed && reading.live.has(reference) && served.versions.contains(version) {
+                let answer = self.get(reference, version, &served).await;
+                record(&mut reading.live, reference.clone(), answer);
+            }
+        }
+    }
+}
+
+fn record(live: &mut Live, object: ObjectRef, answer: Result<Option<Value>, Refused>) {
+    match answer {
+        Ok(Some(value)) => live.insert(value),
+        Ok(None) => live.prove_absent(object),
+        Err(refused) => live.unreadable(object, format!("{} {}", refused.code, refused.reason)),
+    }
+}

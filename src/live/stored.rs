@@ -1,0 +1,149 @@
+//! How live objects are kept: whole, or packed when all of it will hardly be looked at.
+
+use crate::object::meta;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+use serde_json_borrow::{ObjectAsVec, Value as Borrowed};
+use std::sync::OnceLock;
+
+/// The annotation in which kubectl keeps a whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// A live object.
+#[derive(Clone, Debug)]
+pub enum Stored {
+    /// All of it.
+    Whole(Value),
+    /// Its text without what only a comparison of fields needs.
+    Packed(Packed),
+    /// As packed; it was proven that applying what the repository wants would change nothing.
+    Unchanged(Packed),
+}
+
+/// The JSON of an object without `managedFields`, read again when it is looked at.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    text: Box<str>,
+    uid: Box<str>,
+    value: OnceLock<Value>,
+}
+
+impl Packed {
+    /// Packs an object of a list, whose items do not say their type.
+    pub fn of(item: &Borrowed<'_>, api_version: &str, kind: &str) -> Self {
+        let text = serde_json::to_string(&Lean { item, api_version, kind }).unwrap_or_default();
+        let metadata = item.as_object().and_then(|item| item.get("metadata")?.as_object());
+        let uid = metadata.and_then(|metadata| metadata.get("uid")?.as_str()).unwrap_or_default();
+        Self { text: text.into_boxed_str(), uid: uid.into(), value: OnceLock::new() }
+    }
+
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| unpack(&self.text))
+    }
+}
+
+/// The text was written here, so it can be read.
+fn unpack(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+impl Stored {
+    /// An object of a list as a whole.
+    pub fn whole(item: &Borrowed<'_>, api_version: &str, kind: &str) -> Self {
+        let mut value = Value::from(item);
+        value["apiVersion"] = Value::from(api_version);
+        value["kind"] = Value::from(kind);
+        Self::Whole(value)
+    }
+
+    /// The object, taken out.
+    pub fn into_value(self) -> Value {
+        match self {
+            Self::Whole(value) => value,
+            Self::Packed(packed) | Self::Unchanged(packed) => {
+                packed.value.into_inner().unwrap_or_else(|| unpack(&packed.text))
+            }
+        }
+    }
+
+    /// The uid of the object.
+    pub fn uid(&self) -> &str {
+        match self {
+            Self::Whole(value) => meta(value, "uid"),
+            Self::Packed(packed) | Self::Unchanged(packed) => &packed.uid,
+        }
+    }
+
+    /// The object; of a packed one without `managedFields`.
+    pub fn value(&self) -> &Value {
+        match self {
+            Self::Whole(value) => value,
+            Self::Packed(packed) | Self::Unchanged(packed) => packed.value(),
+        }
+    }
+}
+
+struct Lean<'a> {
+    item: &'a Borrowed<'a>,
+    api_version: &'a str,
+    kind: &'a str,
+}
+
+impl Serialize for Lean<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("apiVersion", self.api_version)?;
+        map.serialize_entry("kind", self.kind)?;
+        for (name, value) in self.item.as_object().into_iter().flat_map(ObjectAsVec::iter) {
+            match (name, value) {
+                ("apiVersion" | "kind", _) => {}
+                ("metadata", Borrowed::Object(metadata)) => {
+                    map.serialize_entry(name, &Without { map: metadata, left_out: "managedFields" })?;
+                }
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// A map without one key, and its annotations without the copy that kubectl keeps.
+struct Without<'a> {
+    map: &'a ObjectAsVec<'a>,
+    left_out: &'static str,
+}
+
+impl Serialize for Without<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.map.iter().filter(|(name, _)| *name != self.left_out) {
+            match value {
+                Borrowed::Object(annotations) if name == "annotations" => {
+                    map.serialize_entry(name, &Without { map: annotations, left_out: LAST_APPLIED })?;
+                }
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_packed_object_has_all_but_what_only_comparison_needs() {
+        let text = r#"{"metadata":{"name":"a\"b","managedFields":[{"manager":"x"}],"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}","k":"v"}},"data":{"managedFields":"stays"}}"#;
+        let item: Borrowed<'_> = serde_json::from_str(text).unwrap_or_default();
+        let packed = Stored::Packed(Packed::of(&item, "v1", "ConfigMap"));
+        assert_eq!(
+            packed.value(),
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a\"b", "annotations": {"k": "v"}}, "data": {"managedFields": "stays"}})
+        );
+        let whole = Stored::whole(&item, "v1", "ConfigMap");
+        assert_eq!(whole.value()["metadata"]["managedFields"][0]["manager"], "x");
+        assert_eq!(whole.value()["kind"], "ConfigMap");
+    }
+}
