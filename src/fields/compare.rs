@@ -4,6 +4,7 @@ use super::quantity::nanos;
 use super::set::FieldPath;
 use crate::schema::{Schema, is_zero, with_defaults};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Whether applying a value would change a live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +27,26 @@ impl Answer {
     }
 }
 
-/// Compares a declared value with the live one. `custom` says that the kind is a custom resource: its values are stored
-/// as sent, after defaulting; those of built-in kinds are rewritten (quantities, empty values, unwritten defaults).
-pub fn compare(want: &Value, have: Option<&Value>, schema: Option<Schema<'_>>, custom: bool) -> Answer {
-    if custom {
-        return match (schema, have) {
-            (Some(schema), have) => custom_value(&wrapped_default(want, schema), have),
-            (None, have) => custom_value(want, have),
-        };
+/// What is known of a value beside itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Its schema.
+    pub schema: Option<Schema<'a>>,
+    /// Whether its kind is a custom resource: its values are stored as sent, after defaulting; those of built-in kinds are
+    /// rewritten (quantities, empty values, unwritten defaults).
+    pub custom: bool,
+    /// Whether it stands in the text that was applied last and the field is still ours alone: then an empty value that is
+    /// not there was left out by the API server and by nobody else.
+    pub applied: bool,
+}
+
+/// Compares a declared value with the live one.
+pub fn compare(want: &Value, have: Option<&Value>, known: Known<'_>) -> Answer {
+    if known.custom {
+        let want = known.schema.map_or(Cow::Borrowed(want), |schema| Cow::Owned(wrapped_default(want, schema)));
+        return custom_value(&want, have, known.applied);
     }
-    built_in(want, have, schema)
+    built_in(want, have, known)
 }
 
 /// Null takes the default of the node itself.
@@ -46,10 +57,16 @@ fn wrapped_default(want: &Value, schema: Schema<'_>) -> Value {
     }
 }
 
-fn custom_value(want: &Value, have: Option<&Value>) -> Answer {
+fn custom_value(want: &Value, have: Option<&Value>, applied: bool) -> Answer {
     match have {
         Some(have) if equal(want, have) => Answer::Same,
-        None if want.is_null() => Answer::Ask,
+        None if want.is_null() => {
+            if applied {
+                Answer::Same
+            } else {
+                Answer::Ask
+            }
+        }
         _ => Answer::Differs,
     }
 }
@@ -68,14 +85,17 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn built_in(want: &Value, have: Option<&Value>, schema: Option<Schema<'_>>) -> Answer {
+fn built_in(want: &Value, have: Option<&Value>, known: Known<'_>) -> Answer {
+    if known.applied && is_zero(want) && have.is_none_or(is_zero) {
+        return Answer::Same;
+    }
     let Some(have) = have else {
         return if is_zero(want) { Answer::Ask } else { Answer::Differs };
     };
     if want == have {
         return Answer::Same;
     }
-    let Some(schema) = schema else { return if is_zero(want) { Answer::Ask } else { Answer::Differs } };
+    let Some(schema) = known.schema else { return if is_zero(want) { Answer::Ask } else { Answer::Differs } };
     if schema.is_quantity() {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         return match (nanos(&text(want)), nanos(&text(have))) {
@@ -88,16 +108,17 @@ fn built_in(want: &Value, have: Option<&Value>, schema: Option<Schema<'_>>) -> A
     }
     match (want, have) {
         (Value::Object(want), Value::Object(have)) => {
-            let property = |name: &str| schema.property(name).or_else(|| schema.additional());
-            let declared = want.iter().map(|(name, value)| built_in(value, have.get(name), property(name)));
-            // What the server put beside what we declared may be a default that no document names.
+            let below = |name: &str| Known { schema: schema.property(name).or_else(|| schema.additional()), ..known };
+            let declared = want.iter().map(|(name, value)| built_in(value, have.get(name), below(name)));
+            // What the server put beside what we declared may be a default that the table does not know.
             let extra = have.iter().filter(|(name, _)| !want.contains_key(*name)).map(|(name, value)| {
                 if schema.property(name).and_then(Schema::default) == Some(value) { Answer::Same } else { Answer::Ask }
             });
             declared.chain(extra).fold(Answer::Same, Answer::and)
         }
         (Value::Array(want), Value::Array(have)) if want.len() == have.len() => {
-            want.iter().zip(have).map(|(w, h)| built_in(w, Some(h), schema.items())).fold(Answer::Same, Answer::and)
+            let item = Known { schema: schema.items(), ..known };
+            want.iter().zip(have).map(|(w, h)| built_in(w, Some(h), item)).fold(Answer::Same, Answer::and)
         }
         _ if is_zero(want) || want.is_null() => Answer::Ask,
         _ => Answer::Differs,
@@ -134,7 +155,8 @@ mod tests {
 
     fn deployment(want: &Value, have: &Value) -> Answer {
         let schemas = Schemas::default();
-        compare(want, Some(have), schemas.of(&GroupKind::new("apps", "Deployment"), "v1"), false)
+        let schema = schemas.of(&GroupKind::new("apps", "Deployment"), "v1");
+        compare(want, Some(have), Known { schema, ..Known::default() })
     }
 
     #[test]
@@ -144,14 +166,20 @@ mod tests {
         assert_eq!(deployment(&with(json!(1)), &with(json!("1"))), Answer::Same);
         assert_eq!(deployment(&with(json!("0.0005")), &with(json!("1m"))), Answer::Ask);
         assert_eq!(deployment(&with(json!("1")), &with(json!("2"))), Answer::Differs);
-        assert_eq!(compare(&json!("1000m"), Some(&json!("1")), None, true), Answer::Differs);
+        assert_eq!(
+            compare(&json!("1000m"), Some(&json!("1")), Known { custom: true, ..Known::default() }),
+            Answer::Differs
+        );
     }
 
     #[test]
     fn unwritten_defaults_and_zero_values_are_asked_about() {
-        assert_eq!(compare(&json!(false), None, None, false), Answer::Ask);
+        assert_eq!(compare(&json!(false), None, Known::default()), Answer::Ask);
+        let applied = Known { applied: true, ..Known::default() };
+        assert_eq!(compare(&json!([]), None, applied), Answer::Same);
+        assert_eq!(compare(&json!([]), Some(&Value::Null), applied), Answer::Same);
         assert_eq!(deployment(&json!({"spec": {}}), &json!({"spec": {"replicas": 1}})), Answer::Ask);
-        assert_eq!(compare(&json!("x"), None, None, false), Answer::Differs);
+        assert_eq!(compare(&json!("x"), None, Known::default()), Answer::Differs);
     }
 
     #[test]

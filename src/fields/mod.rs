@@ -10,7 +10,7 @@ mod quantity;
 mod set;
 mod unchanged;
 
-pub use compare::{Answer, compare, difference};
+pub use compare::{Answer, Known, compare, difference};
 pub use declared::{Declared, Leaf, declare, pointer_of, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
 pub use set::{FieldPath, FieldSet};

@@ -1,7 +1,7 @@
 //! How a live object differs from the text that would be applied, field by field, and why (design §3).
 
 use super::{Cause, FieldChange};
-use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Managers, compare, difference, value_at};
+use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Known, Managers, compare, difference, value_at};
 use crate::inventory::{APPLIED, Applied};
 use crate::live::MASK;
 use crate::object::{Untrusted, api_version, split_api_version};
@@ -37,6 +37,9 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
     let managers = Managers::of(live);
     let before = Applied::read(live);
     let was_declared = |path: &FieldPath| before.as_ref().is_some_and(|b| b.declared(path, text.applied));
+    let record = FieldPath::of(&["metadata", "annotations", APPLIED]);
+    let same_text = before.as_ref().is_some_and(|b| b.digest == text.applied.digest)
+        && managers.ours().is_some_and(|ours| ours.contains(&record));
     let mut drift = Drift::default();
     for leaf in &text.declared.leaves {
         let mine = managers.ours().is_some_and(|ours| ours.contains(&leaf.path));
@@ -58,7 +61,8 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
         let answer = if is_annotation(&leaf.path) {
             Answer::Differs
         } else {
-            compare(leaf.value, have, leaf.schema, text.custom)
+            let applied = same_text && mine && other.is_none();
+            compare(leaf.value, have, Known { schema: leaf.schema, custom: text.custom, applied })
         };
         match (answer, mine) {
             (Answer::Same, true) if other.is_none() || have == Some(leaf.value) => {}

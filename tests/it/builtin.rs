@@ -67,6 +67,9 @@ fn table(cluster: &Cluster) -> Value {
         }
     }
     kinds.sort_by_key(ToString::to_string);
+    for (path, text) in probes() {
+        fill(cluster, path, &text, &kinds, &mut definitions);
+    }
     definitions.sort_keys();
     json!({"source": "kube-apiserver v1.36.3 /openapi/v3, by tests/it/builtin.rs", "kinds": kinds, "definitions": definitions})
 }
@@ -87,5 +90,114 @@ fn reach(name: &str, schemas: &Map<String, Value>, definitions: &mut Map<String,
         text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     for reference in references {
         reach(reference, schemas, definitions);
+    }
+}
+
+/// Texts that say as little as they may inside values that are owned as a whole: what the API server fills in there stands
+/// in no document.
+fn probes() -> [(&'static str, Value); 5] {
+    let pod = json!({
+        "containers": [{
+            "name": "c",
+            "image": "i:1",
+            "env": [
+                {"name": "a", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                {"name": "b", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+                {"name": "d", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+            ],
+            "readinessProbe": {"httpGet": {"port": 80, "httpHeaders": [{"name": "a", "value": "b"}]}},
+        }],
+        "tolerations": [{"key": "k", "operator": "Exists"}],
+        "volumes": [
+            {"name": "p", "projected": {"sources": [
+                {"serviceAccountToken": {"path": "t"}},
+                {"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+                {"configMap": {"name": "c", "items": [{"key": "a", "path": "a"}]}},
+            ]}},
+            {"name": "d", "downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+        ],
+    });
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": pod});
+    let workload = |kind: &str, extra: Value| {
+        let mut spec = json!({"selector": {"matchLabels": {"a": "b"}}, "template": template});
+        spec.as_object_mut().expect("a map").extend(extra.as_object().cloned().unwrap_or_default());
+        json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "probe", "namespace": "default"}, "spec": spec})
+    };
+    let claims = json!({"serviceName": "s", "volumeClaimTemplates": [{"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]});
+    [
+        ("/apis/apps/v1/namespaces/default/deployments/probe", workload("Deployment", json!({}))),
+        ("/apis/apps/v1/namespaces/default/statefulsets/probe", workload("StatefulSet", claims)),
+        (
+            "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/probe",
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "probe", "namespace": "default"},
+                "spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}], "egress": [{"ports": [{"port": 80}]}]}}),
+        ),
+        (
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings/probe",
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "probe", "namespace": "default"},
+                "roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}]}),
+        ),
+        (
+            "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers/probe",
+            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "probe", "namespace": "default"},
+                "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 2, "behavior": {"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}},
+                    "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 1}}}]}}),
+        ),
+    ]
+}
+
+/// Records as defaults what the API server fills into the values of a text that are owned as a whole.
+fn fill(cluster: &Cluster, path: &str, text: &Value, kinds: &[Value], definitions: &mut Map<String, Value>) {
+    let query = "?fieldManager=tests&dryRun=All";
+    let made = cluster.send("PATCH", &format!("{path}{query}"), "application/apply-patch+yaml", text);
+    let row = kinds.iter().find(|row| row["kind"] == text["kind"]).expect("a kind of the table");
+    let definition = row["definition"].as_str().expect("a definition").to_owned();
+    for name in text
+        .as_object()
+        .expect("a map")
+        .keys()
+        .filter(|name| !["apiVersion", "kind", "metadata"].contains(&name.as_str()))
+    {
+        let node = json!({"$ref": definition});
+        let node = definitions[node["$ref"].as_str().expect("a name")]["properties"][name].clone();
+        walk(&text[name], &made[name], &node, (&definition, name), false, definitions);
+    }
+}
+
+/// `place` is the definition and property that the node came from; `whole` says that it is part of an atomic value.
+fn walk(
+    want: &Value,
+    have: &Value,
+    node: &Value,
+    place: (&str, &str),
+    whole: bool,
+    definitions: &mut Map<String, Value>,
+) {
+    let reference = node["$ref"].as_str().map(str::to_owned);
+    let target = reference.as_ref().map_or_else(|| node.clone(), |name| definitions[name].clone());
+    let marked = |mark: &str| node[mark] == "atomic" || target[mark] == "atomic";
+    let definition = reference.as_deref().unwrap_or(place.0);
+    match (want, have) {
+        (Value::Object(want), Value::Object(have)) => {
+            let whole = whole || marked("x-kubernetes-map-type");
+            for (name, value) in have {
+                let property = target["properties"][name].clone();
+                match want.get(name) {
+                    Some(want) => walk(want, value, &property, (definition, name), whole, definitions),
+                    None if whole && !value.is_object() && !value.is_array() => {
+                        definitions[definition]["properties"][name]["default"] = value.clone();
+                    }
+                    None => {}
+                }
+            }
+        }
+        (Value::Array(want), Value::Array(have)) => {
+            let list = node["x-kubernetes-list-type"].as_str().or_else(|| target["x-kubernetes-list-type"].as_str());
+            let whole = whole || !matches!(list, Some("map" | "set"));
+            for (want, have) in want.iter().zip(have) {
+                walk(want, have, &target["items"], place, whole, definitions);
+            }
+        }
+        _ => {}
     }
 }

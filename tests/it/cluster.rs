@@ -28,6 +28,12 @@ pub struct Cluster {
     audit_start: usize,
 }
 
+impl Audited {
+    pub fn is_dry_run(&self) -> bool {
+        self.uri.contains("dryRun=All")
+    }
+}
+
 /// One request from the audit log.
 #[derive(Clone, Debug)]
 pub struct Audited {
@@ -37,7 +43,6 @@ pub struct Audited {
     pub object: String,
     pub code: u64,
     pub uri: String,
-    pub dry_run: bool,
     pub body: Value,
 }
 
@@ -45,13 +50,13 @@ impl Cluster {
     /// Takes the cluster: Gateway API and SpinKube kinds are installed, nothing else is there.
     pub fn take() -> Self {
         let shared = SHARED.get_or_init(|| Mutex::new(Shared::start()));
-        let mut shared = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        shared.reset();
+        let shared = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let client = runtime.block_on(client(&shared.plane));
-        let audit_start = fs::read(shared.plane.dir.join("audit.log")).map_or(0, |log| log.len());
-        Self { shared, runtime, client, audit_start }
+        let mut cluster = Self { shared, runtime, client, audit_start: 0 };
+        cluster.again();
+        cluster
     }
 
     /// Makes the cluster as new again.
@@ -182,7 +187,6 @@ impl Cluster {
                     text("/objectRef/name")
                 ),
                 code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
-                dry_run: uri.contains("dryRun=All"),
                 uri,
                 body: event.get("requestObject").cloned().unwrap_or_default(),
             }
@@ -197,7 +201,7 @@ impl Cluster {
 
     /// The real writes by spinway since the mark.
     pub fn writes(&self) -> Vec<Audited> {
-        self.audit().into_iter().filter(|a| !a.dry_run && a.code < 300).collect()
+        self.audit().into_iter().filter(|a| !a.is_dry_run() && a.code < 300).collect()
     }
 }
 
