@@ -32,22 +32,25 @@ pub enum State {
     Blocked(Untrusted),
 }
 
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Send the request of a step.
-    Send(usize),
-    /// Look at the object of a step until it is healthy, or gone.
-    Observe(usize),
-}
-
-/// A run of a plan.
+/// A run of a plan. Each event costs what it changes, and not what the plan holds.
 #[derive(Debug)]
 pub struct Run<'a> {
     plan: &'a Plan,
     states: Vec<State>,
     /// The steps that come before each step.
     before: Vec<Vec<usize>>,
+    /// The steps that come after each step.
+    after: Vec<Vec<usize>>,
+    /// How many of the steps before each step are not done.
+    missing: Vec<usize>,
+    /// Steps that may start.
+    ready: BTreeSet<usize>,
+    /// Steps that are becoming healthy.
+    settling: BTreeSet<usize>,
+    /// Steps whose state changed and was not told.
+    changed: BTreeSet<usize>,
+    /// How many steps are done, failed or blocked.
+    ended: usize,
     /// Seconds that an object may take to become healthy.
     deadline: f64,
     /// Whether a step is done only when its object is healthy.
@@ -59,11 +62,77 @@ impl<'a> Run<'a> {
     /// Begins a run; `deadline` is how many seconds an object may take to become healthy. Without `wait` what was written
     /// counts as healthy.
     pub fn new(plan: &'a Plan, deadline: f64, wait: bool) -> Self {
-        let mut before = vec![Vec::new(); plan.steps.len()];
+        let count = plan.steps.len();
+        let (mut before, mut after) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         for (first, then) in &plan.order {
             before[*then].push(*first);
+            after[*first].push(*then);
         }
-        Self { plan, states: vec![State::Waiting; plan.steps.len()], before, deadline, wait, interrupted: false }
+        let missing: Vec<usize> = before.iter().map(Vec::len).collect();
+        Self {
+            plan,
+            states: vec![State::Waiting; count],
+            ready: (0..count).filter(|step| missing[*step] == 0).collect(),
+            before,
+            after,
+            missing,
+            settling: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            ended: 0,
+            deadline,
+            wait,
+            interrupted: false,
+        }
+    }
+
+    /// Puts a step into a state; its end lets others start, or blocks them.
+    fn set(&mut self, step: usize, state: State) {
+        self.settling.remove(&step);
+        self.ready.remove(&step);
+        self.changed.insert(step);
+        match &state {
+            State::Done => {
+                self.ended += 1;
+                for then in self.after[step].clone() {
+                    self.missing[then] -= 1;
+                    if self.missing[then] == 0 && self.states[then] == State::Waiting {
+                        self.ready.insert(then);
+                    }
+                }
+            }
+            State::Failed(_) | State::Blocked(_) => self.ended += 1,
+            State::Settling(_) => {
+                self.settling.insert(step);
+            }
+            State::Waiting | State::Sent => {}
+        }
+        let ended_badly = matches!(state, State::Failed(_) | State::Blocked(_));
+        self.states[step] = state;
+        if ended_badly {
+            self.block_after(step);
+        }
+    }
+
+    /// Blocks what needs a failed or blocked step.
+    fn block_after(&mut self, first: usize) {
+        let mut ended = vec![first];
+        while let Some(first) = ended.pop() {
+            for then in self.after[first].clone() {
+                if self.states[then] != State::Waiting {
+                    continue;
+                }
+                let object = self.object(first);
+                let cause = match &self.states[first] {
+                    State::Failed(why) => format!("It needs {object}, which failed: {}", why.raw()),
+                    _ => format!("It needs {object}, which is blocked."),
+                };
+                self.states[then] = State::Blocked(Untrusted::new(cause));
+                self.ready.remove(&then);
+                self.changed.insert(then);
+                self.ended += 1;
+                ended.push(then);
+            }
+        }
     }
 
     /// Where each step is.
@@ -77,50 +146,36 @@ impl<'a> Run<'a> {
     }
 
     /// The steps that may start now; they count as sent.
-    pub fn start_ready(&mut self) -> Vec<Command> {
-        self.block();
+    pub fn start_ready(&mut self) -> Vec<usize> {
         if self.interrupted {
             return Vec::new();
         }
-        let ready: Vec<usize> = (0..self.states.len()).filter(|step| self.is_ready(*step)).collect();
-        for step in &ready {
-            self.states[*step] = State::Sent;
-        }
-        ready.into_iter().map(Command::Send).collect()
+        let ready: Vec<usize> = std::mem::take(&mut self.ready).into_iter().collect();
+        ready.iter().for_each(|step| self.states[*step] = State::Sent);
+        ready
     }
 
-    fn before(&self, step: usize) -> impl Iterator<Item = usize> + '_ {
-        self.before[step].iter().copied()
+    /// The steps whose objects are becoming healthy, or going.
+    pub fn settling(&self) -> impl Iterator<Item = usize> + '_ {
+        self.settling.iter().copied()
     }
 
-    fn is_ready(&self, step: usize) -> bool {
-        self.states[step] == State::Waiting && self.before(step).all(|first| self.states[first] == State::Done)
+    /// The steps whose state changed since this was asked last.
+    pub fn take_changed(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.changed)
     }
 
-    /// Blocks what needs a failed or blocked step; steps stand in an order in which they can be done, so one pass is enough.
-    fn block(&mut self) {
-        for step in 0..self.states.len() {
-            if self.states[step] != State::Waiting {
-                continue;
-            }
-            let cause = self.before(step).find_map(|first| match &self.states[first] {
-                State::Failed(why) => Some(format!("It needs {}, which failed: {}", self.object(first), why.raw())),
-                State::Blocked(_) => Some(format!("It needs {}, which is blocked.", self.object(first))),
-                _ => None,
-            });
-            if let Some(cause) = cause {
-                self.states[step] = State::Blocked(Untrusted::new(cause));
-            }
-        }
+    /// The steps that wait for a step.
+    pub fn held_by(&self, step: usize) -> impl Iterator<Item = usize> + '_ {
+        self.after[step].iter().copied().filter(|then| self.states[*then] == State::Waiting)
     }
 
     /// The API server accepted a step's request at a time.
-    pub fn accepted(&mut self, step: usize, now: f64) -> Command {
+    pub fn accepted(&mut self, step: usize, now: f64) {
         // A step that nobody waits for cannot become healthy before a later one.
         let gone = self.plan.steps[step].kind == StepKind::Delete;
-        self.states[step] =
-            if self.plan.steps[step].wait && (self.wait || gone) { State::Settling(now) } else { State::Done };
-        Command::Observe(step)
+        let settles = self.plan.steps[step].wait && (self.wait || gone);
+        self.set(step, if settles { State::Settling(now) } else { State::Done });
     }
 
     /// The API server refused a step's request for good.
@@ -128,10 +183,9 @@ impl<'a> Run<'a> {
         let conflicts: Vec<String> =
             refused.conflicts.iter().map(|(field, manager)| format!("{}: {}", field.raw(), manager.raw())).collect();
         let details = if conflicts.is_empty() { refused.message.raw().to_owned() } else { conflicts.join("; ") };
-        self.states[step] = State::Failed(Untrusted::new(format!(
-            "the API server refused it ({} {}): {details}",
-            refused.code, refused.reason
-        )));
+        let (code, reason) = (refused.code, &refused.reason);
+        let why = format!("the API server refused it ({code} {reason}): {details}");
+        self.set(step, State::Failed(Untrusted::new(why)));
     }
 
     /// The object of a step was looked at; none means that it does not exist.
@@ -159,14 +213,16 @@ impl<'a> Run<'a> {
                 _ => return,
             },
         };
-        self.states[step] = state;
+        self.set(step, state);
     }
 
     /// No further step starts.
     pub fn interrupt(&mut self) {
         self.interrupted = true;
-        for state in self.states.iter_mut().filter(|s| **s == State::Waiting) {
-            *state = State::Blocked(Untrusted::new("the run was interrupted."));
+        for step in (0..self.states.len()).filter(|step| self.states[*step] == State::Waiting).collect::<Vec<_>>() {
+            if self.states[step] == State::Waiting {
+                self.set(step, State::Blocked(Untrusted::new("the run was interrupted.")));
+            }
         }
     }
 
@@ -177,16 +233,18 @@ impl<'a> Run<'a> {
 
     /// Whether no request is out and nothing can start; with an interrupt, what settles is not waited for.
     pub fn is_finished(&self) -> bool {
-        self.states.iter().all(|state| match state {
-            State::Done | State::Failed(_) | State::Blocked(_) => true,
-            State::Settling(_) => self.interrupted,
-            State::Waiting | State::Sent => false,
-        })
+        let left = if self.interrupted { self.settling.len() } else { 0 };
+        self.ended + left == self.states.len()
     }
 
     /// What a waiting step waits for.
     pub fn waits_for(&self, step: usize) -> BTreeSet<&'a ObjectRef> {
-        self.before(step).filter(|first| self.states[*first] != State::Done).map(|first| self.object(first)).collect()
+        self.before[step]
+            .iter()
+            .copied()
+            .filter(|first| self.states[*first] != State::Done)
+            .map(|first| self.object(first))
+            .collect()
     }
 }
 
@@ -218,14 +276,14 @@ mod tests {
     fn a_step_starts_when_what_it_needs_is_healthy() {
         let plan = plan(&[(0, 1)], 3);
         let mut run = Run::new(&plan, 60.0, true);
-        assert_eq!(run.start_ready(), [Command::Send(0), Command::Send(2)]);
+        assert_eq!(run.start_ready(), [0, 2]);
         run.accepted(0, 0.0);
-        assert_eq!(run.start_ready(), []);
+        assert!(run.start_ready().is_empty());
         run.observed(0, Some(&Health::progressing("x", "")), 1.0);
-        assert_eq!(run.start_ready(), []);
+        assert!(run.start_ready().is_empty());
         assert_eq!(run.waits_for(1).len(), 1);
         run.observed(0, Some(&Health::current()), 2.0);
-        assert_eq!(run.start_ready(), [Command::Send(1)]);
+        assert_eq!(run.start_ready(), [1]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, env = "SPINWAY_NO_WAIT")]
     no_wait: bool,
     /// Requests under way at once
-    #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
     #[command(flatten)]
     output: Output,

@@ -7,11 +7,14 @@ use crate::kinds::{self, GATEWAY, Section};
 use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Severity, dotted};
 use crate::schema::{CRD_GROUP, crd_versions};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use petgraph::algo::tarjan_scc;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,9 @@ impl Link {
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     graph: StableDiGraph<ObjectRef, Link>,
-    nodes: HashMap<ObjectRef, NodeIndex>,
+    /// The nodes by a hash of their objects, which only the graph holds.
+    nodes: HashTable<NodeIndex>,
+    hasher: RandomState,
     /// How many nodes are desired objects: they are the first, in the order of their names.
     desired: usize,
     /// Who makes what.
@@ -56,8 +61,7 @@ impl Graph {
         let mut graph = Self { desired: desired.objects.len(), ..Self::default() };
         let mut definitions: BTreeMap<GroupKind, ObjectRef> = BTreeMap::new();
         for (reference, member) in &desired.objects {
-            let node = graph.graph.add_node(reference.clone());
-            graph.nodes.insert(reference.clone(), node);
+            graph.node(reference);
             if reference.is(CRD_GROUP, "CustomResourceDefinition") {
                 definitions.extend(crd_versions(&member.object.value).map(|(kind, _)| (kind, reference.clone())));
             }
@@ -150,12 +154,24 @@ impl Graph {
     }
 
     fn node(&mut self, reference: &ObjectRef) -> NodeIndex {
-        if let Some(index) = self.nodes.get(reference) {
-            return *index;
+        let Self { graph, nodes, hasher, .. } = self;
+        let found = nodes.entry(
+            hasher.hash_one(reference),
+            |node| graph[*node] == *reference,
+            |node| hasher.hash_one(&graph[*node]),
+        );
+        match found {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => {
+                let node = graph.add_node(reference.clone());
+                place.insert(node);
+                node
+            }
         }
-        let index = self.graph.add_node(reference.clone());
-        self.nodes.insert(reference.clone(), index);
-        index
+    }
+
+    fn find(&self, reference: &ObjectRef) -> Option<NodeIndex> {
+        self.nodes.find(self.hasher.hash_one(reference), |node| self.graph[*node] == *reference).copied()
     }
 
     /// What desired objects refer to that is neither desired nor made for one.
@@ -171,15 +187,15 @@ impl Graph {
 
     /// The objects.
     pub fn nodes(&self) -> impl Iterator<Item = &ObjectRef> {
-        let mut nodes: Vec<&ObjectRef> = self.nodes.keys().collect();
+        let mut nodes: Vec<&ObjectRef> = self.graph.node_weights().collect();
         nodes.sort();
         nodes.into_iter()
     }
 
     /// What an object needs directly, with why.
     pub fn needs(&self, reference: &ObjectRef) -> Vec<(&ObjectRef, &Link)> {
-        let Some(index) = self.nodes.get(reference) else { return Vec::new() };
-        let mut found: Vec<_> = self.graph.edges(*index).map(|e| (&self.graph[e.target()], e.weight())).collect();
+        let Some(index) = self.find(reference) else { return Vec::new() };
+        let mut found: Vec<_> = self.graph.edges(index).map(|e| (&self.graph[e.target()], e.weight())).collect();
         found.sort_by(|a, b| (a.0, &a.1.because).cmp(&(b.0, &b.1.because)));
         found
     }
@@ -191,7 +207,7 @@ impl Graph {
 
     /// The shortest chain of needs from one object to another.
     pub fn why(&self, from: &ObjectRef, to: &ObjectRef) -> Option<Vec<(&ObjectRef, &Link, &ObjectRef)>> {
-        let (start, goal) = (*self.nodes.get(from)?, *self.nodes.get(to)?);
+        let (start, goal) = (self.find(from)?, self.find(to)?);
         let mut reached = BTreeMap::new();
         let mut queue = VecDeque::from([start]);
         while let Some(node) = queue.pop_front() {

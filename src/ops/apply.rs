@@ -1,18 +1,18 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
 use super::Planned;
-use crate::apply::{Class, Command, Run, State, classify, delay};
+use crate::apply::{Class, Run, State, classify, delay};
 use crate::cluster::{Cluster, Mode, is_other, with_identity};
 use crate::fields::MANAGER;
 use crate::inventory::{self, Applied, Deletion, Parent};
 use crate::kinds::{Health, Verdict};
 use crate::live::{Coverage, Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
-use crate::plan::{self, Action, Change, Refused, Step, StepKind};
+use crate::plan::{self, Action, Change, Plan, Refused, Step, StepKind};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -106,31 +106,30 @@ pub async fn apply(
         planned.cluster = Some(cluster);
         return outcome;
     }
-    let plan = planned.plan.clone();
+    // The plan is only read from here on; the driver changes what is known of live state.
+    let plan = std::mem::take(&mut planned.plan);
     let mut driver = Driver {
         cluster: &cluster,
+        made: Observed::made(&planned.desired),
         planned,
+        plan: &plan,
         settings,
         start: Instant::now(),
         written: BTreeMap::new(),
         deleted: Vec::new(),
-        made: BTreeSet::new(),
         seen: BTreeMap::new(),
         told: BTreeMap::new(),
     };
-    driver.made = Observed::made(&driver.planned.desired);
     let mut run = Run::new(&plan, settings.deadline, settings.wait);
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
-    let mut queue: Vec<usize> = Vec::new();
+    let mut queue: VecDeque<usize> = VecDeque::new();
+    let mut waited = Duration::ZERO;
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        queue.extend(run.start_ready().into_iter().filter_map(|command| match command {
-            Command::Send(step) => Some(step),
-            Command::Observe(_) => None,
-        }));
-        while sending.len() < settings.concurrency && !queue.is_empty() {
-            let step = queue.remove(0);
+        queue.extend(run.start_ready());
+        while sending.len() < settings.concurrency {
+            let Some(step) = queue.pop_front() else { break };
             tell(Event::Started {
                 object: run.object(step).to_string(),
                 step: plan.steps[step].kind,
@@ -138,10 +137,11 @@ pub async fn apply(
             });
             sending.push(driver.send(step, &plan.steps[step], &plan.changes[plan.steps[step].change]));
         }
-        driver.report(&run, tell);
+        driver.report(&mut run, tell);
         if run.is_finished() && sending.is_empty() {
             break;
         }
+        let (since, waits) = (Instant::now(), sending.is_empty());
         tokio::select! {
             Some((step, answer)) = sending.next(), if !sending.is_empty() => driver.answered(&mut run, step, answer),
             _ = tick.tick() => driver.observe(&mut run).await,
@@ -153,20 +153,26 @@ pub async fn apply(
                 }
             }
         }
+        if waits {
+            waited += since.elapsed();
+        }
     }
-    driver.report(&run, tell);
+    driver.report(&mut run, tell);
     outcome.interrupted = run.is_interrupted();
     outcome.complete = run.states().iter().all(|s| *s == State::Done);
     outcome.results = results(&run, &plan);
     drop(sending);
+    let (wait, apply) = (waited.as_secs_f64(), driver.seconds());
     let Driver { written, deleted, .. } = driver;
-    let saved = save(&cluster, planned, parents, written, &deleted, settings.now).await;
+    planned.plan = plan;
+    planned.seconds.extend([("apply", apply - wait), ("wait", wait)]);
+    let saved = save(&cluster, planned, parents, &written, &deleted, settings.now).await;
     outcome.inventory = saved.err().map(|refused| refused.message);
     planned.cluster = Some(cluster);
     outcome
 }
 
-fn results(run: &Run<'_>, plan: &plan::Plan) -> BTreeMap<ObjectRef, Untrusted> {
+fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {
     let mut results: BTreeMap<ObjectRef, Untrusted> = BTreeMap::new();
     for (step, state) in run.states().iter().enumerate() {
         let object = plan.changes[plan.steps[step].change].object.clone();
@@ -186,13 +192,20 @@ fn results(run: &Run<'_>, plan: &plan::Plan) -> BTreeMap<ObjectRef, Untrusted> {
     results
 }
 
+/// What is kept of an object that was written.
+struct Written {
+    uid: String,
+    /// The digest of what was applied.
+    digest: String,
+}
+
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
     planned: &'p mut Planned,
+    plan: &'p Plan,
     settings: Settings,
     start: Instant,
-    /// What was written, as the server answered.
-    written: BTreeMap<ObjectRef, Value>,
+    written: BTreeMap<ObjectRef, Written>,
     deleted: Vec<(ObjectRef, String, String)>,
     /// What controllers make for desired objects.
     made: BTreeSet<ObjectRef>,
@@ -211,8 +224,8 @@ impl<'c> Driver<'c, '_> {
         let cluster = self.cluster;
         let mut change = change.clone();
         // A later step of an object that an earlier one wrote continues from there; what was taken is ours by now.
-        if let Some(value) = self.written.get(&change.object) {
-            change.uid = meta(value, "uid").to_owned();
+        if let Some(written) = self.written.get(&change.object) {
+            change.uid.clone_from(&written.uid);
             change.taken.clear();
         }
         let judged = self.planned.reading.live.get(&change.object).cloned();
@@ -224,22 +237,26 @@ impl<'c> Driver<'c, '_> {
 
     fn answered(&mut self, run: &mut Run<'_>, step: usize, answer: Result<Option<Value>, Refused>) {
         let object = run.object(step).clone();
-        let change = &self.planned.plan.changes[self.planned.plan.steps[step].change];
+        let change = &self.plan.changes[self.plan.steps[step].change];
         match answer {
             Ok(value) => {
                 let now = self.seconds();
                 run.accepted(step, now);
-                if matches!(self.planned.plan.steps[step].kind, StepKind::Delete | StepKind::Replace) {
+                if matches!(self.plan.steps[step].kind, StepKind::Delete | StepKind::Replace) {
                     self.deleted.push((object.clone(), change.partition.clone(), change.uid.clone()));
                 }
                 match value {
                     Some(value) => {
-                        self.planned.reading.live.insert(value.clone());
-                        self.written.insert(object.clone(), value);
-                        let health = self.health(&object, step);
-                        // A failure that is seen in the answer to the write is that of the state before it.
-                        if health.verdict != Verdict::Failed {
-                            run.observed(step, Some(&health), now);
+                        let digest = Applied::read(&value).map(|applied| applied.digest).unwrap_or_default();
+                        let written = Written { uid: meta(&value, "uid").to_owned(), digest };
+                        self.planned.reading.live.insert(value);
+                        self.written.insert(object.clone(), written);
+                        if matches!(run.states()[step], State::Settling(_)) {
+                            let health = self.health(&object, step);
+                            // A failure that is seen in the answer to the write is that of the state before it.
+                            if health.verdict != Verdict::Failed {
+                                run.observed(step, Some(&health), now);
+                            }
                         }
                     }
                     None => self.planned.reading.live.remove(&object),
@@ -251,12 +268,10 @@ impl<'c> Driver<'c, '_> {
 
     /// Reads the objects that are becoming healthy or going, and tells the machine.
     async fn observe(&mut self, run: &mut Run<'_>) {
-        let settling: Vec<usize> =
-            (0..run.states().len()).filter(|s| matches!(run.states()[*s], State::Settling(_))).collect();
-        for step in settling {
+        for step in run.settling().collect::<Vec<_>>() {
             let object = run.object(step).clone();
-            let (kind, change) = (self.planned.plan.steps[step].kind, self.planned.plan.steps[step].change);
-            let change = &self.planned.plan.changes[change];
+            let (kind, change) = (self.plan.steps[step].kind, self.plan.steps[step].change);
+            let change = &self.plan.changes[change];
             let (version, uid) = (change.version.clone(), change.uid.clone());
             let live = &mut self.planned.reading.live;
             if let Some(refused) = self.cluster.refresh(live, &object, &version).await {
@@ -278,8 +293,8 @@ impl<'c> Driver<'c, '_> {
     /// may be what it moves away from.
     fn health(&self, object: &ObjectRef, step: usize) -> Health {
         let observed = Observed::with_made(&self.planned.desired, &self.planned.reading.live, &self.made);
-        let step = &self.planned.plan.steps[step];
-        let body = self.planned.plan.changes[step.change].body.as_ref();
+        let step = &self.plan.steps[step];
+        let body = self.plan.changes[step.change].body.as_ref();
         let parents = body.and_then(|b| b.pointer("/spec/parentRefs")).filter(|_| step.kind == StepKind::Expand);
         match (parents, self.planned.reading.live.get(object)) {
             (Some(parents), Some(value)) => {
@@ -292,10 +307,13 @@ impl<'c> Driver<'c, '_> {
     }
 
     /// Tells what is new about each step.
-    fn report(&mut self, run: &Run<'_>, tell: &mut (dyn FnMut(Event) + Send)) {
+    fn report(&mut self, run: &mut Run<'_>, tell: &mut (dyn FnMut(Event) + Send)) {
         let seconds = self.seconds();
-        for (index, state) in run.states().iter().enumerate() {
-            let step = self.planned.plan.steps[index].kind;
+        let mut changed = run.take_changed();
+        changed.extend(run.settling());
+        for index in changed {
+            let state = &run.states()[index];
+            let step = self.plan.steps[index].kind;
             let object = run.object(index);
             let event = match state {
                 State::Waiting | State::Sent => continue,
@@ -305,9 +323,7 @@ impl<'c> Driver<'c, '_> {
                 }
                 State::Settling(_) => {
                     let health = self.settling(index);
-                    let holds = (0..run.states().len())
-                        .filter(|s| run.states()[*s] == State::Waiting && run.waits_for(*s).contains(object));
-                    let holds = holds.map(|s| run.object(s).to_string()).collect();
+                    let holds = run.held_by(index).map(|s| run.object(s).to_string()).collect();
                     let reason =
                         Untrusted::new(format!("{} {}", health.reason.raw(), health.message.raw()).trim().to_owned());
                     Event::Waiting { object: object.to_string(), reason, holds, seconds }
@@ -327,7 +343,7 @@ impl<'c> Driver<'c, '_> {
 
     /// What a step waits for, as far as it was seen.
     fn settling(&self, step: usize) -> Health {
-        if self.planned.plan.steps[step].kind == StepKind::Delete {
+        if self.plan.steps[step].kind == StepKind::Delete {
             return Health::new(Verdict::Terminating, "Terminating", "It is not gone yet.");
         }
         self.seen
@@ -489,11 +505,17 @@ async fn save(
     cluster: &Cluster,
     planned: &Planned,
     parents: Vec<Parent>,
-    written: BTreeMap<ObjectRef, Value>,
+    written: &BTreeMap<ObjectRef, Written>,
     deleted: &[(ObjectRef, String, String)],
     now: i64,
 ) -> Result<(), Refused> {
     let live = &planned.reading.live;
+    let settled: HashSet<&ObjectRef> =
+        planned.plan.changes.iter().filter(|c| c.action == Action::Unchanged).map(|c| &c.object).collect();
+    let mut members: BTreeMap<&str, Vec<&ObjectRef>> = BTreeMap::new();
+    for (reference, member) in &planned.desired.objects {
+        members.entry(&member.partition).or_default().push(reference);
+    }
     let mut failed = Vec::new();
     for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
         let mut parent = before.clone();
@@ -505,28 +527,25 @@ async fn save(
         for reference in before.state.references() {
             let wanted = planned.desired.objects.get(&reference).map(|m| own && m.partition == before.partition);
             let listed = !matches!(live.coverage.get(&reference.group_kind()), None | Some(Coverage::Unknown(_)));
-            if wanted == Some(false) || wanted.is_none() && listed && live.get(&reference).is_none() {
+            if wanted == Some(false) || wanted.is_none() && listed && !live.has(&reference) {
                 parent.forget(&reference);
             }
         }
-        for (reference, _) in planned.desired.objects.iter().filter(|(_, m)| own && m.partition == before.partition) {
-            let change = planned.plan.change(reference);
-            let settled = change.is_some_and(|c| c.action == Action::Unchanged);
-            let uid = written.get(reference).map(|value| meta(value, "uid"));
-            match uid.or_else(|| planned.reading.live.uid(reference).filter(|_| settled)) {
+        for reference in members.get(before.partition.as_str()).into_iter().flatten().filter(|_| own) {
+            let done = written.get(*reference);
+            let uid = done.map(|w| w.uid.as_str());
+            match uid.or_else(|| live.uid(reference).filter(|_| settled.contains(reference))) {
                 Some(uid) => parent.record(reference, uid),
                 None => continue,
             }
-            if let (true, Some(applied)) =
-                (reference.is("batch", "Job"), written.get(reference).and_then(Applied::read))
-            {
-                parent.state.ran(reference, &applied.digest);
+            if let (true, Some(done)) = (reference.is("batch", "Job"), done) {
+                parent.state.ran(reference, &done.digest);
             }
         }
         // What was announced and not done is taken back.
-        let planned_uids: Vec<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
+        let planned_uids: HashSet<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
         let done = |uid: &str| deleted.iter().any(|(_, _, gone)| gone == uid);
-        let taken_back = |d: &Deletion| d.at == now && planned_uids.contains(&d.uid.as_str()) && !done(&d.uid);
+        let taken_back = |d: &Deletion| d.at == now && planned_uids.contains(d.uid.as_str()) && !done(&d.uid);
         parent.state.deletions.retain(|d| !taken_back(d));
         if parent.state != before.state || parent.kinds != before.kinds {
             bind(planned, &mut parent);

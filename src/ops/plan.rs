@@ -89,7 +89,7 @@ pub async fn plan(
         revision: revision.map(str::to_owned),
         environment: environment.map(str::to_owned),
     };
-    let (repository, desired, graph, reading, cluster) = match from {
+    let (repository, desired, graph, mut reading, cluster) = match from {
         LiveSource::Cluster { kubeconfig, context } => {
             let (read, served) = tokio::join!(given.read(), discover(kubeconfig.as_deref(), context.as_deref()));
             let (repository, desired, graph, read) = read?;
@@ -132,16 +132,9 @@ pub async fn plan(
         None => BTreeMap::new(),
     };
     let dry_run = start.elapsed().as_secs_f64() - assess;
-    let plan = plan::conclude(
-        &desired,
-        &reading.live,
-        graph,
-        assessed,
-        &answers,
-        reading.parents.clone(),
-        &reading.broken,
-        &options,
-    );
+    // They are part of the plan from here on.
+    let parents = std::mem::take(&mut reading.parents);
+    let plan = plan::conclude(&desired, &reading.live, graph, assessed, &answers, parents, &reading.broken, &options);
     let compare = start.elapsed().as_secs_f64() - dry_run;
     seconds.extend([("compare", compare), ("dry-run", dry_run)]);
     Ok(Planned { repository, desired, reading, plan, cluster, seconds })

@@ -8,7 +8,7 @@ use crate::inventory::Held;
 use crate::kinds::{self, Verdict};
 use crate::live::{Live, Observed, Source};
 use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Blocks a change, and says why.
 pub(super) fn block(change: &mut Change, message: impl Into<String>) {
@@ -18,7 +18,7 @@ pub(super) fn block(change: &mut Change, message: impl Into<String>) {
 
 /// Blocks what has errors, and what belongs to an inventory that cannot be read.
 pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>) {
-    let errors: Vec<ObjectRef> =
+    let errors: BTreeSet<ObjectRef> =
         plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
     for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
         block(change, "It has errors.");
@@ -33,6 +33,9 @@ pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>
 
 /// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
 pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
+    if !plan.changes.iter().any(|c| c.action.is_acting()) {
+        return;
+    }
     let observed = Observed::new(desired, live);
     let offline = matches!(live.source, Source::Revision | Source::None);
     loop {
@@ -99,8 +102,11 @@ fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a Ob
 
 /// What needs a held object waits with it.
 pub(super) fn block_waiting(plan: &mut Plan, graph: &Graph) {
+    if !plan.changes.iter().any(|c| c.action.is_acting()) {
+        return;
+    }
     loop {
-        let waiting: Vec<ObjectRef> = plan
+        let waiting: BTreeSet<ObjectRef> = plan
             .changes
             .iter()
             .filter(|c| c.action == Action::Held || c.action == Action::Blocked && c.intended != Action::Delete)
