@@ -28,7 +28,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let desired = Arc::new(desired);
     let cluster = arguments.connection.connect().await?;
     let kinds = cluster.discover().await.map_err(ops::Error::from)?;
-    let mut reading = cluster.observe(&desired, &Graph::of(&desired), kinds, true).await.map_err(ops::Error::from)?;
+    let mut reading = cluster.observe(&desired, kinds, true).await.map_err(ops::Error::from)?;
+    cluster.look_up_references(&desired, &Graph::of(&desired), &mut reading).await;
     for parent in &reading.parents {
         // The inventory is part of what planning needs.
         let _ = cluster.refresh(&mut reading.live, &parent.reference(), "v1").await;

@@ -2,7 +2,6 @@
 
 use super::{Cluster, Error, get};
 use crate::desired::Desired;
-use crate::graph::Graph;
 use crate::inventory::{Parent, find, ids};
 use crate::kinds::{GATEWAY, SPIN};
 use crate::live::{Coverage, Live, Served, Source, Stored};
@@ -95,7 +94,7 @@ impl List {
 }
 
 impl Cluster {
-    /// Reads what planning the desired objects with their graph needs, of the kinds that [`Cluster::discover`] gave. With `everything` each
+    /// Reads what planning the desired objects needs, but what they refer to ([`Cluster::look_up_references`]), of the kinds that [`Cluster::discover`] gave. With `everything` each
     /// object is kept as it is, for a snapshot.
     ///
     /// # Errors
@@ -103,7 +102,6 @@ impl Cluster {
     pub async fn observe(
         &self,
         desired: &Arc<Desired>,
-        graph: &Graph,
         kinds: BTreeMap<GroupKind, Served>,
         everything: bool,
     ) -> Result<Reading, Error> {
@@ -113,13 +111,12 @@ impl Cluster {
         reading.live.kinds = kinds;
         let (maps, definitions) =
             tokio::join!(self.inventories(desired, &reading.live), self.definitions(desired, &reading.live));
-        definitions.into_iter().for_each(|definition| reading.live.insert(definition));
+        definitions.iter().for_each(|definition| reading.live.define(definition));
         read_parents(desired, maps, &mut reading);
         self.list_kinds(desired, &mut reading, everything).await;
         reading.live.cluster_uid = self.cluster_uid(&reading.live).await?;
         self.look_up_missing(desired, &mut reading).await;
         self.read_in_own_version(desired, &mut reading).await;
-        self.look_up_references(desired, graph, &mut reading).await;
         reading.live.learn(desired);
         Ok(reading)
     }

@@ -40,11 +40,10 @@ impl Cluster {
     /// Desired objects that a labelled LIST did not show may exist without our label.
     pub(super) async fn look_up_missing(&self, desired: &Desired, reading: &mut Reading) {
         let mut missing: BTreeMap<GroupKind, Vec<ObjectRef>> = BTreeMap::new();
-        for reference in desired.objects.keys() {
+        let unseen = reading.live.beside(&desired.objects).filter(|(_, _, stored)| stored.is_none());
+        for (reference, _, _) in unseen {
             let kind = reference.group_kind();
-            let unseen = !reading.live.has(reference)
-                && matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None);
-            if unseen {
+            if matches!(reading.live.coverage.get(&kind), Some(Coverage::Labelled) | None) {
                 missing.entry(kind).or_default().push(reference.clone());
             }
         }
@@ -66,7 +65,7 @@ impl Cluster {
     }
 
     /// Objects that are referred to and not wanted: only whether they exist, so only their metadata is read.
-    pub(super) async fn look_up_references(&self, desired: &Desired, graph: &Graph, reading: &mut Reading) {
+    pub async fn look_up_references(&self, desired: &Desired, graph: &Graph, reading: &mut Reading) {
         let mut wanted: BTreeMap<GroupKind, BTreeSet<ObjectRef>> = BTreeMap::new();
         let externals: &[Selector] = &desired.rules().externals;
         for to in graph.outside() {

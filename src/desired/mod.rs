@@ -96,8 +96,9 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
             found
         },
     );
-    let mut found = manifest::Found::default();
-    parts.into_iter().for_each(|part| found.join(part));
+    let mut parts = parts.into_iter();
+    let mut found = parts.next().unwrap_or_default();
+    parts.for_each(|part| found.join(part));
     missing_sources(tree, &desired, &mut found);
     settle(&mut desired, found);
     Ok(desired)

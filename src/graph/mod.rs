@@ -13,14 +13,15 @@ use petgraph::algo::tarjan_scc;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The field that says so, as a path with dots, or what else makes the link.
-    pub because: String,
+    pub because: Arc<str>,
     /// Where the field stands.
     pub origin: Option<Origin>,
     /// The part of the other object that is meant.
@@ -30,8 +31,23 @@ pub struct Link {
 }
 
 impl Link {
-    fn new(because: impl Into<String>, origin: Option<Origin>) -> Self {
+    fn new(because: impl Into<Arc<str>>, origin: Option<Origin>) -> Self {
         Self { because: because.into(), origin, section: None, optional: true }
+    }
+}
+
+/// Texts that thousands of links share.
+#[derive(Default)]
+struct Words(HashSet<Arc<str>>);
+
+impl Words {
+    fn shared(&mut self, text: String) -> Arc<str> {
+        if let Some(known) = self.0.get(text.as_str()) {
+            return Arc::clone(known);
+        }
+        let made: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&made));
+        made
     }
 }
 
@@ -58,7 +74,10 @@ impl Graph {
 
     /// The graph as the repository alone has it.
     pub fn of(desired: &Desired) -> Self {
-        let mut graph = Self { desired: desired.objects.len(), ..Self::default() };
+        let count = desired.objects.len();
+        // Room for what is usual (an app's route, service, executor), so that it does not grow by copying.
+        let room = StableDiGraph::with_capacity(2 * count, 5 * count);
+        let mut graph = Self { graph: room, desired: count, ..Self::default() };
         let mut definitions: BTreeMap<GroupKind, ObjectRef> = BTreeMap::new();
         for (reference, member) in &desired.objects {
             graph.node(reference);
@@ -67,8 +86,9 @@ impl Graph {
             }
         }
         graph.link_makers(desired);
+        let mut words = Words::default();
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
-            graph.link_object(NodeIndex::new(index), reference, member, &definitions, desired);
+            graph.link_object(NodeIndex::new(index), reference, member, &definitions, desired, &mut words);
         }
         graph
     }
@@ -93,6 +113,7 @@ impl Graph {
         member: &Member,
         definitions: &BTreeMap<GroupKind, ObjectRef>,
         desired: &Desired,
+        words: &mut Words,
     ) {
         let object = &member.object;
         if let Some(definition) = definitions.get(&reference.group_kind()) {
@@ -102,7 +123,11 @@ impl Graph {
         if let Some(namespace) = &reference.namespace {
             let to = self.node(&ObjectRef::new("", "Namespace", "", namespace));
             let origin = Some(object.origin_of("/metadata/namespace"));
-            self.graph.add_edge(from, to, Link { optional: false, ..Link::new("metadata.namespace", origin) });
+            self.graph.add_edge(
+                from,
+                to,
+                Link { optional: false, ..Link::new(words.shared("metadata.namespace".to_owned()), origin) },
+            );
         }
         for found in kinds::references(reference, &object.value) {
             if found.to == *reference {
@@ -117,7 +142,7 @@ impl Graph {
                 self.graph.add_edge(from, grant, Link::new(because, Some(origin.clone())));
             }
             let link = Link {
-                because: dotted(&found.pointer),
+                because: words.shared(dotted(&found.pointer)),
                 origin: Some(origin),
                 section: found.section,
                 optional: found.optional,
@@ -141,7 +166,7 @@ impl Graph {
                         continue;
                     }
                     if let Some(link) = self.graph.remove_edge(edge) {
-                        let because = "autoscaling is switched on: the autoscaler comes first".to_owned();
+                        let because = "autoscaling is switched on: the autoscaler comes first".into();
                         self.graph.add_edge(maker, from, Link { because, ..link });
                     }
                 }
@@ -391,7 +416,7 @@ spec: {createDeployment: true}
         );
         let gateway =
             graph.needs(&route).into_iter().find(|(to, _)| to.kind == "Gateway").map(|(_, link)| link.clone());
-        let gateway = gateway.unwrap_or(Link { because: String::new(), origin: None, section: None, optional: false });
+        let gateway = gateway.unwrap_or(Link { because: "".into(), origin: None, section: None, optional: false });
         assert_eq!(gateway.section, Some(Section::Listener("https".into())));
         assert_eq!(gateway.origin.map(|o| o.position.line), Some(6));
     }

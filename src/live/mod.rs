@@ -88,6 +88,10 @@ pub struct Live {
     unreadable: BTreeMap<ObjectRef, String>,
 }
 
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
 impl Live {
     /// Adds an object; a CustomResourceDefinition also adds its schemas and kinds.
     pub fn insert(&mut self, value: Value) {
@@ -96,6 +100,15 @@ impl Live {
             self.schemas.add_crd(&value);
         }
         self.keep(reference, Stored::Whole(value));
+    }
+
+    /// Adds the schemas of a CustomResourceDefinition, and itself as an object that is hardly ever looked at.
+    pub fn define(&mut self, definition: &Value) {
+        let Some(reference) = ObjectRef::of(definition) else { return };
+        self.schemas.add_crd(definition);
+        let item = serde_json_borrow::Value::from(definition);
+        let (api_version, kind) = (text(definition, "apiVersion"), text(definition, "kind"));
+        self.keep(reference, Stored::Packed(Packed::of(&item, api_version, kind)));
     }
 
     /// Adds an object as it is to be kept.
@@ -172,17 +185,41 @@ impl Live {
         self.objects.contains_key(reference)
     }
 
-    /// Whether it was proven, when the object was read, that applying what the repository wants would change nothing.
-    pub fn is_unchanged(&self, reference: &ObjectRef) -> bool {
-        matches!(self.objects.get(reference), Some(Stored::Unchanged(_)))
-    }
-
     /// Whether an object exists.
     pub fn presence(&self, reference: &ObjectRef) -> Presence<'_> {
         match self.objects.get(reference) {
             Some(stored) => Presence::Present(stored.value()),
             None => self.absence(reference),
         }
+    }
+
+    /// Objects by identity, in order, each with what was seen of it. Both sides are sorted, so nothing is searched.
+    pub fn beside<'a, T>(
+        &'a self,
+        wanted: &'a BTreeMap<ObjectRef, T>,
+    ) -> impl Iterator<Item = (&'a ObjectRef, &'a T, Option<&'a Stored>)> {
+        let mut seen = self.objects.iter().peekable();
+        wanted.iter().map(move |(reference, value)| {
+            while seen.next_if(|(found, _)| *found < reference).is_some() {}
+            (reference, value, seen.next_if(|(found, _)| *found == reference).map(|(_, stored)| stored))
+        })
+    }
+
+    /// The objects that are not among some.
+    pub fn others<'a, T>(
+        &'a self,
+        wanted: &'a BTreeMap<ObjectRef, T>,
+    ) -> impl Iterator<Item = (&'a ObjectRef, &'a Stored)> {
+        let mut wanted = wanted.keys().peekable();
+        self.objects.iter().filter(move |(reference, _)| {
+            while wanted.next_if(|known| *known < *reference).is_some() {}
+            wanted.peek() != Some(reference)
+        })
+    }
+
+    /// Whether there is anything of which it is not known if it exists.
+    pub fn has_unknown(&self) -> bool {
+        !self.unreadable.is_empty() || self.coverage.values().any(|c| matches!(c, Coverage::Unknown(_)))
     }
 
     /// Why it is not known whether an object exists, if so.

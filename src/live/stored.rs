@@ -66,6 +66,11 @@ impl Stored {
         }
     }
 
+    /// Whether it was proven, when it was read, that applying what the repository wants would change nothing.
+    pub fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Unchanged(_))
+    }
+
     /// The uid of the object.
     pub fn uid(&self) -> &str {
         match self {

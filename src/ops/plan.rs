@@ -3,11 +3,10 @@
 use super::Error;
 use crate::cluster::{CONCURRENCY, Cluster, Mode, Reading, with_identity};
 use crate::desired::{self, Desired};
-use crate::graph::Graph;
 use crate::inventory;
 use crate::live::{Live, Served, Source};
 use crate::object::{GroupKind, ObjectRef, label};
-use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Refused};
+use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refused};
 use crate::source::{self, Repository};
 use futures::stream::{self, StreamExt as _};
 use std::collections::BTreeMap;
@@ -89,33 +88,37 @@ pub async fn plan(
         revision: revision.map(str::to_owned),
         environment: environment.map(str::to_owned),
     };
-    let (repository, desired, graph, mut reading, cluster) = match from {
+    let (repository, desired, prepared, mut reading, cluster) = match from {
         LiveSource::Cluster { kubeconfig, context } => {
             let (read, served) = tokio::join!(given.read(), discover(kubeconfig.as_deref(), context.as_deref()));
-            let (repository, desired, graph, read) = read?;
+            let (repository, desired, read) = read?;
             let (cluster, kinds, discover) = served?;
             seconds.extend([("read", read), ("discover", discover)]);
             let start = Instant::now();
-            let reading = cluster.observe(&desired, &graph, kinds, false).await?;
+            let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, kinds, false));
+            let (prepared, mut reading) = (prepared?, reading?);
+            cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
             seconds.insert("list", start.elapsed().as_secs_f64());
-            (repository, desired, graph, reading, Some(cluster))
+            (repository, desired, prepared, reading, Some(cluster))
         }
         LiveSource::Snapshot(path) => {
-            let (repository, desired, graph, read) = given.read().await?;
+            let (repository, desired, read) = given.read().await?;
             seconds.insert("read", read);
             let start = Instant::now();
             let text = std::fs::read(path).map_err(|error| Error::File { path: path.clone(), error })?;
             let live = Live::from_snapshot(&text).map_err(|error| Error::Snapshot { path: path.clone(), error })?;
             let reading = offline(live, &desired);
             seconds.insert("list", start.elapsed().as_secs_f64());
-            (repository, desired, graph, reading, None)
+            let prepared = prepare(&desired).await?;
+            (repository, desired, prepared, reading, None)
         }
         LiveSource::Revision(other) => {
-            let (repository, desired, graph, read) = given.read().await?;
-            let (_, other, _, read_other) = Given { revision: Some(other.clone()), ..given }.read().await?;
+            let (repository, desired, read) = given.read().await?;
+            let (_, other, read_other) = Given { revision: Some(other.clone()), ..given }.read().await?;
             seconds.insert("read", read + read_other);
             let reading = offline(Live::of_desired(&other), &desired);
-            (repository, desired, graph, reading, None)
+            let prepared = prepare(&desired).await?;
+            (repository, desired, prepared, reading, None)
         }
     };
     let options = Options {
@@ -134,7 +137,8 @@ pub async fn plan(
     let dry_run = start.elapsed().as_secs_f64() - assess;
     // They are part of the plan from here on.
     let parents = std::mem::take(&mut reading.parents);
-    let plan = plan::conclude(&desired, &reading.live, graph, assessed, &answers, parents, &reading.broken, &options);
+    let plan =
+        plan::conclude(&desired, &reading.live, prepared, assessed, &answers, parents, &reading.broken, &options);
     let compare = start.elapsed().as_secs_f64() - dry_run;
     seconds.extend([("compare", compare), ("dry-run", dry_run)]);
     Ok(Planned { repository, desired, reading, plan, cluster, seconds })
@@ -148,21 +152,27 @@ struct Given {
 }
 
 impl Given {
-    /// Reads and links it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
+    /// Reads it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
     async fn read(&self) -> Result<Read, Error> {
         let Self { directory, revision, environment } = self;
         let (directory, revision, environment) = (directory.clone(), revision.clone(), environment.clone());
         let read = tokio::task::spawn_blocking(move || {
             let start = Instant::now();
             let (repository, desired) = read_desired(&directory, revision.as_deref(), environment.as_deref())?;
-            let graph = Graph::of(&desired);
-            Ok((repository, Arc::new(desired), graph, start.elapsed().as_secs_f64()))
+            Ok((repository, Arc::new(desired), start.elapsed().as_secs_f64()))
         });
         read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
     }
 }
 
-type Read = (Repository, Arc<Desired>, Graph, f64);
+/// Links the objects on a thread of its own, while live state is read.
+async fn prepare(desired: &Arc<Desired>) -> Result<Prepared, Error> {
+    let desired = Arc::clone(desired);
+    let prepared = tokio::task::spawn_blocking(move || Prepared::of(&desired)).await;
+    prepared.map_err(|error| Error::Thread(error.to_string()))
+}
+
+type Read = (Repository, Arc<Desired>, f64);
 type Discovered = (Cluster, BTreeMap<GroupKind, Served>, f64);
 
 /// Connects, and reads which kinds are served; with the seconds it took.

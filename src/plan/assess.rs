@@ -22,6 +22,15 @@ pub struct Assessed {
     pub live: Option<Value>,
 }
 
+impl Assessed {
+    /// An object of which it was proven as it was read that it is as it is wanted.
+    fn proven(reference: &ObjectRef, member: &Member) -> Self {
+        let origin = Some(member.object.origin.clone());
+        let change = Change { origin, ..Change::unchanged(reference, &member.object.version, &member.partition) };
+        Self { change, probe: false, live: None }
+    }
+}
+
 /// The text that is sent for a member, before the conflict policy: with its inventory label and the record of what it
 /// declares.
 pub fn outgoing(member: &Member, id: Option<&str>, schema: Option<Schema<'_>>) -> (Value, Applied) {
@@ -50,11 +59,12 @@ pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Opti
     let erroneous = desired.erroneous();
     let ids = ids(parents);
     let context = Context { desired, live, parents, options, ids: &ids };
-    desired
-        .objects
-        .iter()
-        .map(|(reference, member)| {
-            let mut assessed = context.object(reference, member);
+    live.beside(&desired.objects)
+        .map(|(reference, member, stored)| {
+            let mut assessed = match stored {
+                Some(stored) if stored.is_unchanged() => Assessed::proven(reference, member),
+                _ => context.object(reference, member),
+            };
             if erroneous.contains(reference) {
                 assessed.change.action = Action::Blocked;
                 assessed.probe = false;
@@ -75,11 +85,6 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn object(&self, reference: &ObjectRef, member: &Member) -> Assessed {
-        if self.live.is_unchanged(reference) {
-            let origin = Some(member.object.origin.clone());
-            let change = Change { origin, ..Change::unchanged(reference, &member.object.version, &member.partition) };
-            return Assessed { change, probe: false, live: None };
-        }
         let kind = reference.group_kind();
         let schema = self.live.schemas.of(&kind, &member.object.version);
         let (config, environment) = (&self.desired.name, &self.desired.environment.name);

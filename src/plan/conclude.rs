@@ -12,24 +12,53 @@ use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, d
 use crate::graph::Graph;
 use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
 use crate::kinds::{self};
-use crate::live::{Live, Presence, Source};
+use crate::live::{Live, Presence, Source, Stored};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted};
 use crate::schema::{Schemas, Validator, crd_versions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Makes the plan; the graph is that of the repository alone. `broken` names the partitions whose inventory cannot be read, and why.
+/// What planning needs of the repository alone, so that it can be made while live state is read.
+pub struct Prepared {
+    graph: Graph,
+    /// The digest of all desired texts.
+    texts: [u8; 32],
+}
+
+impl Prepared {
+    /// Links the objects and digests their texts.
+    pub fn of(desired: &Desired) -> Self {
+        let mut state = Sha256::new();
+        let mut text = Vec::new();
+        for member in desired.objects.values() {
+            text.clear();
+            // Writing to memory cannot fail.
+            let _ = serde_json::to_writer(&mut text, &member.object.value);
+            state.update(&text);
+            state.update([0]);
+        }
+        Self { graph: Graph::of(desired), texts: state.finalize().into() }
+    }
+
+    /// The graph of the repository.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+/// Makes the plan. `broken` names the partitions whose inventory cannot be read, and why.
 pub fn conclude(
     desired: &Desired,
     live: &Live,
-    mut graph: Graph,
+    prepared: Prepared,
     assessed: Vec<Assessed>,
     answers: &BTreeMap<ObjectRef, Answer>,
     parents: Vec<Parent>,
     broken: &BTreeMap<String, String>,
     options: &Options,
 ) -> Plan {
+    let Prepared { mut graph, texts } = prepared;
     graph.turn_autoscalers(desired, live);
     let mut plan = Plan {
         environment: desired.environment.name.clone(),
@@ -66,7 +95,7 @@ pub fn conclude(
     plan.diagnostics
         .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));
     plan.diagnostics.dedup();
-    plan.digest = digest(&plan, desired, options);
+    plan.digest = digest(&plan, &texts, options);
     plan
 }
 
@@ -127,7 +156,8 @@ fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
         .for_each(|m| own.add_crd(&m.object.value));
     let mut validator = Validator::default();
     // What is in the cluster as it is wanted was accepted by it.
-    for (reference, member) in desired.objects.iter().filter(|(reference, _)| !live.is_unchanged(reference)) {
+    let unproven = live.beside(&desired.objects).filter(|(_, _, stored)| !stored.is_some_and(Stored::is_unchanged));
+    for (reference, member, _) in unproven {
         let kind = reference.group_kind();
         let object = &member.object;
         let schemas = if own.is_custom(&kind, &object.version) { &own } else { &live.schemas };
@@ -397,7 +427,7 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
 }
 
 /// The digest of the plan (law 8): neither commit nor resourceVersion nor status is in it.
-fn digest(plan: &Plan, desired: &Desired, options: &Options) -> String {
+fn digest(plan: &Plan, texts: &[u8; 32], options: &Options) -> String {
     let mut state = Sha256::new();
     let mut part = |text: &[u8]| {
         state.update(text);
@@ -409,13 +439,7 @@ fn digest(plan: &Plan, desired: &Desired, options: &Options) -> String {
         part(parent.id.as_bytes());
     }
     part(format!("{} {} {} {:?}", options.adopt, options.strict, options.take_inventory, options.select).as_bytes());
-    let mut text = Vec::new();
-    for member in desired.objects.values() {
-        text.clear();
-        // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(&mut text, &member.object.value);
-        part(&text);
-    }
+    part(texts);
     for change in plan.changes.iter().filter(|c| c.action != Action::Unchanged) {
         let object = &change.object;
         part(format!("{:?} {} {} {}", change.action, object.group_kind(), object.path(), change.uid).as_bytes());

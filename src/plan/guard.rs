@@ -25,8 +25,8 @@ pub(super) fn deletions(
     let ids = ids(parents);
     let mut changes = Vec::new();
     let mut diagnostics = Vec::new();
-    for reference in live.identities().filter(|reference| !desired.objects.contains_key(reference)) {
-        let Some(value) = live.get(reference) else { continue };
+    for (reference, stored) in live.others(&desired.objects) {
+        let value = stored.value();
         let partition = match owner(value, &ids) {
             _ if live.source == Source::Revision => PLATFORM.to_owned(),
             Owner::Ours(partition) => partition,
@@ -84,6 +84,7 @@ pub(super) fn frozen(
     for partition in &desired.unread {
         frozen.entry(partition.clone()).or_insert_with(|| "a part of its files could not be read".to_owned());
     }
+    let unknown = live.has_unknown();
     for parent in parents {
         let members = desired.objects.iter().filter(|(_, m)| m.partition == parent.partition);
         let kinds: BTreeSet<_> =
@@ -102,7 +103,7 @@ pub(super) fn frozen(
             {
                 frozen.entry(parent.partition.clone()).or_insert_with(|| format!("{reference} says the wrong scope"));
             }
-            if let Some(reason) = live.unknown(reference) {
+            if let Some(reason) = live.unknown(reference).filter(|_| unknown) {
                 frozen
                     .entry(parent.partition.clone())
                     .or_insert_with(|| format!("{reference} could not be read ({reason})"));

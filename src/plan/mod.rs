@@ -18,7 +18,7 @@ mod selection;
 mod steps;
 
 pub use assess::{Assessed, assess, outgoing};
-pub use conclude::{conclude, proof_body};
+pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::{Drift, drift};
 pub use guard::DELETION_WINDOW;
 pub use policy::is_same_but_status;

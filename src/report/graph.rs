@@ -12,7 +12,7 @@ fn shown(object: &ObjectRef) -> String {
 fn why(link: &Link) -> String {
     let place =
         link.origin.as_ref().map(|o| format!("  {}", Untrusted::new(o.to_string()).terminal())).unwrap_or_default();
-    format!("{}{place}", Untrusted::new(link.because.clone()).terminal())
+    format!("{}{place}", Untrusted::new(&*link.because).terminal())
 }
 
 /// Each object with what it needs and why.
@@ -45,7 +45,7 @@ pub fn dot(graph: &Graph) -> String {
         let _ = writeln!(out, "  \"{}\";", quote(&shown(node)));
     }
     for (from, to, link) in graph.links() {
-        let label = quote(&Untrusted::new(link.because.clone()).terminal());
+        let label = quote(&Untrusted::new(&*link.because).terminal());
         let _ = writeln!(out, "  \"{}\" -> \"{}\" [label=\"{label}\"];", quote(&shown(from)), quote(&shown(to)));
     }
     out + "}\n"

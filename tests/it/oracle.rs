@@ -6,11 +6,10 @@ use crate::cluster::Cluster;
 use serde_json::{Value, json};
 use spinway::desired::{self, Desired, Entry, Tree};
 use spinway::fields::{declare, difference, value_at};
-use spinway::graph::Graph;
 use spinway::inventory::{APPLIED, Parent, find};
 use spinway::live::{Live, Stored};
 use spinway::object::ObjectRef;
-use spinway::plan::{Action, Answer, Change, Options, Screen, assess, conclude, outgoing};
+use spinway::plan::{Action, Answer, Change, Options, Prepared, Screen, assess, conclude, outgoing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use texts::{Random, edit_live, mutate, text};
@@ -164,9 +163,9 @@ impl Oracle {
         if assessed[0].probe && assessed[0].change.action != Action::Blocked {
             let answers = BTreeMap::from([(sent.reference.clone(), Answer::Accepted(after.clone()))]);
             let broken = BTreeMap::new();
-            let graph = Graph::of(&sent.desired);
+            let prepared = Prepared::of(&sent.desired);
             let plan =
-                conclude(&sent.desired, &state, graph, assessed, &answers, sent.parents.clone(), &broken, &options);
+                conclude(&sent.desired, &state, prepared, assessed, &answers, sent.parents.clone(), &broken, &options);
             let change = plan.change(&sent.reference).expect("the object");
             assert_eq!(nothing, change.action == Action::Unchanged, "the plan says {:?}: {}", change.action, story());
             self.fields_are_true(change, sent, (live, after), &story);

@@ -115,7 +115,7 @@ struct Node {
     position: Position,
     children: Vec<(String, Node)>,
     /// The place of each key among the children of a large mapping.
-    index: HashMap<String, usize>,
+    index: Option<HashMap<String, usize>>,
     size: usize,
     bytes: usize,
     height: usize,
@@ -124,7 +124,7 @@ struct Node {
 impl Node {
     fn leaf(value: Value, position: Position) -> Self {
         let bytes = value.as_str().map_or(8, str::len);
-        Self { value, position, children: Vec::new(), index: HashMap::new(), size: 1, bytes, height: 0 }
+        Self { value, position, children: Vec::new(), index: None, size: 1, bytes, height: 0 }
     }
 
     fn grow(&mut self, child: &Self) {
@@ -138,7 +138,7 @@ impl Node {
         if self.children.len() <= FEW {
             self.children.iter().position(|(known, _)| known == key)
         } else {
-            self.index.get(key).copied()
+            self.index.as_ref()?.get(key).copied()
         }
     }
 
@@ -148,10 +148,11 @@ impl Node {
             return;
         }
         if self.children.len() == FEW {
-            self.index = self.children.iter().enumerate().map(|(at, (known, _))| (known.clone(), at)).collect();
+            let known = self.children.iter().enumerate().map(|(at, (known, _))| (known.clone(), at));
+            self.index = Some(known.collect());
         }
-        if self.children.len() >= FEW {
-            self.index.insert(key.clone(), self.children.len());
+        if let Some(index) = &mut self.index {
+            index.insert(key.clone(), self.children.len());
         }
         self.children.push((key, node));
     }
