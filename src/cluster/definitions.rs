@@ -1,4 +1,5 @@
-//! The definitions of the custom kinds that are wanted, for their schemas.
+//! The types of the kinds that are wanted: definitions of custom kinds, and the API server's own documents where its
+//! version is not that of the built-in table.
 //!
 //! A definition is large and hardly ever changes, so it is kept on disk under its uid and generation: which those are now
 //! one LIST of metadata says.
@@ -7,8 +8,8 @@ use super::listing::List;
 use super::{Cluster, cache};
 use crate::desired::Desired;
 use crate::live::Live;
-use crate::object::{GroupKind, ObjectRef};
-use crate::schema::{CRD_GROUP, Schemas, compact_crd};
+use crate::object::{GroupKind, ObjectRef, api_version};
+use crate::schema::{CRD_GROUP, Schemas, compact_crd, compact_document, is_known_document};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,6 +61,44 @@ impl Cluster {
                 cache::write(&key, &value);
             }
             found.push(value);
+        }
+        found
+    }
+
+    /// The documents of wanted kinds that are neither custom nor as the built-in table has them. The index names each by a
+    /// hash, and under that it is kept on disk.
+    pub(super) async fn documents(&self, desired: &Desired, schemas: &Schemas) -> Vec<Value> {
+        let wanted: BTreeSet<String> = desired
+            .objects
+            .iter()
+            .filter(|(r, m)| !schemas.is_custom(&r.group_kind(), &m.object.version))
+            .map(|(r, m)| {
+                let root = if r.group.is_empty() { "api" } else { "apis" };
+                format!("{root}/{}", api_version(&r.group, &m.object.version))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let json = "application/json";
+        let Ok(index) = self.read("OPENAPI", "/openapi/v3", json).await else { return Vec::new() };
+        let mut found = Vec::new();
+        for path in &wanted {
+            let url = index.get("paths").and_then(|p| p.get(path)?.get("serverRelativeURL")?.as_str());
+            let Some((url, hash)) = url.and_then(|url| Some((url, url.split_once("hash=")?.1))) else { continue };
+            if is_known_document(path, hash) {
+                continue;
+            }
+            let key = format!("document {path} {hash}");
+            let document = match cache::read(&key) {
+                Some(document) => Some(document),
+                None => self.read("OPENAPI", url, json).await.ok().map(|openapi| {
+                    let document = compact_document(&openapi);
+                    cache::write(&key, &document);
+                    document
+                }),
+            };
+            found.extend(document);
         }
         found
     }

@@ -112,6 +112,8 @@ impl Cluster {
         let (maps, definitions) =
             tokio::join!(self.inventories(desired, &reading.live), self.definitions(desired, &reading.live));
         definitions.iter().for_each(|definition| reading.live.define(definition));
+        let documents = self.documents(desired, &reading.live.schemas).await;
+        documents.into_iter().for_each(|document| reading.live.schemas.publish(document));
         read_parents(desired, maps, &mut reading);
         self.list_kinds(desired, &mut reading, everything).await;
         reading.live.cluster_uid = self.cluster_uid(&reading.live).await?;

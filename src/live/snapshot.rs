@@ -3,8 +3,9 @@
 use super::{Coverage, Live, Served, Source, masked};
 use crate::object::{GroupKind, ObjectRef};
 use crate::schema::{CRD_GROUP, compact_crd};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json_borrow::Value as Borrowed;
 
 /// The version of the format.
 pub const SCHEMA: &str = "spinway.dev/snapshot/v1";
@@ -20,7 +21,7 @@ pub enum SnapshotError {
     Schema(String),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
     schema: String,
@@ -29,6 +30,23 @@ struct File {
     kinds: Vec<KindRow>,
     absent: Vec<ObjectRef>,
     objects: Vec<Value>,
+}
+
+/// A file as it is read: its objects stay in its bytes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadFile<'a> {
+    schema: String,
+    cluster: String,
+    time: String,
+    kinds: Vec<KindRow>,
+    absent: Vec<ObjectRef>,
+    #[serde(borrow, deserialize_with = "objects")]
+    objects: Vec<Borrowed<'a>>,
+}
+
+fn objects<'de: 'a, 'a, D: Deserializer<'de>>(reader: D) -> Result<Vec<Borrowed<'a>>, D::Error> {
+    Vec::<Borrowed<'de>>::deserialize(reader)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,12 +92,12 @@ impl Live {
         serde_json::to_value(file).unwrap_or_default()
     }
 
-    /// Reads a snapshot.
+    /// Reads a snapshot: what is known but for the objects, and these as they stand in the text.
     ///
     /// # Errors
     /// The text is no snapshot of this version.
-    pub fn from_snapshot(text: &[u8]) -> Result<Self, SnapshotError> {
-        let file: File = serde_json::from_slice(text)?;
+    pub fn from_snapshot(text: &[u8]) -> Result<(Self, Vec<Borrowed<'_>>), SnapshotError> {
+        let file: ReadFile<'_> = serde_json::from_slice(text)?;
         if file.schema != SCHEMA {
             return Err(SnapshotError::Schema(file.schema));
         }
@@ -98,10 +116,7 @@ impl Live {
             live.kinds.insert(kind, Served { versions: row.versions, plural: row.plural, namespaced: row.namespaced });
         }
         live.absent = file.absent.into_iter().collect();
-        for object in file.objects {
-            live.insert(object);
-        }
-        Ok(live)
+        Ok((live, file.objects))
     }
 }
 
@@ -122,8 +137,10 @@ mod tests {
         live.coverage.insert(kind, Coverage::Labelled);
         live.insert(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"x": "1"}}));
         live.prove_absent(ObjectRef::new("", "ConfigMap", "n", "gone"));
-        let read = Live::from_snapshot(live.to_snapshot(&|_| true).to_string().as_bytes());
-        let read = read.unwrap_or_default();
+        let text = live.to_snapshot(&|_| true).to_string();
+        let read = Live::from_snapshot(text.as_bytes());
+        let (mut read, objects) = read.unwrap_or_default();
+        objects.iter().for_each(|object| read.insert(object.into()));
         assert!(matches!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "a")), Presence::Present(_)));
         assert_eq!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "gone")), Presence::Absent);
         assert!(matches!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "other")), Presence::Unseen));

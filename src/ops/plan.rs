@@ -4,11 +4,12 @@ use super::Error;
 use crate::cluster::{CONCURRENCY, Cluster, Mode, Reading, with_identity};
 use crate::desired::{self, Desired};
 use crate::inventory;
-use crate::live::{Live, Served, Source};
-use crate::object::{GroupKind, ObjectRef, label};
-use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refused};
+use crate::live::{Live, Served};
+use crate::object::{GroupKind, ObjectRef, label, split_api_version};
+use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refused, Screen};
 use crate::source::{self, Repository};
 use futures::stream::{self, StreamExt as _};
+use serde_json_borrow::Value as Listed;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,8 +107,9 @@ pub async fn plan(
             seconds.insert("read", read);
             let start = Instant::now();
             let text = std::fs::read(path).map_err(|error| Error::File { path: path.clone(), error })?;
-            let live = Live::from_snapshot(&text).map_err(|error| Error::Snapshot { path: path.clone(), error })?;
-            let reading = offline(live, &desired);
+            let read = Live::from_snapshot(&text).map_err(|error| Error::Snapshot { path: path.clone(), error });
+            let (live, objects) = read?;
+            let reading = from_snapshot(live, &objects, &desired);
             seconds.insert("list", start.elapsed().as_secs_f64());
             let prepared = prepare(&desired).await?;
             (repository, desired, prepared, reading, None)
@@ -116,7 +118,8 @@ pub async fn plan(
             let (repository, desired, read) = given.read().await?;
             let (_, other, read_other) = Given { revision: Some(other.clone()), ..given }.read().await?;
             seconds.insert("read", read + read_other);
-            let reading = offline(Live::of_desired(&other), &desired);
+            let mut reading = Reading { live: Live::of_desired(&other), ..Reading::default() };
+            reading.live.learn(&desired);
             let prepared = prepare(&desired).await?;
             (repository, desired, prepared, reading, None)
         }
@@ -183,16 +186,33 @@ async fn discover(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Di
     Ok((cluster, kinds, start.elapsed().as_secs_f64()))
 }
 
-/// Live state from a file or a revision, with the inventory that it holds.
-fn offline(mut live: Live, desired: &Desired) -> Reading {
-    let mut reading = Reading::default();
-    if live.source == Source::Snapshot {
-        let maps = live.of_kind("", "ConfigMap", None).filter(|(_, value)| label(value, inventory::ID).is_some());
-        (reading.parents, reading.broken) = inventory::find(desired, maps.map(|(_, value)| value));
-    }
+/// Live state from a file, with the inventory that it holds. What others are judged by comes first.
+fn from_snapshot(mut live: Live, objects: &[Listed<'_>], desired: &Arc<Desired>) -> Reading {
+    let text = |item: &'_ Listed<'_>, field: &str| {
+        item.as_object().and_then(|item| item.get(field)?.as_str()).unwrap_or_default().to_owned()
+    };
+    let is_inventory = |item: &Listed<'_>| {
+        let labels = item.as_object().and_then(|item| item.get("metadata")?.as_object()?.get("labels")?.as_object());
+        labels.is_some_and(|labels| labels.contains_key(inventory::ID))
+    };
+    let (first, rest): (Vec<_>, Vec<_>) =
+        objects.iter().partition(|item| is_inventory(item) || text(item, "kind") == "CustomResourceDefinition");
+    first.into_iter().for_each(|item| live.insert(item.into()));
+    let maps = live.of_kind("", "ConfigMap", None).filter(|(_, value)| label(value, inventory::ID).is_some());
+    let (parents, broken) = inventory::find(desired, maps.map(|(_, value)| value));
     live.learn(desired);
-    reading.live = live;
-    reading
+    let screen = Screen::new(desired, &parents, &live.schemas, false);
+    let mut listings = BTreeMap::new();
+    for item in rest {
+        let (api_version, kind) = (text(item, "apiVersion"), text(item, "kind"));
+        let listing = listings
+            .entry((api_version.clone(), kind.clone()))
+            .or_insert_with(|| screen.listing(&GroupKind::new(split_api_version(&api_version).0, &kind), &api_version));
+        if let Some((reference, stored)) = screen.keep(listing, item) {
+            live.keep(reference, stored);
+        }
+    }
+    Reading { live, parents, broken }
 }
 
 /// Lets the API server answer, as dry-runs, for the objects that need it.

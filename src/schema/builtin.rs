@@ -37,10 +37,15 @@ const NAMESPACED: [(&str, &[&str]); 6] = [
     ("cert-manager.io", &["Certificate"]),
 ];
 
+/// Whole schemas inside an atomic list: never looked into.
+const OPAQUE: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+
 #[derive(Default)]
 struct Table {
     kinds: BTreeMap<GroupKind, Kind>,
     definitions: Map<String, Value>,
+    /// The hashes of the documents that it was made from, by path.
+    documents: BTreeMap<String, String>,
 }
 
 struct Kind {
@@ -56,6 +61,9 @@ impl Table {
         let Ok(Value::Object(mut file)) = serde_json::from_str(include_str!("builtin.json")) else { return table };
         if let Some(Value::Object(definitions)) = file.remove("definitions") {
             table.definitions = definitions;
+        }
+        for (path, hash) in file.get("documents").and_then(Value::as_object).into_iter().flatten() {
+            table.documents.insert(path.clone(), hash.as_str().unwrap_or_default().to_owned());
         }
         for row in file.get("kinds").and_then(Value::as_array).into_iter().flatten() {
             let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -76,6 +84,41 @@ pub(super) fn schema(kind: &GroupKind, version: &str) -> Option<Schema<'static>>
     Some(Schema { node: TABLE.definitions.get(definition)?.as_object()?, definitions: Some(&TABLE.definitions) })
 }
 
+/// Whether the table says the same as an API server's OpenAPI document of that path and hash.
+pub fn is_known_document(path: &str, hash: &str) -> bool {
+    TABLE.documents.get(path).is_some_and(|known| known == hash)
+}
+
+/// What this tool reads of an OpenAPI v3 document: its kinds with the names of their definitions, and all definitions that
+/// these refer to.
+pub fn compact_document(openapi: &Value) -> Value {
+    let nothing = Map::new();
+    let schemas = openapi.pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&nothing);
+    let (mut kinds, mut definitions) = (Vec::new(), Map::new());
+    for (name, schema) in schemas {
+        let rows = schema.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
+        for row in rows.into_iter().flatten() {
+            let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default();
+            kinds.push(
+                json!({"group": text("group"), "version": text("version"), "kind": text("kind"), "definition": name}),
+            );
+            reach(name, schemas, &mut definitions);
+        }
+    }
+    json!({"kinds": kinds, "definitions": definitions})
+}
+
+/// Adds a definition and all that it refers to.
+fn reach(name: &str, schemas: &Map<String, Value>, definitions: &mut Map<String, Value>) {
+    let Some(schema) = schemas.get(name).filter(|_| !definitions.contains_key(name)) else { return };
+    let made = if name == OPAQUE { json!({"x-kubernetes-preserve-unknown-fields": true}) } else { compact(schema) };
+    let text = made.to_string();
+    definitions.insert(name.to_owned(), made);
+    for reference in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        reach(reference, schemas, definitions);
+    }
+}
+
 /// Whether a kind is namespaced, where the table or the projects this tool is for say.
 pub(super) fn namespaced(kind: &GroupKind) -> Option<bool> {
     if let Some(known) = TABLE.kinds.get(kind) {
@@ -89,7 +132,7 @@ pub(super) fn namespaced(kind: &GroupKind) -> Option<bool> {
 }
 
 /// Strips a schema to what this tool reads: no prose, no zero-value defaults, short names of definitions.
-pub fn compact(schema: &Value) -> Value {
+fn compact(schema: &Value) -> Value {
     const KEPT: [&str; 9] = [
         "type",
         "format",

@@ -7,8 +7,7 @@ mod builtin;
 mod defaults;
 mod validate;
 
-pub use builtin::compact_crd;
-pub use builtin::{VERSION as BUILTIN_VERSION, compact};
+pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
 pub use defaults::with_defaults;
 pub use validate::Validator;
 
@@ -24,6 +23,8 @@ pub const CRD_GROUP: &str = "apiextensions.k8s.io";
 #[derive(Clone, Debug, Default)]
 pub struct Schemas {
     custom: BTreeMap<(GroupKind, String), Arc<Value>>,
+    /// From the API server's own documents, where the built-in table is of another version: document and definition.
+    published: BTreeMap<(GroupKind, String), (Arc<Value>, String)>,
 }
 
 /// How the items of a list are told apart (`x-kubernetes-list-type`).
@@ -56,10 +57,27 @@ impl Schemas {
         }
     }
 
+    /// Adds the kinds of a document, in the form of [`compact_document`].
+    pub fn publish(&mut self, document: Value) {
+        let document = Arc::new(document);
+        for row in document.get("kinds").and_then(Value::as_array).into_iter().flatten() {
+            let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let kind = GroupKind { group: text("group"), kind: text("kind") };
+            self.published.insert((kind, text("version")), (Arc::clone(&document), text("definition")));
+        }
+    }
+
     /// The schema of a kind in a version; none is known for the rest.
     pub fn of(&self, kind: &GroupKind, version: &str) -> Option<Schema<'_>> {
-        match self.custom.get(&(kind.clone(), version.to_owned())) {
-            Some(schema) => Some(Schema { node: schema.as_object()?, definitions: None }),
+        let key = (kind.clone(), version.to_owned());
+        if let Some(schema) = self.custom.get(&key) {
+            return Some(Schema { node: schema.as_object()?, definitions: None });
+        }
+        match self.published.get(&key) {
+            Some((document, definition)) => {
+                let definitions = document.get("definitions")?.as_object()?;
+                Some(Schema { node: definitions.get(definition)?.as_object()?, definitions: Some(definitions) })
+            }
             None => builtin::schema(kind, version),
         }
     }

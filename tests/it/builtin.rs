@@ -2,7 +2,6 @@
 
 use crate::cluster::Cluster;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 
 /// The group versions of the table.
 const DOCUMENTS: [&str; 14] = [
@@ -22,9 +21,6 @@ const DOCUMENTS: [&str; 14] = [
     "apis/apiextensions.k8s.io/v1",
 ];
 
-/// Whole schemas inside an atomic list: never looked into.
-const OPAQUE: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
-
 #[test]
 fn the_built_in_table_is_what_the_api_server_says() {
     let cluster = Cluster::take();
@@ -39,31 +35,27 @@ fn the_built_in_table_is_what_the_api_server_says() {
 }
 
 fn table(cluster: &Cluster) -> Value {
-    let mut kinds = Vec::new();
-    let mut definitions = Map::new();
-    for document in DOCUMENTS {
-        let openapi = cluster.get(&format!("/openapi/v3/{document}")).expect("an OpenAPI document");
-        let resources = cluster.get(&format!("/{document}")).expect("a list of resources");
-        let schemas = openapi["components"]["schemas"].as_object().expect("schemas").clone();
-        for resource in resources["resources"].as_array().expect("resources") {
-            let name = resource["name"].as_str().unwrap_or_default();
-            let kind = resource["kind"].as_str().unwrap_or_default();
-            let verbs = resource["verbs"].to_string();
-            if name.contains('/') || !verbs.contains("\"patch\"") {
-                continue;
-            }
-            let (group, version) =
-                document.trim_start_matches("apis/").trim_start_matches("api/").rsplit_once('/').unwrap_or(("", "v1"));
-            let has_kind = |schema: &&String| {
-                schemas[*schema]["x-kubernetes-group-version-kind"].as_array().into_iter().flatten().any(|gvk| {
-                    gvk["kind"] == kind
-                        && gvk["group"].as_str().unwrap_or_default() == group
-                        && gvk["version"] == version
-                })
-            };
-            let Some(definition) = schemas.keys().find(has_kind) else { continue };
-            reach(definition, &schemas, &mut definitions);
-            kinds.push(json!({"group": group, "version": version, "kind": kind, "namespaced": resource["namespaced"], "definition": definition}));
+    let index = cluster.get("/openapi/v3").expect("the index of OpenAPI documents");
+    let (mut kinds, mut definitions, mut documents) = (Vec::new(), Map::new(), Map::new());
+    for path in DOCUMENTS {
+        let openapi = cluster.get(&format!("/openapi/v3/{path}")).expect("an OpenAPI document");
+        let resources = cluster.get(&format!("/{path}")).expect("a list of resources");
+        let made = spinway::schema::compact_document(&openapi);
+        let url = index["paths"][path]["serverRelativeURL"].as_str().expect("a URL");
+        documents.insert(path.to_owned(), json!(url.split_once("hash=").expect("a hash").1));
+        for row in made["kinds"].as_array().expect("kinds") {
+            let own =
+                path.trim_start_matches("apis/").trim_start_matches("api/").rsplit_once('/').unwrap_or(("", "v1"));
+            let objects = resources["resources"].as_array().expect("resources").iter().find(|resource| {
+                let verbs = resource["verbs"].to_string();
+                let plain = !resource["name"].as_str().unwrap_or_default().contains('/');
+                plain && resource["kind"] == row["kind"] && verbs.contains("\"patch\"")
+            });
+            let Some(resource) = objects.filter(|_| row["group"] == own.0 && row["version"] == own.1) else { continue };
+            let mut row = row.clone();
+            row["namespaced"] = resource["namespaced"].clone();
+            reach(row["definition"].as_str().expect("a name"), &made["definitions"], &mut definitions);
+            kinds.push(row);
         }
     }
     kinds.sort_by_key(ToString::to_string);
@@ -71,25 +63,18 @@ fn table(cluster: &Cluster) -> Value {
         fill(cluster, path, &text, &kinds, &mut definitions);
     }
     definitions.sort_keys();
-    json!({"source": "kube-apiserver v1.36.3 /openapi/v3, by tests/it/builtin.rs", "kinds": kinds, "definitions": definitions})
+    json!({"source": "kube-apiserver v1.36.3 /openapi/v3, by tests/it/builtin.rs", "documents": documents, "kinds": kinds, "definitions": definitions})
 }
 
-/// Adds a definition and all that it refers to.
-fn reach(name: &str, schemas: &Map<String, Value>, definitions: &mut Map<String, Value>) {
+/// Adds a definition and all that it refers to: a document also has kinds that are no objects.
+fn reach(name: &str, all: &Value, definitions: &mut Map<String, Value>) {
     if definitions.contains_key(name) {
         return;
     }
-    let made = if name == OPAQUE {
-        json!({"x-kubernetes-preserve-unknown-fields": true})
-    } else {
-        spinway::schema::compact(&schemas[name])
-    };
-    let text = made.to_string();
-    definitions.insert(name.to_owned(), made);
-    let references: BTreeSet<&str> =
-        text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    for reference in references {
-        reach(reference, schemas, definitions);
+    let text = all[name].to_string();
+    definitions.insert(name.to_owned(), all[name].clone());
+    for reference in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        reach(reference, all, definitions);
     }
 }
 
