@@ -1,6 +1,6 @@
 //! The report as Markdown for a review: a summary, then each object folded. Foreign text stands in `<code>` only.
 
-use super::text::{cause_word, shown, word, writer};
+use super::text::{cause_word, cost, shown, word, writer};
 use super::{Report, Row};
 use crate::kinds::Verdict;
 use crate::object::Untrusted;
@@ -30,6 +30,9 @@ pub fn markdown(report: &Report) -> String {
             let severity = format!("{:?}", finding.severity).to_lowercase();
             let _ = writeln!(out, "| {severity} | {} | {place} |", finding.message.markdown());
         }
+    }
+    if let Some(cost) = cost(report) {
+        let _ = writeln!(out, "\n{}", cost.replace('\n', " "));
     }
     out
 }

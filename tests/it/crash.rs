@@ -1,84 +1,14 @@
 //! SIGKILL after the n-th request of an apply, then a rerun: always the same end state.
 
 use crate::cluster::Cluster;
+use crate::proxy::Proxy;
 use crate::repo::Repo;
 use crate::run::{Ran, code};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-
-/// A proxy in front of the API server that kills a process once the server has answered its n-th request.
-struct Proxy {
-    port: u16,
-    count: Arc<AtomicUsize>,
-    victim: Arc<Mutex<Option<Child>>>,
-    fatal: Arc<AtomicUsize>,
-}
-
-impl Proxy {
-    fn start(cluster: &Cluster) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("a socket");
-        let port = listener.local_addr().expect("a port").port();
-        let proxy = Self { port, count: Arc::default(), victim: Arc::default(), fatal: Arc::default() };
-        let (client, count, victim, fatal) =
-            (cluster.client(), Arc::clone(&proxy.count), Arc::clone(&proxy.victim), Arc::clone(&proxy.fatal));
-        cluster.runtime().spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-            while let Ok((stream, _)) = listener.accept().await {
-                let (client, count, victim, fatal) =
-                    (client.clone(), Arc::clone(&count), Arc::clone(&victim), Arc::clone(&fatal));
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| {
-                        forward(request, client.clone(), Arc::clone(&count), Arc::clone(&victim), Arc::clone(&fatal))
-                    });
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        proxy
-    }
-}
-
-async fn forward(
-    request: http::Request<Incoming>,
-    client: kube::Client,
-    count: Arc<AtomicUsize>,
-    victim: Arc<Mutex<Option<Child>>>,
-    fatal: Arc<AtomicUsize>,
-) -> Result<http::Response<Full<Bytes>>, hyper::Error> {
-    let (mut head, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
-    for header in ["host", "authorization", "accept-encoding", "content-length"] {
-        head.headers.remove(header);
-    }
-    head.uri = head.uri.path_and_query().expect("a path").as_str().parse().expect("a URI");
-    let answer = client.send(http::Request::from_parts(head, kube::client::Body::from(body.to_vec()))).await;
-    let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-    if number == fatal.load(Ordering::SeqCst)
-        && let Some(child) = victim.lock().expect("the victim").as_mut()
-    {
-        let _ = child.kill();
-    }
-    let (status, body) = match answer {
-        Ok(answer) => {
-            let status = answer.status();
-            (status, answer.into_body().collect_bytes().await.unwrap_or_default())
-        }
-        Err(_) => (http::StatusCode::BAD_GATEWAY, Bytes::new()),
-    };
-    let mut response = http::Response::new(Full::new(body));
-    *response.status_mut() = status;
-    Ok(response)
-}
 
 const COUNT: usize = 60;
 
@@ -116,14 +46,25 @@ fn contents(cluster: &Cluster) -> BTreeMap<String, Value> {
 fn an_apply_that_is_killed_after_any_request_is_completed_by_the_next() {
     let mut cluster = Cluster::take();
     let repo = Repo::with_config();
-    let proxy = Proxy::start(&cluster);
+    let (victim, fatal): (Arc<Mutex<Option<Child>>>, Arc<AtomicUsize>) = Default::default();
+    let (shot, at) = (Arc::clone(&victim), Arc::clone(&fatal));
+    let proxy = Proxy::start(
+        &cluster,
+        |_| None,
+        move |number| {
+            if number == at.load(Ordering::SeqCst)
+                && let Some(child) = shot.lock().expect("the victim").as_mut()
+            {
+                let _ = child.kill();
+            }
+        },
+    );
     let kubeconfig = repo.file("kubeconfig");
-    std::fs::write(&kubeconfig, json!({"apiVersion": "v1", "kind": "Config", "current-context": "p", "contexts": [{"name": "p", "context": {"cluster": "p", "user": "p"}}],
-        "clusters": [{"name": "p", "cluster": {"server": format!("http://127.0.0.1:{}", proxy.port)}}], "users": [{"name": "p", "user": {}}]}).to_string()).expect("a file");
+    std::fs::write(&kubeconfig, proxy.kubeconfig()).expect("a file");
     let arguments = ["apply", repo.dir(), "--yes", "--timeout", "20"];
-    let through = |fatal: usize| {
+    let through = |request: usize| {
         proxy.count.store(0, Ordering::SeqCst);
-        proxy.fatal.store(fatal, Ordering::SeqCst);
+        fatal.store(request, Ordering::SeqCst);
         let child = cluster
             .command(&arguments)
             .env("KUBECONFIG", &kubeconfig)
@@ -131,10 +72,9 @@ fn an_apply_that_is_killed_after_any_request_is_completed_by_the_next() {
             .stderr(Stdio::null())
             .spawn()
             .expect("spinway runs");
-        *proxy.victim.lock().expect("the victim") = Some(child);
+        *victim.lock().expect("the victim") = Some(child);
         loop {
-            let ended =
-                proxy.victim.lock().expect("the victim").as_mut().expect("a child").try_wait().expect("a state");
+            let ended = victim.lock().expect("the victim").as_mut().expect("a child").try_wait().expect("a state");
             if let Some(status) = ended {
                 return status.code();
             }
