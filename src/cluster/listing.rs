@@ -319,7 +319,7 @@ fn read_parents(desired: &Desired, maps: Result<Vec<Value>, Refused>, reading: &
 }
 
 /// Whether a Deployment has fewer available pods of its current template than it wants.
-fn is_short(deployment: &Value) -> bool {
+pub(super) fn is_short(deployment: &Value) -> bool {
     let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64);
     let wanted = count("/spec/replicas").unwrap_or(1);
     ["/status/availableReplicas", "/status/updatedReplicas"].iter().any(|p| count(p).unwrap_or(0) < wanted)

@@ -1,6 +1,6 @@
 //! Looking up single objects: those that no LIST would show, and those that are becoming healthy.
 
-use super::listing::{APP_NAME, List, Reading, wanted_version};
+use super::listing::{APP_NAME, List, Reading, is_short, wanted_version};
 use super::{CONCURRENCY, Cluster};
 use crate::desired::{Desired, Selector};
 use crate::graph::Graph;
@@ -85,42 +85,46 @@ impl Cluster {
 
     /// Reads one object again, with what its health is judged by.
     pub async fn refresh(&self, live: &mut Live, object: &ObjectRef, version: &str) -> Option<Refused> {
-        let mut wanted = vec![(object.clone(), version.to_owned())];
-        if object.is(SPIN, "SpinApp") {
-            wanted.push((ObjectRef::new("apps", "Deployment", object.namespace(), &object.name), "v1".to_owned()));
-        }
-        for (reference, version) in wanted {
-            // A kind that the plan itself defined was not served when live state was read.
-            if !live.kinds.contains_key(&reference.group_kind()) {
-                live.kinds.extend(self.discover().await.unwrap_or_default());
-            }
-            let Some(served) = live.kinds.get(&reference.group_kind()).cloned() else { continue };
-            match self.get(&reference, &version, &served).await {
-                Ok(Some(value)) => live.insert(value),
-                Ok(None) => live.prove_absent(reference),
-                // Without permission to read its Deployment the app itself is all there is.
-                Err(refused) if refused.code == 403 && reference != *object => {}
-                Err(refused) => return Some(refused),
-            }
-        }
-        if object.is(SPIN, "SpinApp") {
-            self.refresh_pods(live, object).await;
+        match self.look(live, object, version).await {
+            Ok(look) => look.show(live),
+            Err(refused) => return Some(refused),
         }
         None
     }
 
-    /// Reads the pods of an app again; those that are gone are forgotten.
-    async fn refresh_pods(&self, live: &mut Live, app: &ObjectRef) {
+    /// Looks at one object again, with what its health is judged by.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn look(&self, live: &Live, object: &ObjectRef, version: &str) -> Result<Look, Refused> {
+        let mut look = Look::default();
+        if let Some(served) = live.kinds.get(&object.group_kind()) {
+            look.found.push((object.clone(), self.get(object, version, served).await?));
+        }
+        if object.is(SPIN, "SpinApp") {
+            self.look_at_app(live, object, &mut look).await?;
+        }
+        Ok(look)
+    }
+
+    /// An app is judged by its Deployment, and one that is short of pods by these.
+    async fn look_at_app(&self, live: &Live, app: &ObjectRef, look: &mut Look) -> Result<(), Refused> {
+        let deployment = ObjectRef::new("apps", "Deployment", app.namespace(), &app.name);
+        let Some(served) = live.kinds.get(&deployment.group_kind()) else { return Ok(()) };
+        let found = match self.get(&deployment, "v1", served).await {
+            // Without permission to read its Deployment the app itself is all there is.
+            Err(refused) if refused.code == 403 => return Ok(()),
+            answer => answer?,
+        };
+        let short = found.as_ref().is_some_and(is_short);
+        look.found.push((deployment, found));
         let kind = GroupKind::new("", "Pod");
-        let Some(served) = live.kinds.get(&kind).cloned() else { return };
-        let selector = format!("{APP_NAME}={}", app.name);
-        let list = List::of(&kind, "v1", &served).within(app.namespace.as_deref()).labelled(&selector);
-        let found = self.list_whole(&list).await;
-        let of_app = |value: &Value| crate::object::label(value, APP_NAME) == Some(&app.name);
-        let old = live.of_kind("", "Pod", app.namespace.as_deref()).filter(|(_, value)| of_app(value));
-        let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
-        old.iter().for_each(|pod| live.remove(pod));
-        found.unwrap_or_default().into_iter().for_each(|pod| live.insert(pod));
+        if let (true, Some(served)) = (short, live.kinds.get(&kind)) {
+            let selector = format!("{APP_NAME}={}", app.name);
+            let list = List::of(&kind, "v1", served).within(app.namespace.as_deref()).labelled(&selector);
+            look.pods = Some((app.clone(), self.list_whole(&list).await.unwrap_or_default()));
+        }
+        Ok(())
     }
 
     /// Objects that the repository writes in another version than their kind was listed in.
@@ -136,6 +140,32 @@ impl Cluster {
                 record(&mut reading.live, reference.clone(), answer);
             }
         }
+    }
+}
+
+/// What was seen when an object was looked at again.
+#[derive(Default)]
+pub struct Look {
+    found: Vec<(ObjectRef, Option<Value>)>,
+    /// An app and all of its pods.
+    pods: Option<(ObjectRef, Vec<Value>)>,
+}
+
+impl Look {
+    /// Brings live state up to date; pods that are gone are forgotten.
+    pub fn show(self, live: &mut Live) {
+        for (reference, value) in self.found {
+            match value {
+                Some(value) => live.insert(value),
+                None => live.prove_absent(reference),
+            }
+        }
+        let Some((app, pods)) = self.pods else { return };
+        let of_app = |value: &Value| crate::object::label(value, APP_NAME) == Some(&app.name);
+        let old = live.of_kind("", "Pod", app.namespace.as_deref()).filter(|(_, value)| of_app(value));
+        let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
+        old.iter().for_each(|pod| live.remove(pod));
+        pods.into_iter().for_each(|pod| live.insert(pod));
     }
 }
 

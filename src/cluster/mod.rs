@@ -13,6 +13,7 @@ mod page;
 mod write;
 
 pub use listing::Reading;
+pub use lookup::Look;
 pub use write::{Mode, is_other, with_identity};
 
 use crate::object::{ObjectRef, Untrusted};

@@ -2,14 +2,14 @@
 
 use super::Planned;
 use crate::apply::{Class, Run, State, classify, delay};
-use crate::cluster::{Cluster, Mode, is_other, with_identity};
+use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
 use crate::fields::MANAGER;
 use crate::inventory::{self, Applied, Deletion, Parent};
 use crate::kinds::{Health, Verdict};
 use crate::live::{Coverage, Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Action, Change, Plan, Refused, Step, StepKind};
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -268,25 +268,46 @@ impl<'c> Driver<'c, '_> {
 
     /// Reads the objects that are becoming healthy or going, and tells the machine.
     async fn observe(&mut self, run: &mut Run<'_>) {
-        for step in run.settling().collect::<Vec<_>>() {
-            let object = run.object(step).clone();
-            let (kind, change) = (self.plan.steps[step].kind, self.plan.steps[step].change);
-            let change = &self.plan.changes[change];
-            let (version, uid) = (change.version.clone(), change.uid.clone());
-            let live = &mut self.planned.reading.live;
-            if let Some(refused) = self.cluster.refresh(live, &object, &version).await {
+        let settling: Vec<usize> = run.settling().collect();
+        let unknown = |step: &usize| !self.planned.reading.live.kinds.contains_key(&run.object(*step).group_kind());
+        // A kind that the plan itself defined was not served when live state was read.
+        if settling.iter().any(unknown) {
+            let kinds = self.cluster.discover().await.unwrap_or_default();
+            self.planned.reading.live.kinds.extend(kinds);
+        }
+        let live = &self.planned.reading.live;
+        let looks = settling.into_iter().map(|step| {
+            let version = self.plan.changes[self.plan.steps[step].change].version.as_str();
+            let look = self.cluster.look(live, run.object(step), version);
+            async move { (step, look.await) }
+        });
+        let looks: Vec<_> = stream::iter(looks).buffer_unordered(self.settings.concurrency).collect().await;
+        for (step, look) in looks {
+            self.looked(run, step, look);
+        }
+    }
+
+    /// Takes in what was seen of a step's object.
+    fn looked(&mut self, run: &mut Run<'_>, step: usize, look: Result<Look, Refused>) {
+        let now = self.start.elapsed().as_secs_f64();
+        let look = match look {
+            Ok(look) => look,
+            Err(refused) => {
                 // It may be readable again in a moment; the deadline ends the wait.
                 let health =
                     Health::progressing("NotRead", format!("It cannot be read: {} {}", refused.code, refused.reason));
-                run.observed(step, Some(&health), self.start.elapsed().as_secs_f64());
-                continue;
+                run.observed(step, Some(&health), now);
+                return;
             }
-            let gone = live.get(&object).is_none_or(|value| kind == StepKind::Delete && is_other(value, &uid));
-            let now = self.start.elapsed().as_secs_f64();
-            let health = self.health(&object, step);
-            run.observed(step, if gone { None } else { Some(&health) }, now);
-            self.seen.insert(step, health);
-        }
+        };
+        look.show(&mut self.planned.reading.live);
+        let object = run.object(step).clone();
+        let (kind, uid) = (self.plan.steps[step].kind, &self.plan.changes[self.plan.steps[step].change].uid);
+        let live = &self.planned.reading.live;
+        let gone = live.get(&object).is_none_or(|value| kind == StepKind::Delete && is_other(value, uid));
+        let health = self.health(&object, step);
+        run.observed(step, if gone { None } else { Some(&health) }, now);
+        self.seen.insert(step, health);
     }
 
     /// The health of a step's object. A route that is attached to old and new parents is judged by the new ones: the old

@@ -56,7 +56,8 @@ impl Workload {
             "spinway.yaml",
             &format!(
                 "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {{name: bench}}\nspec:\n  sources: [platform, apps]\n  \
-                 environments: [{{name: bench}}]\n  tenants:\n{tenants}"
+                 environments: [{{name: bench}}]\n  \
+                 externals: [{{kind: RuntimeClass, name: wasmtime-spin-v2}}]\n  tenants:\n{tenants}"
             ),
         );
         self.write(
