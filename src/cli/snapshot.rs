@@ -27,8 +27,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let (_, desired) = arguments.repository.read()?;
     let desired = Arc::new(desired);
     let cluster = arguments.connection.connect().await?;
-    let kinds = cluster.discover().await.map_err(ops::Error::from)?;
-    let mut reading = cluster.observe(&desired, kinds, true).await.map_err(ops::Error::from)?;
+    let types = cluster.types().await.map_err(ops::Error::from)?;
+    let mut reading = cluster.observe(&desired, types, true).await.map_err(ops::Error::from)?;
     cluster.look_up_references(&desired, &Graph::of(&desired), &mut reading).await;
     for parent in &reading.parents {
         // The inventory is part of what planning needs.

@@ -4,7 +4,7 @@
 //! A definition is large and hardly ever changes, so it is kept on disk under its uid and generation: which those are now
 //! one LIST of metadata says.
 
-use super::listing::List;
+use super::discovery::definition_state;
 use super::{Cluster, cache};
 use crate::desired::Desired;
 use crate::live::Live;
@@ -15,7 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Cluster {
     /// The definitions of wanted kinds, without prose.
-    pub(super) async fn definitions(&self, desired: &Desired, live: &Live) -> Vec<Value> {
+    pub(super) async fn definitions(
+        &self,
+        desired: &Desired,
+        live: &Live,
+        states: Option<&BTreeMap<String, String>>,
+    ) -> Vec<Value> {
         let definition = GroupKind::new(CRD_GROUP, "CustomResourceDefinition");
         let Some(served) = live.kinds.get(&definition) else { return Vec::new() };
         let built_in = Schemas::default();
@@ -30,19 +35,11 @@ impl Cluster {
         if names.is_empty() {
             return Vec::new();
         }
-        let version = served.versions.first().cloned().unwrap_or_default();
-        let list = List::of(&definition, &version, served).metadata();
-        let listed = self
-            .pages(&list, &|item| {
-                let metadata = item.as_object().and_then(|item| item.get("metadata")?.as_object());
-                let text = |field: &str| metadata.and_then(|m| m.get(field)?.as_str()).unwrap_or_default().to_owned();
-                let generation = metadata.and_then(|m| m.get("generation")?.as_u64()).unwrap_or_default();
-                Some((text("name"), format!("definition {} {generation}", text("uid"))))
-            })
-            .await;
-        let (listed, states) = (listed.is_ok(), BTreeMap::from_iter(listed.unwrap_or_default()));
-        // Without permission to list them each is asked for.
-        let state = |name: &String| if listed { states.get(name).cloned() } else { Some(String::new()) };
+        let state = |name: &String| match states {
+            Some(states) => states.get(name).cloned(),
+            // Without permission to list them each is asked for.
+            None => Some(String::new()),
+        };
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for name in &names {
             match state(name).map(|state| (cache::read(&state), state)) {
@@ -56,8 +53,8 @@ impl Cluster {
             let value = compact_crd(&value);
             // What was read may be newer than what was listed.
             let generation = value.pointer("/metadata/generation").and_then(Value::as_u64).unwrap_or_default();
-            let key = format!("definition {} {generation}", crate::object::meta(&value, "uid"));
-            if states.get(&reference.name) == Some(&key) {
+            let key = definition_state(crate::object::meta(&value, "uid"), generation);
+            if states.and_then(|states| states.get(&reference.name)) == Some(&key) {
                 cache::write(&key, &value);
             }
             found.push(value);
@@ -65,9 +62,14 @@ impl Cluster {
         found
     }
 
-    /// The documents of wanted kinds that are neither custom nor as the built-in table has them. The index names each by a
-    /// hash, and under that it is kept on disk.
-    pub(super) async fn documents(&self, desired: &Desired, schemas: &Schemas) -> Vec<Value> {
+    /// The documents of wanted kinds that are neither custom nor as the built-in table has them; each is kept on disk by its
+    /// hash.
+    pub(super) async fn documents(
+        &self,
+        desired: &Desired,
+        schemas: &Schemas,
+        urls: &BTreeMap<String, String>,
+    ) -> Vec<Value> {
         let wanted: BTreeSet<String> = desired
             .objects
             .iter()
@@ -77,22 +79,15 @@ impl Cluster {
                 format!("{root}/{}", api_version(&r.group, &m.object.version))
             })
             .collect();
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let json = "application/json";
-        let Ok(index) = self.read("OPENAPI", "/openapi/v3", json).await else { return Vec::new() };
         let mut found = Vec::new();
-        for path in &wanted {
-            let url = index.get("paths").and_then(|p| p.get(path)?.get("serverRelativeURL")?.as_str());
-            let Some((url, hash)) = url.and_then(|url| Some((url, url.split_once("hash=")?.1))) else { continue };
-            if is_known_document(path, hash) {
+        for (path, url) in wanted.iter().filter_map(|path| Some((path, urls.get(path)?))) {
+            let Some((_, hash)) = url.split_once("hash=").filter(|(_, hash)| !is_known_document(path, hash)) else {
                 continue;
-            }
+            };
             let key = format!("document {path} {hash}");
             let document = match cache::read(&key) {
                 Some(document) => Some(document),
-                None => self.read("OPENAPI", url, json).await.ok().map(|openapi| {
+                None => self.read("OPENAPI", url, "application/json").await.ok().map(|openapi| {
                     let document = compact_document(&openapi);
                     cache::write(&key, &document);
                     document

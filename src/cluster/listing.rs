@@ -1,5 +1,6 @@
 //! Reading live state: what planning needs, by as few requests as it can be proven with (design law 5).
 
+use super::discovery::Types;
 use super::{Cluster, Error, get};
 use crate::desired::Desired;
 use crate::inventory::{Parent, find, ids};
@@ -94,25 +95,23 @@ impl List {
 }
 
 impl Cluster {
-    /// Reads what planning the desired objects needs, but what they refer to ([`Cluster::look_up_references`]), of the kinds that [`Cluster::discover`] gave. With `everything` each
+    /// Reads what planning the desired objects needs, but what they refer to ([`Cluster::look_up_references`]), of the
+    /// types that [`Cluster::types`] gave. With `everything` each
     /// object is kept as it is, for a snapshot.
     ///
     /// # Errors
     /// The API server cannot be used at all. A kind that cannot be read is recorded as unknown instead.
-    pub async fn observe(
-        &self,
-        desired: &Arc<Desired>,
-        kinds: BTreeMap<GroupKind, Served>,
-        everything: bool,
-    ) -> Result<Reading, Error> {
+    pub async fn observe(&self, desired: &Arc<Desired>, types: Types, everything: bool) -> Result<Reading, Error> {
         let mut reading = Reading::default();
         reading.live.source = Source::Cluster;
         reading.live.time = jiff::Timestamp::now().round(jiff::Unit::Second).map(|t| t.to_string()).unwrap_or_default();
-        reading.live.kinds = kinds;
-        let (maps, definitions) =
-            tokio::join!(self.inventories(desired, &reading.live), self.definitions(desired, &reading.live));
+        reading.live.kinds = types.kinds;
+        let (maps, definitions) = tokio::join!(
+            self.inventories(desired, &reading.live),
+            self.definitions(desired, &reading.live, types.definitions.as_ref())
+        );
         definitions.iter().for_each(|definition| reading.live.define(definition));
-        let documents = self.documents(desired, &reading.live.schemas).await;
+        let documents = self.documents(desired, &reading.live.schemas, &types.documents).await;
         documents.into_iter().for_each(|document| reading.live.schemas.publish(document));
         read_parents(desired, maps, &mut reading);
         self.list_kinds(desired, &mut reading, everything).await;

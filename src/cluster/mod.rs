@@ -12,6 +12,7 @@ mod pace;
 mod page;
 mod write;
 
+pub use discovery::Types;
 pub use listing::Reading;
 pub use lookup::Look;
 pub use write::{Mode, is_other, with_identity};

@@ -1,10 +1,10 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
-use crate::cluster::{CONCURRENCY, Cluster, Mode, Reading, with_identity};
+use crate::cluster::{CONCURRENCY, Cluster, Mode, Reading, Types, with_identity};
 use crate::desired::{self, Desired};
 use crate::inventory;
-use crate::live::{Live, Served};
+use crate::live::Live;
 use crate::object::{GroupKind, ObjectRef, label, split_api_version};
 use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refused, Screen};
 use crate::source::{self, Repository};
@@ -93,10 +93,10 @@ pub async fn plan(
         LiveSource::Cluster { kubeconfig, context } => {
             let (read, served) = tokio::join!(given.read(), discover(kubeconfig.as_deref(), context.as_deref()));
             let (repository, desired, read) = read?;
-            let (cluster, kinds, discover) = served?;
+            let (cluster, types, discover) = served?;
             seconds.extend([("read", read), ("discover", discover)]);
             let start = Instant::now();
-            let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, kinds, false));
+            let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, types, false));
             let (prepared, mut reading) = (prepared?, reading?);
             cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
             seconds.insert("list", start.elapsed().as_secs_f64());
@@ -176,14 +176,14 @@ async fn prepare(desired: &Arc<Desired>) -> Result<Prepared, Error> {
 }
 
 type Read = (Repository, Arc<Desired>, f64);
-type Discovered = (Cluster, BTreeMap<GroupKind, Served>, f64);
+type Discovered = (Cluster, Types, f64);
 
-/// Connects, and reads which kinds are served; with the seconds it took.
+/// Connects, and reads what the API server knows of types; with the seconds it took.
 async fn discover(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Discovered, Error> {
     let start = Instant::now();
     let cluster = Cluster::connect(kubeconfig, context).await?;
-    let kinds = cluster.discover().await?;
-    Ok((cluster, kinds, start.elapsed().as_secs_f64()))
+    let types = cluster.types().await?;
+    Ok((cluster, types, start.elapsed().as_secs_f64()))
 }
 
 /// Live state from a file, with the inventory that it holds. What others are judged by comes first.
