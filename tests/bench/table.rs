@@ -90,7 +90,25 @@ pub fn write_docs(sizes: &[Size], arguments: &Arguments) {
             let _ = writeln!(figures, "| {} |", cells(size, row).join(" | "));
         }
     }
+    figures.push_str(&growth(sizes));
     fs::write(path, format!("{before}{BEGIN}\n{figures}{END}{after}")).expect("the page can be written");
+}
+
+/// What an object costs at each size.
+fn growth(sizes: &[Size]) -> String {
+    let mut out = String::from(
+        "\n### Growth\n\n| objects | read, µs an object | plan, µs an object | apply, µs an object | first apply, µs an object |\n|---:|---:|---:|---:|---:|\n",
+    );
+    for size in sizes {
+        let each = |name: &str| {
+            let row = size.rows.iter().find(|row| row.name == name);
+            row.map_or(0.0, |row| row.cost.wall * 1e6 / size.objects as f64)
+        };
+        let names = ["read the repository", "plan, nothing to do", "apply, nothing to do", "first apply"];
+        let cells: Vec<String> = names.iter().map(|name| format!("{:.0}", each(name))).collect();
+        let _ = writeln!(out, "| {} | {} |", size.objects, cells.join(" | "));
+    }
+    out
 }
 
 fn date() -> String {
