@@ -115,6 +115,11 @@ impl Cluster {
         self.send("PATCH", &format!("{path}/status"), "application/merge-patch+json", &status);
     }
 
+    /// Waits for a condition, or ends the test with the API server's log.
+    pub fn wait(&self, what: &str, holds: impl FnMut() -> bool) {
+        self.shared.plane.wait(what, holds);
+    }
+
     /// The program kubectl.
     pub fn kubectl(&self) -> PathBuf {
         self.shared.plane.kubectl.clone()

@@ -79,7 +79,41 @@ impl Oracle {
             definition["kind"] = json!("CustomResourceDefinition");
             schemas.insert(definition);
         }
-        Self { cluster, schemas }
+        let oracle = Self { cluster, schemas };
+        oracle.admit(
+            "labels",
+            ("*", "*"),
+            "object.metadata.labels['team'] == 'b'",
+            "Object{metadata: Object.metadata{labels: {\"mutated\": \"yes\"}}}",
+        );
+        oracle.admit(
+            "values",
+            ("", "configmaps"),
+            "object.metadata.labels['team'] == 'b' && has(object.metadata.annotations) && 'example.com/note' in object.metadata.annotations",
+            "Object{data: {\"c\": \"MUT\"}}",
+        );
+        oracle
+    }
+
+    /// An admission policy that changes what is applied.
+    fn admit(&self, name: &str, (group, resource): (&str, &str), condition: &str, change: &str) {
+        let condition = format!("has(object.metadata.labels) && 'team' in object.metadata.labels && {condition}");
+        let root = "/apis/admissionregistration.k8s.io/v1";
+        let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": {"name": name}, "spec": {
+            "matchConstraints": {"resourceRules": [{"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}]},
+            "matchConditions": [{"name": "wanted", "expression": condition}],
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": change}}]}});
+        let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": {"policyName": name}});
+        self.cluster.apply_as(&format!("{root}/mutatingadmissionpolicies/{name}"), "tests", &policy);
+        self.cluster.apply_as(&format!("{root}/mutatingadmissionpolicybindings/{name}"), "tests", &binding);
+        let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe", "namespace": "default",
+            "labels": {"team": "b"}, "annotations": {"example.com/note": "x"}}, "data": {"c": "1"}});
+        let path = "/api/v1/namespaces/default/configmaps/probe?fieldManager=tests&force=true&dryRun=All";
+        self.cluster.wait("the admission policy to work", || {
+            let made = self.cluster.send("PATCH", path, "application/apply-patch+yaml", &probe);
+            made["metadata"]["labels"]["mutated"] == "yes" && (name == "labels" || made["data"]["c"] == "MUT")
+        });
     }
 
     /// One triple: a text that was applied, edits by others, a text that is wanted now.
