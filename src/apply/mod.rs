@@ -174,7 +174,10 @@ impl<'a> Run<'a> {
     pub fn accepted(&mut self, step: usize, now: f64) {
         // A step that nobody waits for cannot become healthy before a later one.
         let gone = self.plan.steps[step].kind == StepKind::Delete;
-        let settles = self.plan.steps[step].wait && (self.wait || gone);
+        // What takes something away afterwards waits for health always: make before break.
+        let takes = |then: &usize| matches!(self.plan.steps[*then].kind, StepKind::Contract | StepKind::Delete);
+        let must = gone || self.after[step].iter().any(takes);
+        let settles = self.plan.steps[step].wait && (self.wait || must);
         self.set(step, if settles { State::Settling(now) } else { State::Done });
     }
 

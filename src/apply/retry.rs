@@ -25,7 +25,8 @@ pub fn classify(refused: &Refused) -> Class {
         403 => says("being terminated"),
         // A kind that was defined a moment ago, or a namespace that is being made.
         404 => says("could not find the requested resource") || says("namespaces \"") || says("page not found"),
-        429 | 502..=504 => true,
+        // A server that is too busy (429) is asked again where the request is sent.
+        502..=504 => true,
         409 => {
             refused.reason == "Conflict"
                 && refused.conflicts.is_empty()
@@ -85,9 +86,10 @@ mod tests {
 
     #[test]
     fn attempts_end() {
-        let busy = refused(429, "TooManyRequests", "");
-        assert!(delay(&busy, 1).is_some_and(|d| d < 1.0));
-        assert_eq!(delay(&busy, 8), None);
+        let away = refused(503, "ServiceUnavailable", "");
+        assert!(delay(&away, 1).is_some_and(|d| d < 1.0));
+        assert_eq!(delay(&away, 8), None);
+        assert_eq!(delay(&refused(429, "TooManyRequests", ""), 1), None);
         assert_eq!(delay(&refused(422, "Invalid", ""), 1), None);
     }
 }

@@ -30,7 +30,8 @@ pub(super) struct Arguments {
     /// Seconds that an object may take to become healthy
     #[arg(long, env = "SPINWAY_TIMEOUT", value_name = "SECONDS", default_value_t = 600.0)]
     timeout: f64,
-    /// Do not wait for health: a step starts as soon as what it needs was written
+    /// Do not wait for health, except before something is taken away: other steps start as soon as what they need was
+    /// written
     #[arg(long, env = "SPINWAY_NO_WAIT")]
     no_wait: bool,
     /// Requests under way at once

@@ -9,18 +9,18 @@ use std::time::SystemTime;
 const MOST: usize = 256;
 
 /// The value that was stored under a key.
-pub(super) fn read(key: &str) -> Option<Value> {
-    serde_json::from_slice(&std::fs::read(folder()?.join(name(key))).ok()?).ok()
+pub(super) fn read(server: &str, key: &str) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(folder()?.join(name(server, key))).ok()?).ok()
 }
 
 /// Stores a value; where that cannot be done it is asked for again next time.
-pub(super) fn write(key: &str, value: &Value) {
+pub(super) fn write(server: &str, key: &str, value: &Value) {
     let Some(folder) = folder() else { return };
     let stored = std::fs::create_dir_all(&folder).and_then(|()| {
         // Another process never sees half a file.
-        let draft = folder.join(format!("{}.{}", name(key), std::process::id()));
+        let draft = folder.join(format!("{}.{}", name(server, key), std::process::id()));
         std::fs::write(&draft, value.to_string())?;
-        std::fs::rename(draft, folder.join(name(key)))
+        std::fs::rename(draft, folder.join(name(server, key)))
     });
     match stored {
         Ok(()) => trim(&folder),
@@ -37,15 +37,22 @@ fn folder() -> Option<PathBuf> {
     Some(base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?.join("spinway"))
 }
 
-/// Entries of another version of this program are other entries.
-fn name(key: &str) -> String {
-    let digest = Sha256::digest(format!("{} {key}", env!("CARGO_PKG_VERSION")));
+/// Entries of another server, or of another version of this program, are other entries.
+fn name(server: &str, key: &str) -> String {
+    let digest = Sha256::digest(format!("{} {server} {key}", env!("CARGO_PKG_VERSION")));
     format!("{}.json", crate::inventory::hex(&digest[..16]))
+}
+
+/// Whether a file of the folder is an entry, or the draft of one: nothing else is ever removed.
+fn is_entry(name: &str) -> bool {
+    let (stem, rest) = name.split_once('.').unwrap_or((name, ""));
+    stem.len() == 32 && stem.bytes().all(|b| b.is_ascii_hexdigit()) && (rest == "json" || rest.starts_with("json."))
 }
 
 /// Removes the oldest entries beyond what is kept.
 fn trim(folder: &std::path::Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = entries.filter(|e| e.file_name().to_str().is_some_and(is_entry));
     let mut entries: Vec<(SystemTime, PathBuf)> =
         entries.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
     entries.sort();

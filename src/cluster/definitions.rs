@@ -13,6 +13,19 @@ use crate::schema::{CRD_GROUP, Schemas, compact_crd, compact_document, is_known_
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A definition without labels, annotations and status: they change without its generation, and it may have been read long
+/// ago.
+fn type_only(definition: &Value) -> Value {
+    let mut made = definition.clone();
+    if let Some(map) = made.as_object_mut() {
+        map.shift_remove("status");
+    }
+    if let Some(metadata) = made.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| matches!(field.as_str(), "name" | "uid" | "generation"));
+    }
+    made
+}
+
 impl Cluster {
     /// The definitions of wanted kinds, without prose.
     pub(super) async fn definitions(
@@ -42,7 +55,7 @@ impl Cluster {
         };
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for name in &names {
-            match state(name).map(|state| (cache::read(&state), state)) {
+            match state(name).map(|state| (cache::read(&self.server, &state), state)) {
                 Some((Some(definition), _)) => found.push(definition),
                 Some((None, _)) => missing.push(ObjectRef::new(CRD_GROUP, "CustomResourceDefinition", "", name)),
                 None => {}
@@ -50,12 +63,12 @@ impl Cluster {
         }
         for (reference, answer) in self.get_all(missing, served, false).await {
             let Ok(Some(value)) = answer else { continue };
-            let value = compact_crd(&value);
+            let value = type_only(&compact_crd(&value));
             // What was read may be newer than what was listed.
             let generation = value.pointer("/metadata/generation").and_then(Value::as_u64).unwrap_or_default();
             let key = definition_state(crate::object::meta(&value, "uid"), generation);
             if states.and_then(|states| states.get(&reference.name)) == Some(&key) {
-                cache::write(&key, &value);
+                cache::write(&self.server, &key, &value);
             }
             found.push(value);
         }
@@ -85,11 +98,11 @@ impl Cluster {
                 continue;
             };
             let key = format!("document {path} {hash}");
-            let document = match cache::read(&key) {
+            let document = match cache::read(&self.server, &key) {
                 Some(document) => Some(document),
                 None => self.read("OPENAPI", url, "application/json").await.ok().map(|openapi| {
                     let document = compact_document(&openapi);
-                    cache::write(&key, &document);
+                    cache::write(&self.server, &key, &document);
                     document
                 }),
             };

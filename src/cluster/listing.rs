@@ -11,6 +11,7 @@ use crate::plan::{Refused, Screen};
 use serde_json::Value;
 use serde_json_borrow::Value as Listed;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign as _;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -110,7 +111,7 @@ impl Cluster {
             self.inventories(desired, &reading.live),
             self.definitions(desired, &reading.live, types.definitions.as_ref())
         );
-        definitions.iter().for_each(|definition| reading.live.define(definition));
+        definitions.iter().for_each(|definition| reading.live.define(definition, desired));
         let documents = self.documents(desired, &reading.live.schemas, &types.documents).await;
         documents.into_iter().for_each(|document| reading.live.schemas.publish(document));
         read_parents(desired, maps, &mut reading);
@@ -151,6 +152,7 @@ impl Cluster {
         let screen = Arc::new(Screen::new(desired, &reading.parents, &reading.live.schemas, everything));
         let selector = owned_selector(&reading.parents);
         let mut lists = JoinSet::new();
+        let mut left: BTreeMap<GroupKind, usize> = BTreeMap::new();
         for (kind, scope) in scopes(desired, &reading.parents, &reading.live) {
             let Some(served) = reading.live.kinds.get(&kind) else { continue };
             let list = List::of(&kind, &wanted_version(desired, &kind, served), served);
@@ -159,6 +161,8 @@ impl Cluster {
                 Scope::Owned => list.labelled(&selector),
                 Scope::Apps => list.labelled(APP_NAME),
             };
+            // A list whose task ends early leaves its kind unknown.
+            left.entry(kind).or_insert(0).add_assign(1);
             let (cluster, screen) = (self.clone(), Arc::clone(&screen));
             lists.spawn(async move { (scope, cluster.list_screened(&list, &screen).await, list) });
         }
@@ -174,10 +178,15 @@ impl Cluster {
                 }
                 Err(refused) => Coverage::Unknown(format!("{} {}", refused.code, refused.reason)),
             };
+            left.entry(list.kind.clone()).and_modify(|n| *n -= 1);
             let known = reading.live.coverage.get(&list.kind);
             if !matches!(known, Some(Coverage::All | Coverage::Unknown(_))) {
                 reading.live.coverage.insert(list.kind, coverage);
             }
+        }
+        for (kind, _) in left.into_iter().filter(|(_, left)| *left > 0) {
+            let reason = "it was not listed to the end".to_owned();
+            reading.live.coverage.insert(kind, Coverage::Unknown(reason));
         }
         if sick || everything {
             self.list_pods(reading, &screen).await;
@@ -231,7 +240,7 @@ impl Cluster {
         let (mut kept, mut token, mut begun) = (Vec::new(), String::new(), 1);
         loop {
             let request = get(&list.url(&token), list.accept)?;
-            token = match self.page(request, &mut |item| kept.extend(keep(item))).await {
+            let next = match self.page(request, &mut |item| kept.extend(keep(item))).await {
                 Err(refused) if refused.code == 410 && begun < LIST_ATTEMPTS => {
                     begun += 1;
                     kept.clear();
@@ -240,6 +249,10 @@ impl Cluster {
                 }
                 answer => answer?,
             };
+            if next == token && !next.is_empty() {
+                return Err(super::not_json(200));
+            }
+            token = next;
             if token.is_empty() {
                 return Ok(kept);
             }
@@ -320,8 +333,12 @@ fn read_parents(desired: &Desired, maps: Result<Vec<Value>, Refused>, reading: &
 /// Whether a Deployment has fewer available pods of its current template than it wants.
 pub(super) fn is_short(deployment: &Value) -> bool {
     let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64);
-    let wanted = count("/spec/replicas").unwrap_or(1);
-    ["/status/availableReplicas", "/status/updatedReplicas"].iter().any(|p| count(p).unwrap_or(0) < wanted)
+    let (wanted, updated) = (count("/spec/replicas").unwrap_or(1), count("/status/updatedReplicas").unwrap_or(0));
+    count("/status/availableReplicas").unwrap_or(0) < wanted
+        || updated < wanted
+        // During a rollout pods of the old template are counted too.
+        || count("/status/replicas").unwrap_or(0) > updated
+        || count("/status/unavailableReplicas").is_some_and(|n| n > 0)
 }
 
 /// The version in which the repository writes a kind, else the preferred one.

@@ -6,7 +6,7 @@ use crate::desired::{Desired, Selector};
 use crate::graph::Graph;
 use crate::kinds::SPIN;
 use crate::live::{Coverage, Live, Served};
-use crate::object::{GroupKind, ObjectRef};
+use crate::object::{GroupKind, ObjectRef, api_version};
 use crate::plan::Refused;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
@@ -77,6 +77,16 @@ impl Cluster {
         for (kind, objects) in wanted {
             let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
             let whole = kind.kind == "SpinAppExecutor" || kind.kind == "Deployment";
+            let many = !whole && objects.len() > SINGLES;
+            let there = if many { self.list_identities(&kind, &served).await.ok() } else { None };
+            if let Some(there) = there {
+                for object in objects {
+                    // Only whether it exists matters.
+                    let found = there.contains(&object).then(|| identity(&object));
+                    record(&mut reading.live, object, Ok(found));
+                }
+                continue;
+            }
             for (object, answer) in self.get_all(objects.into_iter().collect(), &served, !whole).await {
                 record(&mut reading.live, object, answer);
             }
@@ -119,7 +129,10 @@ impl Cluster {
         let short = found.as_ref().is_some_and(is_short);
         look.found.push((deployment, found));
         let kind = GroupKind::new("", "Pod");
-        if let (true, Some(served)) = (short, live.kinds.get(&kind)) {
+        if !short {
+            // What was seen of its pods before is over.
+            look.pods = Some((app.clone(), Vec::new()));
+        } else if let Some(served) = live.kinds.get(&kind) {
             let selector = format!("{APP_NAME}={}", app.name);
             let list = List::of(&kind, "v1", served).within(app.namespace.as_deref()).labelled(&selector);
             look.pods = Some((app.clone(), self.list_whole(&list).await.unwrap_or_default()));
@@ -167,6 +180,15 @@ impl Look {
         old.iter().for_each(|pod| live.remove(pod));
         pods.into_iter().for_each(|pod| live.insert(pod));
     }
+}
+
+/// An object of which only the identity is known.
+fn identity(object: &ObjectRef) -> Value {
+    let mut metadata = serde_json::json!({"name": object.name});
+    if let (Some(namespace), Some(map)) = (&object.namespace, metadata.as_object_mut()) {
+        map.insert("namespace".to_owned(), Value::from(namespace.as_str()));
+    }
+    serde_json::json!({"apiVersion": api_version(&object.group, ""), "kind": object.kind, "metadata": metadata})
 }
 
 fn record(live: &mut Live, object: ObjectRef, answer: Result<Option<Value>, Refused>) {

@@ -41,8 +41,12 @@ pub const CONCURRENCY: usize = 16;
 const MOST: usize = 256;
 /// The most times a request is sent again that the server was too busy to look at.
 const BUSY_RETRIES: u32 = 6;
-/// The longest that a server's `Retry-After` is waited for, in seconds.
-const MAX_RETRY_AFTER: u64 = 30;
+/// The most times a request that only reads is sent again when the way to the server fails.
+const READ_RETRIES: u32 = 3;
+/// The longest that one request waits for a busy server in all.
+const MAX_WAITED: Duration = Duration::from_secs(60);
+/// The most bytes of an answer that is held as a whole.
+const MAX_BODY_BYTES: usize = 256 << 20;
 
 /// Why the API server could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,8 @@ pub struct Cluster {
     client: kube::Client,
     /// The kubeconfig context in use.
     pub context: String,
+    /// The URL of the API server, by which what is kept on disk is told apart.
+    server: String,
     shared: Arc<Shared>,
 }
 
@@ -101,9 +107,10 @@ impl Cluster {
         config.headers.push((header::USER_AGENT, agent));
         // Requests are repeated here, where each is counted and the pace is kept.
         config.default_retry = false;
+        let server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
-        Ok(Self { client, context, shared: Arc::new(shared) })
+        Ok(Self { client, context, server, shared: Arc::new(shared) })
     }
 
     /// What was sent and received so far.
@@ -140,20 +147,29 @@ impl Cluster {
     /// that is held until it is read.
     async fn exchange(&self, verb: &'static str, request: Request<Bytes>) -> Result<(Body, Slot<'_>), Refused> {
         let (parts, bytes) = request.into_parts();
-        let mut attempt = 0;
+        let (mut attempt, mut waited) = (0, Duration::ZERO);
         loop {
             let slot = self.shared.pace.slot().await;
-            let answer = self.once(verb, Request::from_parts(parts.clone(), bytes.clone())).await?;
-            let code = answer.status().as_u16();
-            let wait = retry_after(answer.headers());
-            if code == 429 && attempt < BUSY_RETRIES {
+            let answer = self.once(verb, Request::from_parts(parts.clone(), bytes.clone())).await;
+            let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+            let pause = match &answer {
+                Ok(answer) => pause(verb, code, retry_after(answer.headers()), attempt),
+                Err(_) => pause(verb, code, None, attempt),
+            };
+            if code == 429 {
                 self.shared.pace.throttled();
-                // Without a word from the server: 0.5 s, then twice as long each time.
-                tokio::time::sleep(wait.unwrap_or(Duration::from_millis(500 << attempt))).await;
+            }
+            if let Some(pause) = pause.filter(|pause| waited + *pause <= MAX_WAITED) {
+                drop(slot);
+                tokio::time::sleep(pause).await;
+                waited += pause;
                 attempt += 1;
                 continue;
             }
-            self.shared.pace.answered();
+            let answer = answer?;
+            if code != 429 {
+                self.shared.pace.answered();
+            }
             if answer.status().is_success() {
                 return Ok((answer.into_body(), slot));
             }
@@ -184,6 +200,9 @@ impl Cluster {
         let mut bytes = Vec::new();
         while let Some(piece) = self.piece(&mut body).await? {
             bytes.extend_from_slice(&piece);
+            if bytes.len() > MAX_BODY_BYTES {
+                return Err(transport("the answer is larger than 256 MiB".to_owned()));
+            }
         }
         Ok(bytes)
     }
@@ -219,10 +238,22 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Res
     answer.map_err(|_| transport("no answer within 30 s".to_owned()))?.map_err(|e| transport(e.to_string()))
 }
 
+/// How long to wait before a request is sent again; none when it is not. What the server did not look at is always sent
+/// again, what only reads also when the way to it failed (code 0); the rest is judged where it is sent from.
+fn pause(verb: &str, code: u16, said: Option<Duration>, attempt: u32) -> Option<Duration> {
+    let reads = !matches!(verb, "PATCH" | "DELETE");
+    match code {
+        // Without a word from the server: 0.5 s, then twice as long each time.
+        429 if attempt < BUSY_RETRIES => Some(said.unwrap_or(Duration::from_millis(500 << attempt))),
+        0 | 502..=504 if reads && attempt < READ_RETRIES => Some(said.unwrap_or(Duration::from_millis(200 << attempt))),
+        _ => None,
+    }
+}
+
 /// What the server says of when to come back (RFC 9110 §10.2.3, in seconds).
 fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok()?;
-    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
+    Some(Duration::from_secs(seconds))
 }
 
 /// A `Status` of Kubernetes as a refusal.

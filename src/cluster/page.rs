@@ -4,6 +4,7 @@
 use super::not_json;
 use crate::plan::Refused;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json_borrow::Value;
 
 /// The most bytes that one object may have: more than etcd stores.
@@ -39,6 +40,9 @@ enum Inside {
 #[derive(Deserialize)]
 struct Envelope {
     metadata: ListMeta,
+    /// Without it, it is no list, whatever its code says: absence must be proven.
+    #[serde(rename = "items")]
+    _items: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +188,7 @@ mod tests {
     #[test]
     fn what_is_no_whole_list_is_refused() {
         for text in [
+            "{\"metadata\":{}}",
             "{\"items\":[]}",
             "<html>",
             "",

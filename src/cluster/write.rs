@@ -59,8 +59,10 @@ impl Cluster {
             .get_as(object, version, served, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
             .await?;
         Ok(found.map(|mut value| {
-            value["apiVersion"] = json!(api_version(&object.group, version));
-            value["kind"] = json!(object.kind);
+            if let Some(map) = value.as_object_mut() {
+                map.insert("apiVersion".to_owned(), json!(api_version(&object.group, version)));
+                map.insert("kind".to_owned(), json!(object.kind));
+            }
             value
         }))
     }

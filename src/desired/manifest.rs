@@ -164,7 +164,9 @@ impl File<'_> {
     /// `kind: List` (and any typed list): its items, each as an object of its own.
     fn list(&mut self, mut value: Value, positions: &Positions) {
         let items = value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-        for (item, below) in items.into_iter().zip(positions.each_below("items")) {
+        let mut positions = positions.each_below("items").into_iter();
+        for item in items {
+            let below = positions.next().unwrap_or_default();
             let start = below.nearest("").unwrap_or(Position { line: 1, column: 1 });
             self.document(item, below, start);
         }

@@ -1,6 +1,6 @@
 //! Whether a declared value and a live one are the same after what the API server does to values.
 
-use super::quantity::nanos;
+use super::quantity::{family, nanos};
 use super::set::FieldPath;
 use crate::schema::{Schema, is_zero, with_defaults};
 use serde_json::Value;
@@ -98,8 +98,11 @@ fn built_in(want: &Value, have: Option<&Value>, known: Known<'_>) -> Answer {
     let Some(schema) = known.schema else { return if is_zero(want) { Answer::Ask } else { Answer::Differs } };
     if schema.is_quantity() {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        return match (nanos(&text(want)), nanos(&text(have))) {
-            (Some(a), Some(b)) if a == b => Answer::Same,
+        let (want, have) = (text(want), text(have));
+        return match (nanos(&want), nanos(&have)) {
+            // An amount keeps the family of its suffix (binary, decimal, exponent), so in another it is another text.
+            (Some(a), Some(b)) if a == b && family(&want).is_some_and(|f| Some(f) == family(&have)) => Answer::Same,
+            (Some(a), Some(b)) if a == b => Answer::Ask,
             // Amounts below 1m are rounded up.
             (Some(a), _) if a % 1_000_000 != 0 => Answer::Ask,
             (Some(_), Some(_)) => Answer::Differs,
@@ -164,6 +167,8 @@ mod tests {
         let with = |cpu: Value| json!({"spec": {"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": cpu}}}]}}}});
         assert_eq!(deployment(&with(json!("0.5")), &with(json!("500m"))), Answer::Same);
         assert_eq!(deployment(&with(json!(1)), &with(json!("1"))), Answer::Same);
+        assert_eq!(deployment(&with(json!("1Gi")), &with(json!("1073741824"))), Answer::Ask);
+        assert_eq!(deployment(&with(json!("+1")), &with(json!("1"))), Answer::Ask);
         assert_eq!(deployment(&with(json!("0.0005")), &with(json!("1m"))), Answer::Ask);
         assert_eq!(deployment(&with(json!("1")), &with(json!("2"))), Answer::Differs);
         assert_eq!(

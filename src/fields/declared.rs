@@ -102,7 +102,7 @@ impl<'a> Declared<'a> {
     fn set_items(&mut self, path: &FieldPath, items: &'a [Value]) {
         let mut order = Vec::new();
         for item in items {
-            let element = format!("v:{item}");
+            let element = format!("v:{}", go_json(item));
             self.leaf(path.join(element.as_str()), item, None);
             order.push(element);
         }
@@ -138,18 +138,30 @@ pub(super) fn item_key(item: &Value, schema: Option<Schema<'_>>, keys: &[&str]) 
         let value = given.or_else(|| schema?.property(key)?.default())?;
         Some(((*key).to_owned(), value.clone()))
     });
-    format!("k:{}", Value::Object(pairs.collect()))
+    format!("k:{}", go_json(&Value::Object(pairs.collect())))
 }
 
-/// The index of the item that an element of a path names. A key field that an item leaves out matches any: only its
-/// default can be meant, and the element was made with it.
+/// JSON as Go writes it, with the characters escaped that mean something in HTML: elements of paths are compared as texts.
+pub(super) fn go_json(value: &Value) -> String {
+    let text = value.to_string();
+    if !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        return text;
+    }
+    let escaped = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    escaped.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}
+
+/// The index of the item that an element of a path names. Where no item states all key fields, one that leaves some out
+/// is meant: only their defaults can be, and the element was made with them.
 fn index_of(items: &[Value], element: &str) -> Option<usize> {
     if let Some(keys) = element.strip_prefix("k:") {
         let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
-        return items.iter().position(|item| {
+        let all = |item: &Value| keys.iter().all(|(k, v)| item.get(k) == Some(v));
+        let some = |item: &Value| {
             keys.iter().all(|(k, v)| item.get(k).is_none_or(|have| have == v))
                 && keys.keys().any(|k| item.get(k).is_some())
-        });
+        };
+        return items.iter().position(all).or_else(|| items.iter().position(some));
     }
     if let Some(value) = element.strip_prefix("v:") {
         let value: Value = serde_json::from_str(value).ok()?;
@@ -237,6 +249,11 @@ mod tests {
             "f:name".into(),
         ]);
         assert_eq!(value_at(&value, &path), Some(&json!("x")));
+        // The item that states its key goes before one that leaves it out.
+        let text = json!({"ports": [{"port": 53}, {"port": 53, "protocol": "UDP", "name": "u"}]});
+        let udp = FieldPath(vec!["f:ports".into(), "k:{\"port\":53,\"protocol\":\"UDP\"}".into(), "f:name".into()]);
+        assert_eq!(value_at(&text, &udp), Some(&json!("u")));
+        assert_eq!(go_json(&json!("a<b&c")), "\"a\\u003cb\\u0026c\"");
         assert_eq!(pointer_of(&value, &path), "/spec/ports/1/name");
     }
 }

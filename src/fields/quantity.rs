@@ -33,8 +33,30 @@ pub(super) fn nanos(text: &str) -> Option<i128> {
     let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
     let product = digits.checked_mul(multiplier)?;
-    let amount = (product % (scale * divisor) == 0).then(|| product / (scale * divisor))?;
+    let divisor = scale.checked_mul(divisor)?;
+    let amount = (product % divisor == 0).then(|| product / divisor)?;
     Some(if negative { -amount } else { amount })
+}
+
+/// The family of suffixes of a quantity, within which the API server chooses the spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Binary,
+    Decimal,
+    Exponent,
+}
+
+/// The family of a quantity; none for a leading `+`, which is kept.
+pub(super) fn family(text: &str) -> Option<Family> {
+    if text.starts_with('+') {
+        return None;
+    }
+    let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.'));
+    Some(match suffix {
+        binary if binary.ends_with('i') => Family::Binary,
+        exponent if exponent.starts_with(['e', 'E']) && exponent.len() > 1 => Family::Exponent,
+        _ => Family::Decimal,
+    })
 }
 
 const NANO: i128 = 1_000_000_000;
@@ -65,6 +87,7 @@ mod tests {
         }
         assert_ne!(nanos("1M"), nanos("1Mi"));
         assert_eq!(nanos("0.0005"), Some(500_000));
+        assert_eq!(nanos("0.000000001e-38"), None);
         for text in ["", "x", "1x", "1.2.3", "--1"] {
             assert_eq!(nanos(text), None, "{text}");
         }

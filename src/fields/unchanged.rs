@@ -4,7 +4,7 @@
 //! **Invariant:** a yes is a proof. A no proves nothing: then [`declare`](super::declare) and [`compare`](super::compare)
 //! look closer (other spellings of quantities, co-owners, unwritten defaults).
 
-use super::declared::item_key;
+use super::declared::{go_json, item_key};
 use super::managed::MANAGER;
 use crate::object::SERVER_FIELDS;
 use crate::schema::{ListType, Schema};
@@ -194,14 +194,14 @@ impl Wanted<'_> {
         }
         match place.fields {
             None if members == 0 && !place.keyed => Found::Nothing,
-            Some(fields) => Found::proven_if(is_parent(fields, members, place.keyed)),
+            Some(fields) => Found::proven_if(members > 0 && is_parent(fields, members, place.keyed)),
             None => Found::Unproven,
         }
     }
 
     fn map_items(&self, items: &[Value], place: &Place<'_, '_>, schema: Option<Schema<'_>>, keys: &[&str]) -> Found {
         let (Some(live), Some(fields)) = (place.live.and_then(Live::as_array), place.fields) else {
-            return if items.is_empty() && place.fields.is_none() { Found::Nothing } else { Found::Unproven };
+            return nothing_declared(items, place);
         };
         // Our items stand in the order of the text, with those of others anywhere between.
         let mut rest = live.iter();
@@ -263,6 +263,12 @@ impl Wanted<'_> {
     }
 }
 
+/// An empty list of items that are told apart declares no field, but the list itself would be made where there is none.
+fn nothing_declared(items: &[Value], place: &Place<'_, '_>) -> Found {
+    let there = place.live.is_some_and(|live| live.as_array().is_some());
+    if items.is_empty() && place.fields.is_none() && there { Found::Nothing } else { Found::Unproven }
+}
+
 /// Whether a set of fields is that of a parent of so many members, which itself is one or not.
 fn is_parent(fields: &ObjectAsVec<'_>, members: usize, keyed: bool) -> bool {
     let itself = fields.contains_key(".");
@@ -271,11 +277,12 @@ fn is_parent(fields: &ObjectAsVec<'_>, members: usize, keyed: bool) -> bool {
 
 fn set_items(items: &[Value], place: &Place<'_, '_>) -> Found {
     let (Some(live), Some(fields)) = (place.live.and_then(Live::as_array), place.fields) else {
-        return if items.is_empty() && place.fields.is_none() { Found::Nothing } else { Found::Unproven };
+        return nothing_declared(items, place);
     };
     let mut rest = live.iter();
     let proven = items.iter().all(|item| {
-        let held = fields.get(&format!("v:{item}")).and_then(Live::as_object).is_some_and(ObjectAsVec::is_empty);
+        let held =
+            fields.get(&format!("v:{}", go_json(item))).and_then(Live::as_object).is_some_and(ObjectAsVec::is_empty);
         held && rest.any(|live| exact(item, live))
     });
     Found::proven_if(proven && !items.is_empty() && fields.len() == items.len())

@@ -102,10 +102,14 @@ impl Live {
         self.keep(reference, Stored::Whole(value));
     }
 
-    /// Adds the schemas of a CustomResourceDefinition, and itself as an object that is hardly ever looked at.
-    pub fn define(&mut self, definition: &Value) {
+    /// Adds the schemas of a CustomResourceDefinition, and itself as an object that is hardly ever looked at, unless it is
+    /// wanted: then it is read as what it is compared with.
+    pub fn define(&mut self, definition: &Value, desired: &Desired) {
         let Some(reference) = ObjectRef::of(definition) else { return };
         self.schemas.add_crd(definition);
+        if desired.objects.contains_key(&reference) {
+            return;
+        }
         let item = serde_json_borrow::Value::from(definition);
         let (api_version, kind) = (text(definition, "apiVersion"), text(definition, "kind"));
         self.keep(reference, Stored::Packed(Packed::of(&item, api_version, kind)));

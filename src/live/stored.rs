@@ -51,8 +51,10 @@ impl Stored {
     /// An object of a list as a whole.
     pub fn whole(item: &Borrowed<'_>, api_version: &str, kind: &str) -> Self {
         let mut value = Value::from(item);
-        value["apiVersion"] = Value::from(api_version);
-        value["kind"] = Value::from(kind);
+        if let Some(map) = value.as_object_mut() {
+            map.insert("apiVersion".to_owned(), Value::from(api_version));
+            map.insert("kind".to_owned(), Value::from(kind));
+        }
         Self::Whole(value)
     }
 

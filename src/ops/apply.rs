@@ -413,7 +413,7 @@ async fn with_retries(
             continue;
         }
         let pause = match (delay(&refused, attempt), classify(&refused)) {
-            (Some(pause), _) => pause,
+            (Some(pause), _) if Instant::now() < deadline => pause,
             (None, Class::Again) if Instant::now() < deadline && refused.code == 403 => 2.0,
             _ => return Err(refused),
         };

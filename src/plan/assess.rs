@@ -226,7 +226,14 @@ impl Context<'_> {
         let with_annotation = body.clone();
         let declared = declare(&with_annotation, schema);
         let custom = self.live.schemas.is_custom(&change.object.group_kind(), &change.version);
-        let text = Text { value: &with_annotation, declared: &declared, custom, applied, ignored: &ruling.ignored };
+        let text = Text {
+            value: &with_annotation,
+            declared: &declared,
+            custom,
+            applied,
+            masked: self.live.source == Source::Snapshot,
+            ignored: &ruling.ignored,
+        };
         let drift = match self.live.source {
             Source::Revision => against_revision(&text, live),
             _ => differences(&text, live),
@@ -236,7 +243,7 @@ impl Context<'_> {
             change.because.push(Untrusted::new("Secret values are not in a snapshot: unknown until apply."));
         }
         let differs = !drift.fields.is_empty() || !drift.ownership.is_empty() || adopting;
-        let only_ignored = self.only_ignored(change, &drift.fields);
+        let only_ignored = !drift.ask && drift.ownership.is_empty() && self.only_ignored(change, &drift.fields);
         if !differs && !drift.ask || only_ignored && !adopting && ruling.failed.is_empty() {
             return false;
         }

@@ -156,10 +156,12 @@ fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
         .for_each(|m| own.add_crd(&m.object.value));
     let mut validator = Validator::default();
     // What is in the cluster as it is wanted was accepted by it.
-    let unproven = live.beside(&desired.objects).filter(|(_, _, stored)| !stored.is_some_and(Stored::is_unchanged));
-    for (reference, member, _) in unproven {
+    for (reference, member, stored) in live.beside(&desired.objects) {
         let kind = reference.group_kind();
         let object = &member.object;
+        if stored.is_some_and(Stored::is_unchanged) && !own.is_custom(&kind, &object.version) {
+            continue;
+        }
         let schemas = if own.is_custom(&kind, &object.version) { &own } else { &live.schemas };
         let Some(schema) = schemas.of(&kind, &object.version) else { continue };
         let custom = schemas.is_custom(&kind, &object.version);
@@ -363,12 +365,12 @@ fn sequence_steps(plan: &mut Plan, live: &Live) {
             needs.entry(then).or_default().push(plan.changes[first].object.clone());
         }
     }
+    let mut broken: BTreeMap<usize, &String> = breaks.iter().map(|(at, text)| (acting[*at], text)).collect();
     for (index, change) in plan.changes.iter_mut().enumerate() {
         change.needs = needs.remove(&index).unwrap_or_default();
         change.needs.sort();
         change.needs.dedup();
-        let text = acting.iter().position(|i| *i == index).and_then(|at| breaks.get(&at));
-        change.breaks = text.map(Untrusted::new);
+        change.breaks = broken.remove(&index).map(Untrusted::new);
     }
     plan.steps = steps;
     plan.order = order;

@@ -28,6 +28,8 @@ pub(super) struct Text<'a> {
     pub(super) declared: &'a Declared<'a>,
     pub(super) custom: bool,
     pub(super) applied: &'a Applied,
+    /// Whether live values may be masked: those of a snapshot.
+    pub(super) masked: bool,
     /// Fields whose holder does not matter while their values are the same.
     pub(super) ignored: &'a BTreeSet<FieldPath>,
 }
@@ -53,7 +55,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             }
         }
         let have = value_at(live, &leaf.path);
-        if have.is_some_and(holds_mask) {
+        if text.masked && have.is_some_and(holds_mask) {
             drift.masked = true;
             continue;
         }
@@ -85,6 +87,8 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
         }
     }
     removed(&mut drift, text.declared, &managers, live);
+    emptied(&mut drift, text, live, same_text);
+    unheld(&mut drift, text, &managers);
     reordered(&mut drift, text, live, before.as_ref());
     let (group, version) = split_api_version(text.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default());
     let ours = managers.our_api_version().unwrap_or_default();
@@ -149,6 +153,32 @@ fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live
         }
         tops.push(path);
     }
+}
+
+/// An empty list of items that are told apart declares no field, but it is a value: where there is no list one is made, if
+/// the kind keeps it.
+fn emptied(drift: &mut Drift, text: &Text<'_>, live: &Value, same_text: bool) {
+    for (path, _) in text.declared.lists.iter().filter(|(_, items)| items.is_empty()) {
+        let have = value_at(live, path);
+        if have.is_some_and(Value::is_array) {
+            continue;
+        }
+        if text.custom {
+            let after = Some(Value::Array(Vec::new()));
+            let cause = if same_text { Cause::Drift } else { Cause::Pending };
+            drift.fields.push(FieldChange { path: path.clone(), before: have.cloned(), after, cause, holder: None });
+        } else if !same_text {
+            drift.ask = true;
+        }
+    }
+}
+
+/// Members that are no leaves (items of lists, keys of maps) and that our entry lacks.
+fn unheld(drift: &mut Drift, text: &Text<'_>, managers: &Managers) {
+    let Some(ours) = managers.ours() else { return };
+    let excused = |path: &FieldPath| text.ignored.iter().any(|i| path.is_below(i) || i.is_below(path));
+    let lacks = |path: &FieldPath| !ours.contains(path) && !is_annotation(path) && !excused(path);
+    drift.ask |= text.declared.set.paths().iter().any(lacks);
 }
 
 /// Another order of our items in a list: drift while the text is what was applied, else the repository's wish.

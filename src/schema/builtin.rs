@@ -201,7 +201,10 @@ fn strip(schema: &Value) -> Value {
                 !(matches!(keyword.as_str(), "description" | "example") && value.is_string()
                     || *keyword == "x-kubernetes-validations")
             });
-            Value::Object(kept.map(|(keyword, value)| (keyword.clone(), strip(value))).collect())
+            // What stands under these is data, whatever its keys are called.
+            let data = |keyword: &str| matches!(keyword, "default" | "enum");
+            let strip_one = |keyword: &str, value: &Value| if data(keyword) { value.clone() } else { strip(value) };
+            Value::Object(kept.map(|(keyword, value)| (keyword.clone(), strip_one(keyword, value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(strip).collect()),
         other => other.clone(),

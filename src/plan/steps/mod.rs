@@ -17,7 +17,7 @@ use petgraph::visit::{EdgeRef as _, IntoEdgeReferences as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a step does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -307,30 +307,34 @@ impl<'a> Sequencer<'a> {
     fn order(self) -> Sequence {
         let mut graph: StableDiGraph<(usize, usize), bool> = StableDiGraph::new();
         let mut nodes: BTreeMap<(usize, usize), NodeIndex> = BTreeMap::new();
+        let mut edges = Edges::default();
         for (index, path) in self.paths.iter().enumerate() {
             for step in 0..path.kinds.len() {
                 let node = graph.add_node((index, step));
                 nodes.insert((index, step), node);
                 if step > 0 {
-                    graph.add_edge(nodes[&(index, step - 1)], node, true);
+                    edges.add(nodes[&(index, step - 1)], node, true);
                 }
             }
         }
+        let definitions: Vec<usize> = (0..self.paths.len())
+            .filter(|index| self.paths[*index].object.is(CRD_GROUP, "CustomResourceDefinition"))
+            .collect();
         // Hard edges keep a need met; soft ones only let a need that is met anyway settle first.
         for index in 0..self.paths.len() {
             for step in 0..self.paths[index].kinds.len() {
                 let node = nodes[&(index, step)];
                 let (before, after) = (self.needs(index, step), self.needs(index, step + 1));
-                self.definition_edges(index, &mut graph, &nodes, node);
+                self.definition_edges(index, &definitions, &mut edges, &nodes, node);
                 for need in &after {
                     let held_open = |p: &usize| self.around.contains(&(index, *p));
                     for provider in self.providers(need).iter().filter(|p| **p != index && !(step == 0 && held_open(p)))
                     {
                         if kinds::scales_first(self.paths[index].object, self.states_of(*provider)) {
                             // Switching autoscaling on would drop the replicas to 1: the autoscaler comes first.
-                            add(&mut graph, node, nodes[&(*provider, 0)], true);
+                            edges.add(node, nodes[&(*provider, 0)], true);
                         } else if let Some((from, hard)) = self.first_meeting(*provider, need) {
-                            add(&mut graph, nodes[&(*provider, from)], node, hard && !before.contains(need));
+                            edges.add(nodes[&(*provider, from)], node, hard && !before.contains(need));
                         }
                     }
                 }
@@ -340,12 +344,8 @@ impl<'a> Sequencer<'a> {
                         if let Some(to) = self.last_meeting(*provider, need) {
                             let target = nodes[&(*provider, to)];
                             // The other way round would be a soft wish only.
-                            if let Some(edge) =
-                                graph.find_edge(target, node).filter(|edge| graph.edge_weight(*edge) == Some(&false))
-                            {
-                                graph.remove_edge(edge);
-                            }
-                            add(&mut graph, node, target, true);
+                            edges.remove_soft(target, node);
+                            edges.add(node, target, true);
                         }
                     }
                 }
@@ -353,9 +353,10 @@ impl<'a> Sequencer<'a> {
         }
         for (user, provider) in &self.around {
             let last = self.paths[*user].kinds.len() - 1;
-            add(&mut graph, nodes[&(*user, 0)], nodes[&(*provider, 0)], true);
-            add(&mut graph, nodes[&(*provider, 0)], nodes[&(*user, last)], true);
+            edges.add(nodes[&(*user, 0)], nodes[&(*provider, 0)], true);
+            edges.add(nodes[&(*provider, 0)], nodes[&(*user, last)], true);
         }
+        edges.into_graph(&mut graph);
         let breaks = self.break_cycles(&mut graph);
         self.flatten(&graph, breaks)
     }
@@ -364,19 +365,18 @@ impl<'a> Sequencer<'a> {
     fn definition_edges(
         &self,
         index: usize,
-        graph: &mut StableDiGraph<(usize, usize), bool>,
+        definitions: &[usize],
+        edges: &mut Edges,
         nodes: &BTreeMap<(usize, usize), NodeIndex>,
         node: NodeIndex,
     ) {
         let kind = self.paths[index].object.group_kind();
-        for (definition, path) in
-            self.paths.iter().enumerate().filter(|(_, p)| p.object.is(CRD_GROUP, "CustomResourceDefinition"))
-        {
+        for (definition, path) in definitions.iter().map(|index| (*index, &self.paths[*index])) {
             let defines = |state: usize| path.states[state].as_ref().and_then(defined).is_some_and(|d| d == kind);
             if path.states[self.last(definition)].is_none() && defines(0) {
-                add(graph, node, nodes[&(definition, 0)], true);
+                edges.add(node, nodes[&(definition, 0)], true);
             } else if defines(self.last(definition)) && definition != index {
-                add(graph, nodes[&(definition, 0)], node, true);
+                edges.add(nodes[&(definition, 0)], node, true);
             }
         }
     }
@@ -440,10 +440,39 @@ impl<'a> Sequencer<'a> {
     }
 }
 
-/// Adds an edge; a hard one stays hard.
-fn add(graph: &mut StableDiGraph<(usize, usize), bool>, from: NodeIndex, to: NodeIndex, hard: bool) {
-    let known = graph.find_edge(from, to).and_then(|edge| graph.edge_weight(edge).copied()).unwrap_or(false);
-    graph.update_edge(from, to, hard || known);
+/// The edges before they are a graph: thousands may leave one node, and each is looked for often.
+#[derive(Default)]
+struct Edges {
+    places: HashMap<(NodeIndex, NodeIndex), usize>,
+    /// In the order in which they were added; whether each is hard.
+    list: Vec<Option<(NodeIndex, NodeIndex, bool)>>,
+}
+
+impl Edges {
+    /// Adds an edge; a hard one stays hard.
+    fn add(&mut self, from: NodeIndex, to: NodeIndex, hard: bool) {
+        let place = *self.places.entry((from, to)).or_insert(self.list.len());
+        match self.list.get_mut(place) {
+            Some(known) => {
+                let was = known.is_some_and(|(_, _, hard)| hard);
+                *known = Some((from, to, hard || was));
+            }
+            None => self.list.push(Some((from, to, hard))),
+        }
+    }
+
+    fn remove_soft(&mut self, from: NodeIndex, to: NodeIndex) {
+        let place = self.places.get(&(from, to)).and_then(|place| self.list.get_mut(*place));
+        if let Some(edge) = place.filter(|edge| matches!(edge, Some((_, _, false)))) {
+            *edge = None;
+        }
+    }
+
+    fn into_graph(self, graph: &mut StableDiGraph<(usize, usize), bool>) {
+        for (from, to, hard) in self.list.into_iter().flatten() {
+            graph.add_edge(from, to, hard);
+        }
+    }
 }
 
 fn defined(value: &Value) -> Option<GroupKind> {

@@ -33,7 +33,8 @@ impl Random {
     }
 }
 
-const QUANTITIES: [&str; 10] = ["500m", "0.5", "1", "1000m", "1Gi", "1024Mi", "0.5Gi", "2", "100m", "1e3"];
+const QUANTITIES: [&str; 14] =
+    ["500m", "0.5", "1", "1000m", "1Gi", "1024Mi", "1073741824", "0.5Gi", "2", "100m", "1e3", "1k", "1000", "+1"];
 
 /// A random text of a random kind, and the path of its object.
 pub fn text(number: usize, random: &mut Random) -> (String, Value) {
