@@ -19,6 +19,7 @@ mod crash;
 mod crds;
 mod drift;
 mod etcd;
+mod exact;
 mod generated;
 mod guards;
 mod health;
