@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// written
     #[arg(long, env = "SPINWAY_NO_WAIT")]
     no_wait: bool,
-    /// Requests under way at once
+    /// Writes, and looks at what becomes healthy, under way at once; fewer while the API server is busy
     #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
     #[command(flatten)]

@@ -21,6 +21,9 @@ use std::process::ExitCode;
 ///
 /// Exit codes: 0 done; 1 something failed; 2 differences exist (with --exit-code); 3 refused as a whole, nothing was
 /// done; 64 usage; 130 or 143 interrupted.
+///
+/// SPINWAY_LOG=spinway=debug shows every request on standard error. What is known of the cluster's types is kept in
+/// SPINWAY_CACHE (default: spinway in the user's cache folder; empty: nowhere).
 #[derive(Parser)]
 #[command(name = "spinway", version, max_term_width = 100)]
 struct Arguments {

@@ -11,7 +11,6 @@ use crate::plan::{Refused, Screen};
 use serde_json::Value;
 use serde_json_borrow::Value as Listed;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::AddAssign as _;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -162,7 +161,7 @@ impl Cluster {
                 Scope::Apps => list.labelled(APP_NAME),
             };
             // A list whose task ends early leaves its kind unknown.
-            left.entry(kind).or_insert(0).add_assign(1);
+            *left.entry(kind).or_insert(0) += 1;
             let (cluster, screen) = (self.clone(), Arc::clone(&screen));
             lists.spawn(async move { (scope, cluster.list_screened(&list, &screen).await, list) });
         }
@@ -171,8 +170,7 @@ impl Cluster {
             let Ok((scope, answer, list)) = answer else { continue };
             let coverage = match answer {
                 Ok(kept) => {
-                    let deployments = kept.iter().filter(|(r, _)| r.is("apps", "Deployment"));
-                    sick |= scope == Scope::Apps && deployments.into_iter().any(|(_, stored)| is_short(stored.value()));
+                    sick |= scope == Scope::Apps && kept.iter().any(|(_, stored)| is_short(stored.value()));
                     reading.live.keep_all(kept);
                     if scope == Scope::Whole { Coverage::All } else { Coverage::Labelled }
                 }
@@ -396,4 +394,25 @@ fn encode(text: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_rollout_that_is_stuck_beside_healthy_pods_is_short() {
+        let deployment = |status: Value| json!({"spec": {"replicas": 1}, "status": status});
+        let healthy = json!({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+        assert!(!is_short(&deployment(healthy)));
+        for status in [
+            json!({}),
+            json!({"replicas": 2, "updatedReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 1}),
+            json!({"replicas": 2, "updatedReplicas": 1, "availableReplicas": 1}),
+            json!({"replicas": 1, "updatedReplicas": 0, "availableReplicas": 1}),
+        ] {
+            assert!(is_short(&deployment(status.clone())), "{status}");
+        }
+    }
 }

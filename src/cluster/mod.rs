@@ -314,3 +314,22 @@ fn redact(object: &ObjectRef, body: &Value, refused: Refused) -> Refused {
         ..refused
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_safe_is_sent_again_and_not_for_ever() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(pause("PATCH", 429, seconds(7), 0), seconds(7));
+        assert_eq!(pause("PATCH", 429, None, 1), seconds(1));
+        assert_eq!(pause("PATCH", 429, None, BUSY_RETRIES), None);
+        for code in [0, 502, 503, 504] {
+            assert!(pause("LIST", code, None, 0).is_some());
+            assert!(pause("dry-run", code, None, READ_RETRIES).is_none());
+            assert!(pause("PATCH", code, None, 0).is_none() && pause("DELETE", code, None, 0).is_none());
+        }
+        assert!(pause("GET", 403, None, 0).is_none() && pause("GET", 500, None, 0).is_none());
+    }
+}

@@ -91,9 +91,11 @@ pub async fn plan(
     };
     let (repository, desired, prepared, mut reading, cluster) = match from {
         LiveSource::Cluster { kubeconfig, context } => {
-            let (read, served) = tokio::join!(given.read(), discover(kubeconfig.as_deref(), context.as_deref()));
-            let (repository, desired, read) = read?;
-            let (cluster, types, discover) = served?;
+            // The API server is asked meanwhile; what is wrong with the repository is said first.
+            let discovery = tokio::spawn(discover(kubeconfig.clone(), context.clone()));
+            let (repository, desired, read) = given.read().await?;
+            let discovered = discovery.await.map_err(|error| Error::Thread(error.to_string()))?;
+            let (cluster, types, discover) = discovered?;
             seconds.extend([("read", read), ("discover", discover)]);
             let start = Instant::now();
             let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, types, false));
@@ -179,9 +181,9 @@ type Read = (Repository, Arc<Desired>, f64);
 type Discovered = (Cluster, Types, f64);
 
 /// Connects, and reads what the API server knows of types; with the seconds it took.
-async fn discover(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Discovered, Error> {
+async fn discover(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Discovered, Error> {
     let start = Instant::now();
-    let cluster = Cluster::connect(kubeconfig, context).await?;
+    let cluster = Cluster::connect(kubeconfig.as_deref(), context.as_deref()).await?;
     let types = cluster.types().await?;
     Ok((cluster, types, start.elapsed().as_secs_f64()))
 }
