@@ -1,7 +1,7 @@
 //! What an API server knows of types: the kinds that it serves, by aggregated discovery (two requests), and which versions of
 //! definitions and OpenAPI documents it has (one request each). Nothing here depends on a repository.
 
-use super::listing::List;
+use super::list::List;
 use super::{Cluster, Error};
 use crate::live::Served;
 use crate::object::GroupKind;

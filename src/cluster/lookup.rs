@@ -1,6 +1,7 @@
 //! Looking up single objects: those that no LIST would show, and those that are becoming healthy.
 
-use super::listing::{APP_NAME, List, Reading, is_short, wanted_version};
+use super::list::List;
+use super::listing::{APP_NAME, Reading, is_short, wanted_version};
 use super::{CONCURRENCY, Cluster};
 use crate::desired::{Desired, Selector};
 use crate::graph::Graph;

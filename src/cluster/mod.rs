@@ -6,6 +6,7 @@
 mod cache;
 mod definitions;
 mod discovery;
+mod list;
 mod listing;
 mod lookup;
 mod pace;
