@@ -28,13 +28,15 @@ impl Found {
 struct File<'a> {
     tree: &'a Tree,
     path: Arc<str>,
+    /// The partition of the file, and so of all its objects.
+    partition: String,
     desired: &'a Desired,
     found: &'a mut Found,
 }
 
 /// Reads one file into `found`.
 pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, found: &mut Found) {
-    let mut file = File { tree, path: Arc::from(path), desired, found };
+    let mut file = File { tree, path: Arc::from(path), partition: desired.partition_of(path), desired, found };
     match tree.entries.get(path) {
         Some(Entry::Symlink) => file.unread(
             "file-symlink",
@@ -68,10 +70,6 @@ impl File<'_> {
         Origin { file: Arc::clone(&self.path), position }
     }
 
-    fn partition(&self) -> String {
-        self.desired.partition_of(&self.path)
-    }
-
     /// Whether the file is below `templates/` of a chart.
     fn is_chart_template(&self) -> bool {
         let charts = self.path.match_indices("templates/").map(|(at, _)| format!("{}Chart.yaml", &self.path[..at]));
@@ -91,7 +89,7 @@ impl File<'_> {
         let origin = self.origin(position);
         self.found.diagnostics.push(Diagnostic::new(severity, id, message).at(origin).help(help));
         if severity == Severity::Error {
-            self.found.unread.insert(self.partition());
+            self.found.unread.insert(self.partition.clone());
         }
     }
 
@@ -116,7 +114,7 @@ impl File<'_> {
         }
         let (documents, diagnostics) = yaml::read(&self.path, text);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-            self.found.unread.insert(self.partition());
+            self.found.unread.insert(self.partition.clone());
         }
         self.found.diagnostics.extend(diagnostics);
         for document in documents {
@@ -178,7 +176,7 @@ impl File<'_> {
             let diagnostic =
                 Diagnostic::error("object-kind", "apiVersion and kind are letters, digits, `.`, `/` and `-`.");
             self.found.diagnostics.push(diagnostic.at(origin).help("Mend them."));
-            self.found.unread.insert(self.partition());
+            self.found.unread.insert(self.partition.clone());
             return;
         }
         let (group, version) = split_api_version(api_version);
@@ -201,14 +199,14 @@ impl File<'_> {
             self.found
                 .diagnostics
                 .push(Diagnostic::error("object-name", message).at(place).help("Give it a metadata.name."));
-            self.found.unread.insert(self.partition());
+            self.found.unread.insert(self.partition.clone());
             return;
         };
         let object = Object { reference, version, value, origin, positions: Arc::new(positions) };
         self.check(&object);
         let mut object = object;
         canonical(&mut object.value);
-        self.found.members.push(Member { object, partition: self.partition() });
+        self.found.members.push(Member { object, partition: self.partition.clone() });
     }
 
     fn substitute(&mut self, value: &mut Value, positions: &Positions) {
@@ -227,13 +225,13 @@ impl File<'_> {
             diagnostic.object = ObjectRef::of(value);
             self.found.diagnostics.push(diagnostic);
             // Which object is meant may depend on it.
-            self.found.unread.insert(self.desired.partition_of(&self.path));
+            self.found.unread.insert(self.partition.clone());
         }
     }
 
     /// What makes an object impossible to apply whatever its kind.
     fn check(&mut self, object: &Object) {
-        let partition = self.partition();
+        let partition = &self.partition;
         let mut say = |pointer: &str, id, message: String, help: &str| {
             // An object under a wrong name is another object: the one that was meant must not count as removed.
             if id == "object-name" {
@@ -340,7 +338,7 @@ impl File<'_> {
                     &format!("{kind} is not supported by this version of spinway."),
                     "Write the objects that it stands for as plain manifests.",
                 );
-                let partition = self.partition();
+                let partition = self.partition.clone();
                 self.found.unread.insert(partition);
             }
         }

@@ -10,6 +10,7 @@ use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::schema::Schema;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One object of the repository, assessed.
 #[derive(Clone, Debug)]
@@ -58,7 +59,11 @@ pub(super) fn put(body: &mut Value, map: &str, key: &str, value: &str) {
 pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Options) -> Vec<Assessed> {
     let erroneous = desired.erroneous();
     let ids = ids(parents);
-    let context = Context { desired, live, parents, options, ids: &ids };
+    let (config, environment) = (&desired.name, &desired.environment.name);
+    let partitions: BTreeSet<&str> = desired.objects.values().map(|m| m.partition.as_str()).collect();
+    let parent = |partition| Some((partition, parent_of(parents, config, environment, partition)?));
+    let current = partitions.into_iter().filter_map(parent).collect();
+    let context = Context { desired, live, parents, current, options, ids: &ids };
     live.beside(&desired.objects)
         .map(|(reference, member, stored)| {
             let mut assessed = match stored {
@@ -79,6 +84,8 @@ struct Context<'a> {
     desired: &'a Desired,
     live: &'a Live,
     parents: &'a [Parent],
+    /// The inventory that new members of each partition belong to.
+    current: BTreeMap<&'a str, &'a Parent>,
     options: &'a Options,
     ids: &'a [(String, String)],
 }
@@ -87,8 +94,7 @@ impl Context<'_> {
     fn object(&self, reference: &ObjectRef, member: &Member) -> Assessed {
         let kind = reference.group_kind();
         let schema = self.live.schemas.of(&kind, &member.object.version);
-        let (config, environment) = (&self.desired.name, &self.desired.environment.name);
-        let parent = parent_of(self.parents, config, environment, &member.partition);
+        let parent = self.current.get(member.partition.as_str()).copied();
         let (mut body, applied) = outgoing(member, parent.map(|p| p.id.as_str()), schema);
         let mut change = Change {
             origin: Some(member.object.origin.clone()),
