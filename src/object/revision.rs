@@ -11,4 +11,6 @@ pub struct Revision {
     pub id: String,
     /// The first line of its message.
     pub subject: Untrusted,
+    /// Who wrote it.
+    pub author: Untrusted,
 }

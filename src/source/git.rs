@@ -28,15 +28,43 @@ pub(super) fn read(directory: &Path, revision: &str) -> Result<Repository, Error
         let entry = tree.get_path(&root).map_err(failed)?;
         tree = entry.to_object(&repository).and_then(|o| o.peel_to_tree()).map_err(failed)?;
     }
+    let source = named(&repository, &root);
+    read_tree(&repository, &commit, &tree, source)
+}
+
+/// Reads a folder of a commit in a repository that was fetched from a URL.
+pub(super) fn read_commit(
+    repository: &git2::Repository,
+    commit: &git2::Commit<'_>,
+    folder: &Path,
+    url: &str,
+) -> Result<Repository, Error> {
+    let failed = |error: git2::Error| Error::Git(format!("revision {}: {}", commit.id(), error.message()));
+    let mut tree = commit.tree().map_err(failed)?;
+    if folder != Path::new("") {
+        let entry = tree.get_path(folder).and_then(|entry| entry.to_object(repository));
+        tree = entry.and_then(|object| object.peel_to_tree()).map_err(failed)?;
+    }
+    read_tree(repository, commit, &tree, join(url, folder))
+}
+
+fn read_tree(
+    repository: &git2::Repository,
+    commit: &git2::Commit<'_>,
+    tree: &git2::Tree<'_>,
+    source: String,
+) -> Result<Repository, Error> {
     let mut made = Tree::default();
     let mut total = 0;
-    walk(&repository, &tree, "", 0, &mut made, &mut total).map_err(failed)?;
+    let walked = walk(repository, tree, "", 0, &mut made, &mut total);
+    walked.map_err(|error| Error::Git(format!("revision {}: {}", commit.id(), error.message())))?;
     if total > MAX_TREE_BYTES {
         return Err(Error::TooLarge);
     }
     let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
-    let revision = Revision { id: commit.id().to_string(), subject: Untrusted::new(subject) };
-    Ok(Repository { tree: made, revision: Some(revision), source: named(&repository, &root) })
+    let author = commit.author().name().unwrap_or_default().to_owned();
+    let revision = Revision { id: commit.id().to_string(), subject: Untrusted::new(subject), author: Untrusted::new(author) };
+    Ok(Repository { tree: made, revision: Some(revision), source })
 }
 
 fn walk(

@@ -1,7 +1,18 @@
-//! The bytes of a repository: from a directory, or from a Git revision without ever checking it out.
+//! The bytes of a repository: from a directory, from a Git revision without ever checking it out, or pulled from a server.
 
+mod access;
 mod directory;
 mod git;
+mod https;
+mod known_hosts;
+mod remote;
+mod signature;
+mod ssh;
+mod transport;
+
+pub use access::{Secrets, Unreachable};
+pub use remote::{PullError, Pulled, Remote, Want, cache_below};
+pub use signature::Signers;
 
 use crate::desired::Tree;
 use crate::object::Revision;
