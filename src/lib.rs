@@ -4,6 +4,8 @@
 //! (doing it). `docs/architecture.md` is the map.
 
 #[cfg(feature = "world")]
+pub mod agent;
+#[cfg(feature = "world")]
 pub mod cli;
 #[cfg(feature = "world")]
 pub mod cluster;

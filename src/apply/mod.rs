@@ -5,7 +5,7 @@
 
 mod retry;
 
-pub use retry::{Class, classify, delay};
+pub use retry::{Class, LEASE_LOST, classify, delay};
 
 use crate::kinds::{Health, Verdict};
 use crate::object::{ObjectRef, Untrusted};

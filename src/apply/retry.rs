@@ -12,6 +12,8 @@ pub enum Class {
     Again,
 }
 
+/// The reason of a refusal of our own: the lease is not held any more, so nothing may be written.
+pub const LEASE_LOST: &str = "LeaseLost";
 /// The most times a request is sent.
 const ATTEMPTS: u32 = 8;
 
@@ -20,6 +22,7 @@ pub fn classify(refused: &Refused) -> Class {
     let message = refused.message.raw();
     let says = |text: &str| message.contains(text);
     let again = match refused.code {
+        0 if refused.reason == LEASE_LOST => false,
         // Transport: nothing was heard; server-side apply and deletes with a uid can be repeated.
         0 => true,
         403 => says("being terminated"),

@@ -3,6 +3,7 @@
 use super::common::{Connection, LiveOptions, Output, Planning, Repository, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::progress::Progress;
+use super::signals::interrupted;
 use super::{plan, ui};
 use crate::ops::{self, Event, Outcome, Planned, Settings};
 use crate::plan::Action;
@@ -10,7 +11,6 @@ use crate::report::Report;
 use clap::Args;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Show the plan, ask, and do it in dependency order, with health waits and pruning
 #[derive(Args)]
@@ -82,6 +82,7 @@ async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) 
         wait: !arguments.no_wait,
         concurrency: usize::from(arguments.concurrency),
         now: now(),
+        superseded: Vec::new(),
     };
     let signalled = AtomicU8::new(0);
     let interrupted = async {
@@ -103,18 +104,6 @@ async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) 
     progress.finish();
     let code = signalled.load(Ordering::Relaxed);
     (outcome, code)
-}
-
-/// Waits for Ctrl-C or SIGTERM; gives the exit code for it.
-async fn interrupted() -> u8 {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-    }
 }
 
 /// Refuses when the plan is not the one that was asked for.

@@ -3,9 +3,9 @@
 use super::failure::Failure;
 use crate::cluster::{Cluster, Traffic};
 use crate::desired::Desired;
-use crate::ops::{self, LiveSource};
+use crate::ops::{self, Given, LiveSource, Place};
 use crate::plan::Selection;
-use crate::report::{Bytes, Report};
+use crate::report::{Bytes, FieldRow, Report};
 use crate::source;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -28,7 +28,13 @@ pub(super) struct Repository {
 impl Repository {
     /// Reads it, and what it wants.
     pub(super) fn read(&self) -> Result<(source::Repository, Desired), Failure> {
-        Ok(ops::read_desired(&self.directory, self.reference.as_deref(), self.env.as_deref())?)
+        Ok(self.given().read()?)
+    }
+
+    /// As it is given to the verbs.
+    pub(super) fn given(&self) -> Given {
+        let place = Place::Directory { directory: self.directory.clone(), revision: self.reference.clone() };
+        Given { place, environment: self.env.clone() }
     }
 
     /// Whether the directory is not given and holds no Config: then the cluster's inventory is meant.
@@ -275,7 +281,8 @@ impl Output {
                 .iter()
                 .any(|h| matches!(h.verdict, Verdict::Failed | Verdict::Missing | Verdict::Progressing)),
             FailOn::Drift => {
-                report.changes.iter().any(|c| c.fields.iter().any(|f| matches!(f.cause, Cause::Drift | Cause::Missing)))
+                let drifted = |field: &FieldRow| matches!(field.cause, Cause::Drift | Cause::Missing);
+                report.changes.iter().any(|c| !c.left.is_empty() || c.fields.iter().any(drifted))
             }
         })
     }

@@ -10,6 +10,8 @@ pub(super) const FAILED: u8 = 1;
 pub(super) const DIFFERENT: u8 = 2;
 /// The exit code of a refusal.
 pub(super) const REFUSED: u8 = 3;
+/// The exit code when another agent writes.
+pub(super) const LOCKED: u8 = 4;
 /// The exit code of wrong usage.
 pub(super) const USAGE: u8 = 64;
 
@@ -36,6 +38,11 @@ impl Failure {
     /// It must not be done.
     pub(super) fn refused(message: impl Into<String>, hint: &'static str) -> Self {
         Self { code: REFUSED, ..Self::failed(message, hint) }
+    }
+
+    /// Someone else writes.
+    pub(super) fn locked(message: impl Into<String>) -> Self {
+        Self { code: LOCKED, ..Self::failed(message, "Nothing was done; the next turn tries again.") }
     }
 
     /// Shows it, and gives the exit code.

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, each its arguments and its wiring.
 
+mod agent;
 mod apply;
 mod common;
 mod drift;
@@ -9,6 +10,7 @@ mod inspect;
 mod plan;
 mod progress;
 mod render;
+mod signals;
 mod snapshot;
 mod status;
 mod ui;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 /// Reconcile a Git repository of Spin apps and Gateway API objects onto a Kubernetes cluster.
 ///
 /// Exit codes: 0 done; 1 something failed; 2 differences exist (with --exit-code); 3 refused as a whole, nothing was
-/// done; 64 usage; 130 or 143 interrupted.
+/// done; 4 another agent writes; 64 usage; 130 or 143 interrupted (the agent: 0).
 ///
 /// SPINWAY_LOG=spinway=debug shows every request on standard error. What is known of the cluster's types is kept in
 /// SPINWAY_CACHE (default: spinway in the user's cache folder; empty: nowhere).
@@ -40,6 +42,7 @@ enum Verb {
     Graph(graph::Arguments),
     Render(render::Arguments),
     Snapshot(snapshot::Arguments),
+    Agent(agent::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -53,7 +56,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { failure::USAGE } else { 0 });
         }
     };
-    ui::log();
+    // Both the API server and Git servers are talked to by rustls, with one provider; there is none before it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    ui::log(matches!(arguments.verb, Verb::Agent(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -76,6 +81,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Graph(arguments) => graph::run(&arguments),
         Verb::Render(arguments) => render::run(&arguments),
         Verb::Snapshot(arguments) => snapshot::run(arguments).await,
+        Verb::Agent(arguments) => agent::run(arguments).await,
     }
 }
 

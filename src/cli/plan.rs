@@ -37,9 +37,7 @@ pub(super) async fn planned(
     live: &LiveOptions,
     planning: &Planning,
 ) -> Result<Planned, Failure> {
-    let (directory, reference, env) =
-        (&repository.directory, repository.reference.as_deref(), repository.env.as_deref());
-    let planned = ops::plan(directory, reference, env, &live.source(), &planning.options()).await?;
+    let planned = ops::plan(&repository.given(), &live.source(), &planning.options()).await?;
     if planned.plan.changes.is_empty() && !planning.options().select.is_everything() {
         return Err(Failure::usage("the selection matches no object of the repository"));
     }

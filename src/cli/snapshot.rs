@@ -28,7 +28,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let desired = Arc::new(desired);
     let cluster = arguments.connection.connect().await?;
     let types = cluster.types().await.map_err(ops::Error::from)?;
-    let mut reading = cluster.observe(&desired, types, true).await.map_err(ops::Error::from)?;
+    let namespace = desired.config.as_ref().map(|config| config.inventory.namespace.as_str());
+    let maps = cluster.inventories(namespace, &types.kinds).await;
+    let mut reading = cluster.observe(&desired, types, maps, true).await.map_err(ops::Error::from)?;
     cluster.look_up_references(&desired, &Graph::of(&desired), &mut reading).await;
     for parent in &reading.parents {
         // The inventory is part of what planning needs.

@@ -6,10 +6,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
-/// Sends the program's own log to standard error; SPINWAY_LOG chooses what is in it.
-pub(super) fn log() {
-    let filter = EnvFilter::try_from_env("SPINWAY_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+/// Sends the program's own log to standard error; SPINWAY_LOG chooses what is in it. The agent's is JSON, one object a
+/// line, and tells what it does unless something else is chosen.
+pub(super) fn log(agent: bool) {
+    let usual = if agent { "spinway=info" } else { "off" };
+    let filter = EnvFilter::try_from_env("SPINWAY_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let _ = if agent { log.json().flatten_event(true).try_init() } else { log.try_init() };
 }
 
 /// Whether standard output shows colours (NO_COLOR, CLICOLOR and the terminal decide).

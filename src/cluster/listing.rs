@@ -28,6 +28,9 @@ pub struct Reading {
     pub broken: BTreeMap<String, String>,
 }
 
+/// The ConfigMaps of inventories, or why they cannot be read.
+pub type Inventories = Result<Vec<Value>, Refused>;
+
 /// What to list of a kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scope {
@@ -46,15 +49,18 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server cannot be used at all. A kind that cannot be read is recorded as unknown instead.
-    pub async fn observe(&self, desired: &Arc<Desired>, types: Types, everything: bool) -> Result<Reading, Error> {
+    pub async fn observe(
+        &self,
+        desired: &Arc<Desired>,
+        types: Types,
+        maps: Inventories,
+        everything: bool,
+    ) -> Result<Reading, Error> {
         let mut reading = Reading::default();
         reading.live.source = Source::Cluster;
         reading.live.time = jiff::Timestamp::now().round(jiff::Unit::Second).map(|t| t.to_string()).unwrap_or_default();
         reading.live.kinds = types.kinds;
-        let (maps, definitions) = tokio::join!(
-            self.inventories(desired, &reading.live),
-            self.definitions(desired, &reading.live, types.definitions.as_ref())
-        );
+        let definitions = self.definitions(desired, &reading.live, types.definitions.as_ref()).await;
         definitions.iter().for_each(|definition| reading.live.define(definition, desired));
         let documents = self.documents(desired, &reading.live.schemas, &types.documents).await;
         documents.into_iter().for_each(|document| reading.live.schemas.publish(document));
@@ -85,10 +91,11 @@ impl Cluster {
         }
     }
 
-    async fn inventories(&self, desired: &Desired, live: &Live) -> Result<Vec<Value>, Refused> {
+    /// The ConfigMaps of all inventories in a namespace; none without one.
+    pub async fn inventories(&self, namespace: Option<&str>, kinds: &BTreeMap<GroupKind, Served>) -> Inventories {
         let kind = GroupKind::new("", "ConfigMap");
-        let (Some(config), Some(served)) = (&desired.config, live.kinds.get(&kind)) else { return Ok(Vec::new()) };
-        let list = List::of(&kind, "v1", served).within(Some(&config.inventory.namespace));
+        let (Some(namespace), Some(served)) = (namespace, kinds.get(&kind)) else { return Ok(Vec::new()) };
+        let list = List::of(&kind, "v1", served).within(Some(namespace));
         self.list_whole(&list.labelled(crate::inventory::ID)).await
     }
 

@@ -6,6 +6,8 @@
 mod cache;
 mod definitions;
 mod discovery;
+mod fence;
+mod lease;
 mod list;
 mod listing;
 mod lookup;
@@ -14,7 +16,9 @@ mod page;
 mod write;
 
 pub use discovery::Types;
-pub use listing::Reading;
+pub use fence::Fence;
+pub use lease::{Lease, LeaseError};
+pub use listing::{Inventories, Reading};
 pub use lookup::Look;
 pub use write::{Mode, is_other, with_identity};
 
@@ -69,6 +73,8 @@ pub struct Cluster {
     /// The URL of the API server, by which what is kept on disk is told apart.
     server: String,
     shared: Arc<Shared>,
+    /// Until when writes may be sent, when that is limited.
+    fence: Option<Fence>,
 }
 
 struct Shared {
@@ -111,7 +117,12 @@ impl Cluster {
         let server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
-        Ok(Self { client, context, server, shared: Arc::new(shared) })
+        Ok(Self { client, context, server, shared: Arc::new(shared), fence: None })
+    }
+
+    /// The same connection, whose writes are sent only while a lease is held.
+    pub fn fenced(&self, fence: &Fence) -> Self {
+        Self { fence: Some(fence.clone()), ..self.clone() }
     }
 
     /// What was sent and received so far.
@@ -181,6 +192,10 @@ impl Cluster {
     }
 
     async fn once(&self, verb: &'static str, request: Request<Bytes>) -> Result<Response<Body>, Refused> {
+        // The last thing before it is sent, so that a process that was stopped for a while sends nothing it queued before.
+        if let Some(fence) = self.fence.as_ref().filter(|_| is_write(verb)) {
+            fence.check()?;
+        }
         tracing::debug!(verb, path = %request.uri(), "request");
         self.count(|traffic| {
             *traffic.requests.entry(verb).or_default() += 1;
@@ -242,13 +257,18 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Res
 /// How long to wait before a request is sent again; none when it is not. What the server did not look at is always sent
 /// again, what only reads also when the way to it failed (code 0); the rest is judged where it is sent from.
 fn pause(verb: &str, code: u16, said: Option<Duration>, attempt: u32) -> Option<Duration> {
-    let reads = !matches!(verb, "PATCH" | "DELETE");
+    let reads = !is_write(verb);
     match code {
         // Without a word from the server: 0.5 s, then twice as long each time.
         429 if attempt < BUSY_RETRIES => Some(said.unwrap_or(Duration::from_millis(500 << attempt))),
         0 | 502..=504 if reads && attempt < READ_RETRIES => Some(said.unwrap_or(Duration::from_millis(200 << attempt))),
         _ => None,
     }
+}
+
+/// Whether a request of that verb changes something.
+fn is_write(verb: &str) -> bool {
+    matches!(verb, "PATCH" | "DELETE" | "POST" | "PUT")
 }
 
 /// What the server says of when to come back (RFC 9110 §10.2.3, in seconds).

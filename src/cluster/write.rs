@@ -112,25 +112,58 @@ impl Cluster {
         }
     }
 
+    /// Makes an object that must not be there yet.
+    ///
+    /// # Errors
+    /// The API server refuses; with 409 when it is there.
+    pub async fn create(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        served: &Served,
+        body: &Value,
+    ) -> Result<Value, Refused> {
+        let url = url(object, version, served);
+        let collection = url.rsplit_once('/').map_or(url.as_str(), |(collection, _)| collection);
+        let request = json_request(Method::POST, &format!("{collection}?fieldManager={MANAGER}"), body)?;
+        self.send("POST", request).await.map_err(|refused| redact(object, body, refused))
+    }
+
+    /// Puts an object in the place of the one that was read: its resourceVersion must be in the text.
+    ///
+    /// # Errors
+    /// The API server refuses; with 409 when someone else wrote it since.
+    pub async fn replace(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        served: &Served,
+        body: &Value,
+    ) -> Result<Value, Refused> {
+        let uri = format!("{}?fieldManager={MANAGER}", url(object, version, served));
+        let request = json_request(Method::PUT, &uri, body)?;
+        self.send("PUT", request).await.map_err(|refused| redact(object, body, refused))
+    }
+
     /// Deletes an object, if it still is the one of that uid. That it is gone already is no failure.
     ///
     /// # Errors
     /// The API server refuses.
     pub async fn delete(&self, object: &ObjectRef, version: &str, served: &Served, uid: &str) -> Result<(), Refused> {
         let body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, "propagationPolicy": "Background"});
-        let request = Request::builder()
-            .method(Method::DELETE)
-            .uri(url(object, version, served))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_string().into());
-        let request =
-            request.map_err(|error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() })?;
+        let request = json_request(Method::DELETE, &url(object, version, served), &body)?;
         match self.send("DELETE", request).await {
             Ok(_) => Ok(()),
             Err(refused) if refused.code == 404 => Ok(()),
             Err(refused) => Err(redact(object, &Value::Null, refused)),
         }
     }
+}
+
+fn json_request(method: Method, uri: &str, body: &Value) -> Result<Request<bytes::Bytes>, Refused> {
+    let request = Request::builder().method(method).uri(uri).header(header::CONTENT_TYPE, "application/json");
+    let wrong = |error: http::Error| Refused { message: Untrusted::new(error.to_string()), ..Refused::default() };
+    request.body(body.to_string().into()).map_err(wrong)
 }
 
 /// The text of an update of that object: with its uid, and with its resourceVersion where the caller judged a state.

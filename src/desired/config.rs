@@ -65,8 +65,21 @@ pub struct Environment {
     pub values: BTreeMap<String, Value>,
     /// Which cluster it may touch.
     pub cluster: ClusterRule,
+    /// What the agent does about drift.
+    pub drift: DriftRule,
     /// Whether destructive change, unpinned images and rewritten history need approval or are refused.
     pub protected: bool,
+}
+
+/// What the agent does about fields that others changed. The command line's `apply` always corrects them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftRule {
+    /// Write them again.
+    Correct,
+    /// Report them and leave them.
+    #[default]
+    Report,
 }
 
 /// Which cluster an environment may touch; what is not given is not asked.

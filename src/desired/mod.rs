@@ -13,8 +13,8 @@ pub mod yaml;
 
 pub use canonical::canonical;
 pub use config::{
-    Approval, ClusterRule, Config, ConflictAction, Conflicts, Environment, GROUP, HealthRule, IgnoreRule, PLATFORM,
-    Selector, Tenant,
+    Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, HealthRule, IgnoreRule,
+    PLATFORM, Selector, Tenant,
 };
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob};
 

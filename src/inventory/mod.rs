@@ -6,13 +6,18 @@
 
 mod applied;
 mod approval;
+mod contest;
+mod history;
 mod owner;
 mod parent;
+mod stop;
 
 pub use applied::{ANNOTATION as APPLIED, Applied};
 pub use approval::{Destruction, Held, approved, seconds};
+pub use history::Entry;
 pub use owner::{Owner, keep_mark, owner};
-pub use parent::{Deletion, Parent, State, StateError, TOOLING};
+pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};
+pub use stop::{MAX_PAUSE, PAUSE, STOPS, Scope, Stop, paused};
 
 use crate::desired::Desired;
 use crate::object::meta;
@@ -79,6 +84,14 @@ pub fn ids(parents: &[Parent]) -> Vec<(String, String)> {
 pub fn parent_of<'a>(parents: &'a [Parent], config: &str, environment: &str, partition: &str) -> Option<&'a Parent> {
     let name = parent_name(config, environment, partition);
     parents.iter().find(|p| p.name == name)
+}
+
+/// The revision that was applied last in an environment, by any of its partitions; empty when none was.
+pub fn last_revision(parents: &[Parent]) -> &str {
+    let newest = parents.iter().filter_map(|parent| parent.state.newest()).max_by_key(|entry| entry.at);
+    // Inventories from before there was a history have one revision each.
+    let old = || parents.iter().map(|parent| parent.state.revision.as_str()).find(|revision| !revision.is_empty());
+    newest.map(|entry| entry.revision.as_str()).or_else(old).unwrap_or_default()
 }
 
 /// The hex text of a digest.

@@ -1,5 +1,8 @@
 //! The parent ConfigMap of a partition: hints, and the state that labels cannot hold.
 
+use super::contest::Corrections;
+use super::history::Entry;
+use super::stop::{Stop, read as read_stops};
 use super::{ID, id, parent_name};
 use crate::object::{GroupKind, ObjectRef, annotation, label, meta};
 use base64::Engine as _;
@@ -18,7 +21,7 @@ const TOOLING_ANNOTATION: &str = "applyset.kubernetes.io/tooling";
 const KINDS_ANNOTATION: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES_ANNOTATION: &str = "applyset.kubernetes.io/additional-namespaces";
 /// Where approvals by annotation stand: `DIGEST=EXPIRES`, by comma.
-pub(super) const APPROVED_ANNOTATION: &str = "spinway.dev/approved";
+pub const APPROVED_ANNOTATION: &str = "spinway.dev/approved";
 /// The most bytes a state may have when unpacked.
 const MAX_STATE_BYTES: u64 = 64 << 20;
 
@@ -41,6 +44,8 @@ pub struct Parent {
     pub state: State,
     /// Approvals by annotation: digest and end.
     pub approvals: BTreeMap<String, String>,
+    /// What people stopped.
+    pub stops: Vec<Stop>,
     /// The ConfigMap's uid; empty while there is none.
     pub uid: String,
     /// Its resourceVersion: a write that does not build on what was read is refused.
@@ -63,6 +68,14 @@ pub struct State {
     pub jobs: BTreeMap<String, String>,
     /// Deletions of the last 24 hours.
     pub deletions: Vec<Deletion>,
+    /// The last turns that changed something, the newest at the end.
+    pub history: Vec<Entry>,
+    /// For apps that may be rolled back by themselves (`NAMESPACE/NAME`): the revision at which they were last healthy.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub healthy: BTreeMap<String, String>,
+    /// Fields that were corrected, by object and path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub corrections: BTreeMap<String, Corrections>,
 }
 
 /// One deletion, for the budget.
@@ -133,6 +146,7 @@ impl Parent {
             namespaces: list(NAMESPACES_ANNOTATION).into_iter().collect(),
             state: state.ok_or(StateError::Damaged(shown))?,
             approvals,
+            stops: read_stops(live),
             uid: meta(live, "uid").to_owned(),
             resource_version: meta(live, "resourceVersion").to_owned(),
             ..self.clone()

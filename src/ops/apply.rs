@@ -1,24 +1,24 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
 use super::Planned;
+use super::record::{Deleted, Done, Written, save, write_ahead};
 use crate::apply::{Class, Run, State, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
-use crate::fields::MANAGER;
-use crate::inventory::{self, Applied, Deletion, Parent};
+use crate::inventory::Applied;
 use crate::kinds::{Health, Verdict};
-use crate::live::{Coverage, Observed, Served};
+use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
-use crate::plan::{self, Action, Change, Plan, Refused, Step, StepKind};
+use crate::plan::{self, Change, Plan, Refused, Step, StepKind};
 use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use serde::Serialize;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// How an apply is done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Seconds that an object may take to become healthy.
     pub deadline: f64,
@@ -28,6 +28,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// The time, in seconds since 1970.
     pub now: i64,
+    /// Revisions that were overtaken since the last apply; they are recorded.
+    pub superseded: Vec<String>,
 }
 
 /// What happens during an apply.
@@ -89,6 +91,9 @@ pub struct Outcome {
     pub inventory: Option<Untrusted>,
 }
 
+/// How long requests in flight may still take after an interrupt.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
+
 type Sending<'a> = Pin<Box<dyn Future<Output = (usize, Result<Option<Value>, Refused>)> + Send + 'a>>;
 
 /// Does a plan. `interrupt` resolves when no further request shall be sent; `tell` hears what happens.
@@ -100,6 +105,7 @@ pub async fn apply(
 ) -> Outcome {
     let Some(cluster) = planned.cluster.take() else { return Outcome::default() };
     let mut outcome = Outcome::default();
+    let start = Instant::now();
     let mut parents = planned.plan.parents.clone();
     if let Err(refused) = write_ahead(&cluster, planned, &mut parents, settings.now).await {
         outcome.inventory = Some(refused.message);
@@ -113,8 +119,8 @@ pub async fn apply(
         made: Observed::made(&planned.desired),
         planned,
         plan: &plan,
-        settings,
-        start: Instant::now(),
+        settings: settings.clone(),
+        start,
         written: BTreeMap::new(),
         deleted: Vec::new(),
         seen: BTreeMap::new(),
@@ -124,6 +130,7 @@ pub async fn apply(
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
     let mut queue: VecDeque<usize> = VecDeque::new();
     let mut waited = Duration::ZERO;
+    let mut leave_at = Instant::now();
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -145,7 +152,9 @@ pub async fn apply(
         tokio::select! {
             Some((step, answer)) = sending.next(), if !sending.is_empty() => driver.answered(&mut run, step, answer),
             _ = tick.tick() => driver.observe(&mut run).await,
+            () = tokio::time::sleep_until(leave_at.into()), if run.is_interrupted() => break,
             () = &mut interrupt, if !run.is_interrupted() => {
+                leave_at = Instant::now() + IN_FLIGHT;
                 run.interrupt();
                 // What was queued and not sent is not sent any more.
                 for step in queue.drain(..) {
@@ -166,7 +175,9 @@ pub async fn apply(
     let Driver { written, deleted, .. } = driver;
     planned.plan = plan;
     planned.seconds.extend([("apply", apply - wait), ("wait", wait)]);
-    let saved = save(&cluster, planned, parents, &written, &deleted, settings.now).await;
+    let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let done = Done { written: &written, deleted: &deleted, outcome: &outcome, settings: &settings, milliseconds };
+    let saved = save(&cluster, planned, parents, &done).await;
     outcome.inventory = saved.err().map(|refused| refused.message);
     planned.cluster = Some(cluster);
     outcome
@@ -192,13 +203,6 @@ fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {
     results
 }
 
-/// What is kept of an object that was written.
-struct Written {
-    uid: String,
-    /// The digest of what was applied.
-    digest: String,
-}
-
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
     planned: &'p mut Planned,
@@ -206,7 +210,7 @@ struct Driver<'c, 'p> {
     settings: Settings,
     start: Instant,
     written: BTreeMap<ObjectRef, Written>,
-    deleted: Vec<(ObjectRef, String, String)>,
+    deleted: Vec<Deleted>,
     /// What controllers make for desired objects.
     made: BTreeSet<ObjectRef>,
     /// How the object of each step was when it was last looked at.
@@ -231,8 +235,8 @@ impl<'c> Driver<'c, '_> {
         let judged = self.planned.reading.live.get(&change.object).cloned();
         let (kind, body) = (step.kind, step.body.clone());
         let served = self.planned.reading.live.kinds.get(&change.object.group_kind()).cloned();
-        let settings = self.settings;
-        Box::pin(async move { (index, with_retries(cluster, served, change, kind, body, judged, settings).await) })
+        let deadline = self.settings.deadline;
+        Box::pin(async move { (index, with_retries(cluster, served, change, kind, body, judged, deadline).await) })
     }
 
     fn answered(&mut self, run: &mut Run<'_>, step: usize, answer: Result<Option<Value>, Refused>) {
@@ -243,7 +247,8 @@ impl<'c> Driver<'c, '_> {
                 let now = self.seconds();
                 run.accepted(step, now);
                 if matches!(self.plan.steps[step].kind, StepKind::Delete | StepKind::Replace) {
-                    self.deleted.push((object.clone(), change.partition.clone(), change.uid.clone()));
+                    let (partition, uid) = (change.partition.clone(), change.uid.clone());
+                    self.deleted.push(Deleted { object: object.clone(), partition, uid });
                 }
                 match value {
                     Some(value) => {
@@ -382,9 +387,9 @@ async fn with_retries(
     kind: StepKind,
     body: Option<Value>,
     judged: Option<Value>,
-    settings: Settings,
+    seconds: f64,
 ) -> Result<Option<Value>, Refused> {
-    let deadline = Instant::now() + Duration::from_secs_f64(settings.deadline);
+    let deadline = Instant::now() + Duration::from_secs_f64(seconds);
     let mut served = served;
     for attempt in 1.. {
         // A kind that the plan defines is served only after its definition is established.
@@ -457,126 +462,4 @@ async fn once(
             cluster.apply(object, version, served, &body, mode).await.map(Some)
         }
     }
-}
-
-/// Before anything is done, the inventory learns where members will be (hints grow first) and what will be deleted (so that
-/// a crash cannot forget a deletion).
-async fn write_ahead(cluster: &Cluster, planned: &Planned, parents: &mut [Parent], now: i64) -> Result<(), Refused> {
-    let plan = &planned.plan;
-    for parent in parents.iter_mut().filter(|p| !plan.broken.contains(&p.partition)) {
-        let own = is_current(planned, parent);
-        let changes = plan.changes.iter().filter(|c| own && c.partition == parent.partition && c.action.is_acting());
-        let mut wanted = parent.clone();
-        for change in changes {
-            if matches!(change.action, Action::Delete | Action::Replace) {
-                wanted.state.deletions.push(Deletion { at: now, uid: change.uid.clone() });
-            }
-            if change.action != Action::Delete {
-                wanted.kinds.insert(change.object.group_kind());
-                wanted.namespaces.extend(change.object.namespace.clone());
-            }
-        }
-        if wanted != *parent {
-            bind(planned, &mut wanted);
-            write_parent(cluster, planned, &mut wanted).await?;
-            *parent = wanted;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a parent stands under today's name of the Config.
-fn is_current(planned: &Planned, parent: &Parent) -> bool {
-    let desired = &planned.desired;
-    parent.name == inventory::parent_name(&desired.name, &desired.environment.name, &parent.partition)
-}
-
-/// Binds an inventory to its repository and cluster.
-fn bind(planned: &Planned, parent: &mut Parent) {
-    parent.state.source.clone_from(&planned.repository.source);
-    parent.state.cluster.clone_from(&planned.reading.live.cluster_uid);
-}
-
-/// The inventory's namespace is made when it does not exist yet.
-async fn ensure_namespace(cluster: &Cluster, planned: &Planned, namespace: &str) -> Result<(), Refused> {
-    let reference = ObjectRef::new("", "Namespace", "", namespace);
-    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
-    if planned.reading.live.get(&reference).is_some() || cluster.get_metadata(&reference, "v1", served).await?.is_some()
-    {
-        return Ok(());
-    }
-    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"app.kubernetes.io/managed-by": MANAGER}}});
-    cluster.apply(&reference, "v1", served, &body, Mode::default()).await.map(|_| ())
-}
-
-/// Writes a parent as the successor of what was read; another writer in between is a conflict.
-async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> Result<(), Refused> {
-    let reference = parent.reference();
-    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
-    ensure_namespace(cluster, planned, &parent.namespace).await?;
-    let body = with_identity(&parent.render(), &parent.uid, &parent.resource_version);
-    let written = cluster.apply(&reference, "v1", served, &body, Mode { dry_run: false, force: true }).await?;
-    meta(&written, "uid").clone_into(&mut parent.uid);
-    meta(&written, "resourceVersion").clone_into(&mut parent.resource_version);
-    Ok(())
-}
-
-/// Afterwards it learns what was done; a parent that would not change is not written.
-async fn save(
-    cluster: &Cluster,
-    planned: &Planned,
-    parents: Vec<Parent>,
-    written: &BTreeMap<ObjectRef, Written>,
-    deleted: &[(ObjectRef, String, String)],
-    now: i64,
-) -> Result<(), Refused> {
-    let live = &planned.reading.live;
-    let settled: HashSet<&ObjectRef> =
-        planned.plan.changes.iter().filter(|c| c.action == Action::Unchanged).map(|c| &c.object).collect();
-    let mut members: BTreeMap<&str, Vec<&ObjectRef>> = BTreeMap::new();
-    for (reference, member) in &planned.desired.objects {
-        members.entry(&member.partition).or_default().push(reference);
-    }
-    let mut failed = Vec::new();
-    for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
-        let mut parent = before.clone();
-        let own = is_current(planned, &parent);
-        for (object, _, _) in deleted.iter().filter(|(_, partition, _)| *partition == before.partition) {
-            parent.forget(object);
-        }
-        // What is wanted by another partition now, or is neither wanted nor there any more, is no member.
-        for reference in before.state.references() {
-            let wanted = planned.desired.objects.get(&reference).map(|m| own && m.partition == before.partition);
-            let listed = !matches!(live.coverage.get(&reference.group_kind()), None | Some(Coverage::Unknown(_)));
-            if wanted == Some(false) || wanted.is_none() && listed && !live.has(&reference) {
-                parent.forget(&reference);
-            }
-        }
-        for reference in members.get(before.partition.as_str()).into_iter().flatten().filter(|_| own) {
-            let done = written.get(*reference);
-            let uid = done.map(|w| w.uid.as_str());
-            match uid.or_else(|| live.uid(reference).filter(|_| settled.contains(reference))) {
-                Some(uid) => parent.record(reference, uid),
-                None => continue,
-            }
-            if let (true, Some(done)) = (reference.is("batch", "Job"), done) {
-                parent.state.ran(reference, &done.digest);
-            }
-        }
-        // What was announced and not done is taken back.
-        let planned_uids: HashSet<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
-        let done = |uid: &str| deleted.iter().any(|(_, _, gone)| gone == uid);
-        let taken_back = |d: &Deletion| d.at == now && planned_uids.contains(d.uid.as_str()) && !done(&d.uid);
-        parent.state.deletions.retain(|d| !taken_back(d));
-        if parent.state != before.state || parent.kinds != before.kinds {
-            bind(planned, &mut parent);
-            // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
-            parent.state.deletions.retain(|d| d.at > now - plan::DELETION_WINDOW);
-            parent.state.revision = planned.repository.revision.as_ref().map(|r| r.id.clone()).unwrap_or_default();
-            if let Err(refused) = write_parent(cluster, planned, &mut parent).await {
-                failed.push(refused);
-            }
-        }
-    }
-    failed.into_iter().next().map_or(Ok(()), Err)
 }

@@ -2,9 +2,11 @@
 
 mod apply;
 mod plan;
+mod record;
 
 pub use apply::{Event, Outcome, Settings, apply};
-pub use plan::{LiveSource, Planned, Seconds, plan, read_desired};
+pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live};
+pub use record::{ensure_namespace, is_unrecorded};
 
 use crate::desired::ReadError;
 use crate::live::SnapshotError;

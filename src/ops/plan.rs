@@ -1,13 +1,13 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
-use crate::cluster::{CONCURRENCY, Cluster, Mode, Reading, Types, with_identity};
+use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
 use crate::desired::{self, Desired};
 use crate::inventory;
 use crate::live::Live;
 use crate::object::{GroupKind, ObjectRef, label, split_api_version};
 use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refused, Screen};
-use crate::source::{self, Repository};
+use crate::source::{self, Remote, Repository};
 use futures::stream::{self, StreamExt as _};
 use serde_json_borrow::Value as Listed;
 use std::collections::BTreeMap;
@@ -58,54 +58,124 @@ impl Planned {
     }
 }
 
-/// Reads a repository and what it wants.
-///
-/// # Errors
-/// The repository or its Config cannot be read.
-pub fn read_desired(
-    directory: &Path,
-    revision: Option<&str>,
-    environment: Option<&str>,
-) -> Result<(Repository, Desired), Error> {
-    let repository = source::read(directory, revision)?;
-    let desired = desired::read(&repository.tree, environment)?;
-    Ok((repository, desired))
+/// Where a repository is read from.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A directory: its files as they are, or a revision of the Git repository around it.
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// The revision, if one was asked for.
+        revision: Option<String>,
+    },
+    /// A revision that was pulled from a server.
+    Pulled {
+        /// The repository on the server.
+        remote: Arc<Remote>,
+        /// The revision.
+        revision: String,
+    },
+}
+
+impl Place {
+    fn read(&self) -> Result<Repository, source::Error> {
+        match self {
+            Self::Directory { directory, revision } => source::read(directory, revision.as_deref()),
+            Self::Pulled { remote, revision } => remote.read(revision),
+        }
+    }
+
+    /// The same place at another revision.
+    fn at(&self, revision: &str) -> Self {
+        match self.clone() {
+            Self::Directory { directory, .. } => Self::Directory { directory, revision: Some(revision.to_owned()) },
+            Self::Pulled { remote, .. } => Self::Pulled { remote, revision: revision.to_owned() },
+        }
+    }
+}
+
+/// A repository and an environment of it, as they were asked for.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The repository.
+    pub place: Place,
+    /// The environment; needed when there are several.
+    pub environment: Option<String>,
+}
+
+impl Given {
+    /// Reads the repository and what it wants.
+    ///
+    /// # Errors
+    /// The repository or its Config cannot be read.
+    pub fn read(&self) -> Result<(Repository, Desired), Error> {
+        let repository = self.place.read()?;
+        let desired = desired::read(&repository.tree, self.environment.as_deref())?;
+        Ok((repository, desired))
+    }
+
+    /// The same at another revision.
+    pub fn at(&self, revision: &str) -> Self {
+        Self { place: self.place.at(revision), environment: self.environment.clone() }
+    }
+
+    /// Reads it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
+    async fn read_aside(&self) -> Result<(Repository, Desired, f64), Error> {
+        let given = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let start = Instant::now();
+            let (repository, desired) = given.read()?;
+            Ok((repository, desired, start.elapsed().as_secs_f64()))
+        });
+        read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
+    }
+}
+
+/// A connection, with what the API server told of its types and, where they were asked for already, the inventories.
+pub struct Connected {
+    /// The connection.
+    pub cluster: Cluster,
+    /// The types.
+    pub types: Types,
+    /// The namespace whose inventories were read, with them.
+    pub maps: Option<(String, Inventories)>,
+}
+
+impl Connected {
+    /// Connects, and reads what the API server knows of types.
+    ///
+    /// # Errors
+    /// The API server cannot be used.
+    pub async fn new(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, Error> {
+        let cluster = Cluster::connect(kubeconfig, context).await?;
+        let types = cluster.types().await?;
+        Ok(Self { cluster, types, maps: None })
+    }
 }
 
 /// Plans.
 ///
 /// # Errors
 /// The repository, its Config or the live state cannot be read at all.
-pub async fn plan(
-    directory: &Path,
-    revision: Option<&str>,
-    environment: Option<&str>,
-    from: &LiveSource,
-    options: &Options,
-) -> Result<Planned, Error> {
+pub async fn plan(given: &Given, from: &LiveSource, options: &Options) -> Result<Planned, Error> {
     let mut seconds = Seconds::default();
-    let given = Given {
-        directory: directory.to_owned(),
-        revision: revision.map(str::to_owned),
-        environment: environment.map(str::to_owned),
-    };
-    let (repository, desired, prepared, mut reading, cluster) = match from {
+    let (repository, desired, prepared, reading, cluster) = match from {
         LiveSource::Cluster { kubeconfig, context } => {
+            let (kubeconfig, context) = (kubeconfig.clone(), context.clone());
             // The API server is asked meanwhile; what is wrong with the repository is said first.
-            let discovery = tokio::spawn(discover(kubeconfig.clone(), context.clone()));
-            let (repository, desired, read) = given.read().await?;
-            let discovered = discovery.await.map_err(|error| Error::Thread(error.to_string()))?;
-            let (cluster, types, discover) = discovered?;
+            let connecting = tokio::spawn(async move {
+                let start = Instant::now();
+                let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
+                Ok::<_, Error>((connected, start.elapsed().as_secs_f64()))
+            });
+            let (repository, desired, read) = given.read_aside().await?;
+            let (connected, discover) = connecting.await.map_err(|error| Error::Thread(error.to_string()))??;
             seconds.extend([("read", read), ("discover", discover)]);
-            let start = Instant::now();
-            let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, types, false));
-            let (prepared, mut reading) = (prepared?, reading?);
-            cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
-            seconds.insert("list", start.elapsed().as_secs_f64());
-            (repository, desired, prepared, reading, Some(cluster))
+            return plan_live(given, (repository, desired), connected, seconds, options).await;
         }
         LiveSource::Snapshot(path) => {
-            let (repository, desired, read) = given.read().await?;
+            let (repository, desired, read) = given.read_aside().await?;
+            let desired = Arc::new(desired);
             seconds.insert("read", read);
             let start = Instant::now();
             let text = std::fs::read(path).map_err(|error| Error::File { path: path.clone(), error })?;
@@ -117,8 +187,9 @@ pub async fn plan(
             (repository, desired, prepared, reading, None)
         }
         LiveSource::Revision(other) => {
-            let (repository, desired, read) = given.read().await?;
-            let (_, other, read_other) = Given { revision: Some(other.clone()), ..given }.read().await?;
+            let (repository, desired, read) = given.read_aside().await?;
+            let desired = Arc::new(desired);
+            let (_, other, read_other) = given.at(other).read_aside().await?;
             seconds.insert("read", read + read_other);
             let mut reading = Reading { live: Live::of_desired(&other), ..Reading::default() };
             reading.live.learn(&desired);
@@ -126,6 +197,55 @@ pub async fn plan(
             (repository, desired, prepared, reading, None)
         }
     };
+    Ok(conclude(Planned { repository, desired, reading, plan: Plan::default(), cluster, seconds }, prepared, options)
+        .await)
+}
+
+/// Plans against an API server what was read already.
+///
+/// # Errors
+/// Live state cannot be read at all.
+pub async fn plan_live(
+    given: &Given,
+    (repository, mut desired): (Repository, Desired),
+    connected: Connected,
+    mut seconds: Seconds,
+    options: &Options,
+) -> Result<Planned, Error> {
+    let Connected { cluster, types, maps } = connected;
+    let start = Instant::now();
+    let namespace = desired.config.as_ref().map(|config| config.inventory.namespace.as_str());
+    let maps = match maps {
+        Some((read, maps)) if namespace == Some(read.as_str()) => maps,
+        _ => cluster.inventories(namespace, &types.kinds).await,
+    };
+    hold_back(given, &mut desired, &maps, options.now).await?;
+    let desired = Arc::new(desired);
+    let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, types, maps, false));
+    let (prepared, mut reading) = (prepared?, reading?);
+    cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
+    seconds.insert("list", start.elapsed().as_secs_f64());
+    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: Some(cluster), seconds };
+    Ok(conclude(planned, prepared, options).await)
+}
+
+/// Puts what people hold at an older revision in the place of what the repository wants now.
+async fn hold_back(given: &Given, desired: &mut Desired, maps: &Inventories, now: i64) -> Result<(), Error> {
+    let parents = inventory::find(desired, maps.iter().flatten()).0;
+    for (partition, stop) in plan::holds(desired, &parents, now) {
+        let Some(revision) = &stop.revision else { continue };
+        match given.at(revision).read_aside().await {
+            Ok((_, older, _)) => plan::hold_back(desired, &older, &partition, &stop),
+            // Nothing newer may take its place, so nothing of it is done.
+            Err(error) => plan::hold_unread(desired, &partition, &stop, &error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the plan of what was read.
+async fn conclude(mut planned: Planned, prepared: Prepared, options: &Options) -> Planned {
+    let Planned { repository, desired, reading, plan, cluster, seconds } = &mut planned;
     let options = Options {
         context: cluster.as_ref().map(|c| c.context.clone()).unwrap_or_default(),
         source: repository.source.clone(),
@@ -133,41 +253,19 @@ pub async fn plan(
         ..options.clone()
     };
     let start = Instant::now();
-    let assessed = plan::assess(&desired, &reading.live, &reading.parents, &options);
+    let assessed = plan::assess(desired, &reading.live, &reading.parents, &options);
     let assess = start.elapsed().as_secs_f64();
-    let answers = match &cluster {
+    let answers = match cluster {
         Some(cluster) => probe(cluster, &reading.live, &assessed).await,
         None => BTreeMap::new(),
     };
     let dry_run = start.elapsed().as_secs_f64() - assess;
     // They are part of the plan from here on.
     let parents = std::mem::take(&mut reading.parents);
-    let plan =
-        plan::conclude(&desired, &reading.live, prepared, assessed, &answers, parents, &reading.broken, &options);
+    *plan = plan::conclude(desired, &reading.live, prepared, assessed, &answers, parents, &reading.broken, &options);
     let compare = start.elapsed().as_secs_f64() - dry_run;
     seconds.extend([("compare", compare), ("dry-run", dry_run)]);
-    Ok(Planned { repository, desired, reading, plan, cluster, seconds })
-}
-
-/// A repository as it was asked for.
-struct Given {
-    directory: PathBuf,
-    revision: Option<String>,
-    environment: Option<String>,
-}
-
-impl Given {
-    /// Reads it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
-    async fn read(&self) -> Result<Read, Error> {
-        let Self { directory, revision, environment } = self;
-        let (directory, revision, environment) = (directory.clone(), revision.clone(), environment.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            let start = Instant::now();
-            let (repository, desired) = read_desired(&directory, revision.as_deref(), environment.as_deref())?;
-            Ok((repository, Arc::new(desired), start.elapsed().as_secs_f64()))
-        });
-        read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
-    }
+    planned
 }
 
 /// Links the objects on a thread of its own, while live state is read.
@@ -175,17 +273,6 @@ async fn prepare(desired: &Arc<Desired>) -> Result<Prepared, Error> {
     let desired = Arc::clone(desired);
     let prepared = tokio::task::spawn_blocking(move || Prepared::of(&desired)).await;
     prepared.map_err(|error| Error::Thread(error.to_string()))
-}
-
-type Read = (Repository, Arc<Desired>, f64);
-type Discovered = (Cluster, Types, f64);
-
-/// Connects, and reads what the API server knows of types; with the seconds it took.
-async fn discover(kubeconfig: Option<PathBuf>, context: Option<String>) -> Result<Discovered, Error> {
-    let start = Instant::now();
-    let cluster = Cluster::connect(kubeconfig.as_deref(), context.as_deref()).await?;
-    let types = cluster.types().await?;
-    Ok((cluster, types, start.elapsed().as_secs_f64()))
 }
 
 /// Live state from a file, with the inventory that it holds. What others are judged by comes first.

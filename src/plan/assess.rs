@@ -2,9 +2,9 @@
 
 use super::drift::{Text, differences, writer};
 use super::policy::{Case, Ruling};
-use super::{Action, Change, Options};
+use super::{Action, Cause, Change, FieldChange, Options};
 use crate::desired::{Desired, Member};
-use crate::fields::{FieldPath, Managers, declare};
+use crate::fields::{Declared, FieldPath, Managers, declare, value_at};
 use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner, parent_of};
 use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
@@ -160,13 +160,24 @@ impl Context<'_> {
             change.because.push(Untrusted::new("It ran, and went by its TTL."));
             return;
         }
+        if parent.is_some_and(|p| p.known_uid(&change.object).is_some()) {
+            let gone = "It was there after the last apply and is gone: deleted by someone else.";
+            change.because.push(Untrusted::new(gone));
+            if self.options.leave.as_ref().is_some_and(|leave| !leave.renewed.contains(&change.object)) {
+                change.because.push(Untrusted::new("Drift is reported and left (`drift: report`)."));
+                let missing = FieldChange {
+                    path: FieldPath::default(),
+                    before: None,
+                    after: None,
+                    cause: Cause::Missing,
+                    holder: None,
+                };
+                change.left.push(missing);
+                return;
+            }
+        }
         change.action = Action::Create;
         change.intended = Action::Create;
-        if parent.is_some_and(|p| p.known_uid(&change.object).is_some()) {
-            change
-                .because
-                .push(Untrusted::new("It was there after the last apply and is gone: deleted by someone else."));
-        }
     }
 
     /// Whether the object is being adopted; an error says whose it is.
@@ -224,7 +235,6 @@ impl Context<'_> {
         for path in case.configured_yields(body, &was_declared) {
             super::edit::remove(body, &path);
         }
-        case.judge(body, &was_declared, &mut ruling);
         let softened = body.clone();
         let declared = declare(&softened, schema);
         let sent = applied.with_paths_of(&Applied::of(&softened, &declared.set));
@@ -240,16 +250,21 @@ impl Context<'_> {
             masked: self.live.source == Source::Snapshot,
             ignored: &ruling.ignored,
         };
-        let drift = match self.live.source {
+        let mut drift = match self.live.source {
             Source::Revision => against_revision(&text, live),
             _ => differences(&text, live),
         };
+        let member = (&change.object, change.partition.as_str());
+        let (left, reasons) = self.leave(member, &mut drift, body, &declared, live, &managers);
+        case.judge(body, &was_declared, &mut ruling);
+        change.because.extend(reasons.into_iter().map(Untrusted::new));
         change.because.extend(ruling.notes.iter().map(Untrusted::new));
         if drift.masked {
             change.because.push(Untrusted::new("Secret values are not in a snapshot: unknown until apply."));
         }
         let differs = !drift.fields.is_empty() || !drift.ownership.is_empty() || adopting;
         let only_ignored = !drift.ask && drift.ownership.is_empty() && self.only_ignored(change, &drift.fields);
+        change.left = left;
         if !differs && !drift.ask || only_ignored && !adopting && ruling.failed.is_empty() {
             return false;
         }
@@ -279,8 +294,49 @@ impl Context<'_> {
         self.live.source == Source::Cluster
     }
 
+    /// Takes what drifted and is left as it is out of the differences and out of the text: a path that another manager holds
+    /// is not sent, one that nobody else holds is sent with its live value. Gives these fields, with the reason why.
+    fn leave(
+        &self,
+        (object, partition): (&ObjectRef, &str),
+        drift: &mut super::Drift,
+        body: &mut Value,
+        declared: &Declared<'_>,
+        live: &Value,
+        managers: &Managers,
+    ) -> (Vec<FieldChange>, BTreeSet<String>) {
+        let state = self.current.get(partition).map(|parent| &parent.state);
+        let contested =
+            |path: &FieldPath| state.is_some_and(|s| s.is_contested(object, &path.to_string(), self.options.now));
+        let stays = |field: &FieldChange| {
+            field.cause == Cause::Drift && (self.options.leave.is_some() || contested(&field.path))
+        };
+        let (left, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut drift.fields).into_iter().partition(stays);
+        drift.fields = rest;
+        let mut reasons = BTreeSet::new();
+        for field in &left {
+            let leaf = declared.leaves.iter().find(|l| field.path.is_below(&l.path)).map(|leaf| &leaf.path);
+            match (leaf, value_at(live, leaf.unwrap_or(&field.path))) {
+                (Some(path), Some(value)) if managers.other_of(path).is_none() => super::edit::set(body, path, value),
+                (None, Some(_)) => super::edit::order_as(body, &field.path, live, declared),
+                (path, _) => super::edit::remove(body, path.unwrap_or(&field.path)),
+            };
+            if contested(&field.path) {
+                let whom = writer(field.holder.as_ref());
+                reasons.insert(format!(
+                    "{} is contested by {}: corrected three times, now left.",
+                    field.path,
+                    whom.raw()
+                ));
+            } else {
+                reasons.insert("Drift is reported and left (`drift: report`).".to_owned());
+            }
+        }
+        (left, reasons)
+    }
+
     /// Whether every difference is one that the Config ignores.
-    fn only_ignored(&self, change: &Change, fields: &[super::FieldChange]) -> bool {
+    fn only_ignored(&self, change: &Change, fields: &[FieldChange]) -> bool {
         let config = self.desired.rules();
         let rules: Vec<_> = config.ignore.iter().filter(|rule| rule.selector().matches(&change.object)).collect();
         !fields.is_empty()
@@ -309,7 +365,7 @@ fn against_revision(text: &Text<'_>, old: &Value) -> super::Drift {
     for (path, before, after) in
         crate::fields::difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)))
     {
-        drift.fields.push(super::FieldChange { path, before, after, cause: super::Cause::Pending, holder: None });
+        drift.fields.push(FieldChange { path, before, after, cause: Cause::Pending, holder: None });
     }
     drift
 }

@@ -169,7 +169,8 @@ pub(super) fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
     let digest = plan.destruction.digest.clone();
     let reasons: Vec<&str> =
         desired.approvals.iter().filter(|a| a.digest == digest).map(|a| a.reason.as_str()).collect();
-    for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held) {
+    let held: BTreeSet<ObjectRef> = plan.destruction.objects.iter().map(|held| held.object.clone()).collect();
+    for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held && held.contains(&c.object)) {
         let name = change.object.to_string();
         let named = options.approve.contains(&name) || reasons.iter().any(|r| r.contains(&name));
         if change.unproved && !named {

@@ -5,6 +5,7 @@ use super::blocks::{
     block, block_dependents, block_erroneous, block_used_deletes, block_waiting, hold_breaks, release,
 };
 use super::guard::{deletions, frozen, hold};
+use super::restrain::{pauses_in_git, restrain};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::desired::{Desired, glob};
@@ -65,6 +66,7 @@ pub fn conclude(
         diagnostics: desired.diagnostics.clone(),
         ..Plan::default()
     };
+    plan.diagnostics.extend(pauses_in_git(desired));
     plan.diagnostics.extend(graph.cycles());
     plan.diagnostics.extend(graph.dangling(desired, live));
     plan.diagnostics.extend(check_schemas(desired, live));
@@ -77,6 +79,7 @@ pub fn conclude(
     options.select.retain(&mut plan.changes, desired, live, &graph);
     block_erroneous(&mut plan, broken);
     block_dependents(&mut plan, desired, live, &graph);
+    restrain(&mut plan, desired, live, options.now);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
     if desired.environment.protected {
         sequence_steps(&mut plan, live);
@@ -441,6 +444,9 @@ fn digest(plan: &Plan, texts: &[u8; 32], options: &Options) -> String {
         part(parent.id.as_bytes());
     }
     part(format!("{} {} {} {:?}", options.adopt, options.strict, options.take_inventory, options.select).as_bytes());
+    if options.leave.is_some() {
+        part(b"drift is left");
+    }
     part(texts);
     for change in plan.changes.iter().filter(|c| c.action != Action::Unchanged) {
         let object = &change.object;

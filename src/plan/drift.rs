@@ -177,7 +177,9 @@ fn emptied(drift: &mut Drift, text: &Text<'_>, live: &Value, same_text: bool) {
 fn unheld(drift: &mut Drift, text: &Text<'_>, managers: &Managers) {
     let Some(ours) = managers.ours() else { return };
     let excused = |path: &FieldPath| text.ignored.iter().any(|i| path.is_below(i) || i.is_below(path));
-    let lacks = |path: &FieldPath| !ours.contains(path) && !is_annotation(path) && !excused(path);
+    // Of leaves it was told above.
+    let leaves: BTreeSet<&FieldPath> = text.declared.leaves.iter().map(|leaf| &leaf.path).collect();
+    let lacks = |path: &FieldPath| !ours.contains(path) && !leaves.contains(path) && !excused(path);
     drift.ask |= text.declared.set.paths().iter().any(lacks);
 }
 

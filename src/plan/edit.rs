@@ -1,6 +1,6 @@
 //! Small edits of JSON at field paths.
 
-use crate::fields::{FieldPath, pointer_of, value_at};
+use crate::fields::{Declared, FieldPath, pointer_of, value_at};
 use serde_json::Value;
 
 /// Removes the value at a path; false when there was none.
@@ -36,4 +36,23 @@ pub(super) fn set(value: &mut Value, path: &FieldPath, new: &Value) -> bool {
         }
         None => false,
     }
+}
+
+/// Brings the items of a keyed list into the order that they have in another value; false when there is no such list.
+pub(super) fn order_as(value: &mut Value, path: &FieldPath, other: &Value, declared: &Declared<'_>) -> bool {
+    let Some((_, elements)) = declared.lists.iter().find(|(list, _)| list == path) else { return false };
+    let position = |element: &String| {
+        let pointer = pointer_of(other, &path.join(element.as_str()));
+        pointer.rsplit('/').next().and_then(|index| index.parse().ok()).unwrap_or(usize::MAX)
+    };
+    let places: Vec<usize> = elements.iter().map(position).collect();
+    let pointer = pointer_of(value, path);
+    let Some(Value::Array(items)) = value.pointer_mut(&pointer) else { return false };
+    if items.len() != places.len() {
+        return false;
+    }
+    let mut placed: Vec<(usize, Value)> = places.into_iter().zip(items.drain(..)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    items.extend(placed.into_iter().map(|(_, item)| item));
+    true
 }

@@ -13,6 +13,8 @@ mod drift;
 mod edit;
 mod guard;
 mod policy;
+mod restrain;
+mod rollback;
 mod screen;
 mod selection;
 mod steps;
@@ -22,6 +24,7 @@ pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::{Drift, drift};
 pub use guard::DELETION_WINDOW;
 pub use policy::is_same_but_status;
+pub use rollback::{hold_back, hold_unread, holds};
 pub use screen::{Listing, Screen};
 pub use selection::Selection;
 pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
@@ -135,6 +138,8 @@ pub struct Change {
     pub origin: Option<Origin>,
     /// The fields that differ.
     pub fields: Vec<FieldChange>,
+    /// The fields that drifted and are left as they are.
+    pub left: Vec<FieldChange>,
     /// The reasons, in sentences.
     pub because: Vec<Untrusted>,
     /// The objects that it needs and that the plan changes.
@@ -169,6 +174,7 @@ impl Change {
             intended: Action::Unchanged,
             origin: None,
             fields: Vec::new(),
+            left: Vec::new(),
             because: Vec::new(),
             needs: Vec::new(),
             body: None,
@@ -211,6 +217,15 @@ pub struct Options {
     pub source: String,
     /// The revision; empty for a directory.
     pub revision: String,
+    /// Whether drift is reported and left; none when it is corrected.
+    pub leave: Option<Leave>,
+}
+
+/// Drift is reported and left: what the repository did not change is not written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leave {
+    /// Objects whose text has changed since the last apply: one of these that someone deleted is made again.
+    pub renewed: BTreeSet<ObjectRef>,
 }
 
 /// How the API server answered a dry-run.

@@ -3,7 +3,7 @@
 
 use crate::desired::Desired;
 use crate::fields::{Wanted, is_unchanged};
-use crate::inventory::{APPLIED, PART_OF, Parent, ids, parent_of};
+use crate::inventory::{APPLIED, PART_OF, PAUSE, Parent, ids, parent_of};
 use crate::live::{Packed, Stored};
 use crate::object::{GroupKind, ObjectRef, split_api_version};
 use crate::schema::{CRD_GROUP, Schemas};
@@ -62,9 +62,10 @@ impl Screen {
         let text = |field: &str| metadata.get(field).and_then(Listed::as_str).unwrap_or_default();
         let reference = ObjectRef::new(&kind.group, &kind.kind, text("namespace"), text("name"));
         let label = metadata.get("labels").and_then(|l| l.as_object()?.get(PART_OF)?.as_str());
+        let paused = metadata.get("annotations").is_some_and(|a| a.as_object().is_some_and(|a| a.contains_key(PAUSE)));
         let definition = reference.is(CRD_GROUP, "CustomResourceDefinition");
         let stored = match self.desired.objects.get(&reference) {
-            _ if self.everything || definition => Stored::whole(item, api_version, &kind.kind),
+            _ if self.everything || definition || paused => Stored::whole(item, api_version, &kind.kind),
             Some(member) => {
                 let id = self.ids.get(&member.partition).filter(|_| member.object.version == listing.version);
                 let unchanged = id.is_some_and(|id| {

@@ -59,7 +59,7 @@ impl Selection {
 }
 
 /// Whether an object is an app, or a route that has no other backend.
-fn is_of_app(object: &ObjectRef, value: &serde_json::Value, app: &str) -> bool {
+pub(super) fn is_of_app(object: &ObjectRef, value: &serde_json::Value, app: &str) -> bool {
     let named = |reference: &ObjectRef| reference.path() == app || reference.name == app;
     if object.is(SPIN, "SpinApp") {
         return named(object);

@@ -88,6 +88,7 @@ fn literals(desired: &Desired) -> std::collections::BTreeSet<String> {
 pub fn drift_only(report: &mut Report) {
     report.changes.retain_mut(|row| {
         row.fields.retain(|field| field.cause == Cause::Drift);
+        row.fields.append(&mut row.left);
         let gone =
             row.intended == Action::Create && row.because.iter().any(|b| b.raw().contains("deleted by someone else"));
         if gone {
@@ -123,6 +124,7 @@ pub fn from_drift(environment: &str, found: Vec<(ObjectRef, String, Vec<FieldCha
             fields: fields.iter().map(|f| field_row(&object, f, &mut masker, &|_| false)).collect(),
             object: name(&object, ""),
             partition,
+            left: Vec::new(),
             action: Action::Update,
             intended: Action::Update,
             origin: None,
@@ -201,6 +203,7 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         origin: change.origin.as_ref().map(place),
         steps: Vec::new(),
         fields: change.fields.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
+        left: change.left.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
         because: change.because.clone(),
         breaks: change.breaks.clone(),
         needs: change.needs.iter().map(|n| name(n, "")).collect(),

@@ -124,6 +124,9 @@ pub struct Row {
     pub steps: Vec<StepKind>,
     /// The fields that differ.
     pub fields: Vec<FieldRow>,
+    /// The fields that drifted and are left as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<FieldRow>,
     /// The reasons.
     pub because: Vec<Untrusted>,
     /// Why the change has no order that keeps every reference whole.

@@ -63,7 +63,8 @@ fn read_tree(
     }
     let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
     let author = commit.author().name().unwrap_or_default().to_owned();
-    let revision = Revision { id: commit.id().to_string(), subject: Untrusted::new(subject), author: Untrusted::new(author) };
+    let revision =
+        Revision { id: commit.id().to_string(), subject: Untrusted::new(subject), author: Untrusted::new(author) };
     Ok(Repository { tree: made, revision: Some(revision), source })
 }
 
@@ -128,7 +129,7 @@ fn named(repository: &git2::Repository, root: &Path) -> String {
     join(&base.unwrap_or_default(), root)
 }
 
-fn join(base: &str, inside: &Path) -> String {
+pub(super) fn join(base: &str, inside: &Path) -> String {
     if inside == Path::new("") {
         base.to_owned()
     } else {

@@ -121,7 +121,8 @@ impl Exchange {
         if !status.is_success() {
             return Err(Unreachable::Transport(host, format!("it answers {status}")));
         }
-        let expected = format!("application/x-{}-{}", self.program, if self.lists { "advertisement" } else { "result" });
+        let expected =
+            format!("application/x-{}-{}", self.program, if self.lists { "advertisement" } else { "result" });
         let found = answer.headers().get("content-type").and_then(|t| t.to_str().ok()).unwrap_or_default();
         if found != expected {
             return Err(Unreachable::Transport(host, format!("it answers with `{found}`, which is no Git server's")));

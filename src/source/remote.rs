@@ -3,7 +3,7 @@
 
 use super::access::{Access, Secrets, Unreachable};
 use super::signature::{Signers, Unsigned, now};
-use super::{Repository, git, transport};
+use super::{Error, Repository, git, transport};
 use git2::{AutotagOption, Direction, ErrorCode, FetchOptions, Oid, RemoteHead, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ const TIP: &str = "refs/spinway/tip";
 const DEPTHS: [i32; 4] = [1, 20, 200, 1000];
 /// A cache that has grown beyond this is made anew.
 const MAX_CACHE_BYTES: u64 = 1 << 30;
+/// How many overtaken revisions are told.
+const MAX_SUPERSEDED: usize = 50;
 /// As is one of so many packs: each fetch adds one, and libgit2 does not join them.
 const MAX_CACHE_PACKS: usize = 100;
 
@@ -80,9 +82,6 @@ pub enum PullError {
     /// libgit2 or the cache fail.
     #[error("the Git server {0} cannot be read: {1}")]
     Git(String, String),
-    /// The revision cannot be read.
-    #[error(transparent)]
-    Source(#[from] super::Error),
 }
 
 impl PullError {
@@ -91,16 +90,18 @@ impl PullError {
         match self {
             Self::Unreachable(unreachable) => unreachable.is_distrust(),
             Self::Refused(_) => true,
-            Self::Git(..) | Self::Source(_) => false,
+            Self::Git(..) => false,
         }
     }
 }
 
 /// What a pull gave.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulled {
-    /// The repository as the revision has it.
-    pub repository: Repository,
+    /// The wanted revision, which is in the cache now.
+    pub revision: String,
+    /// Revisions between the applied one and this, which were overtaken; the newest first, some of them when there are many.
+    pub superseded: Vec<String>,
     /// Requests that were sent; for SSH, connections.
     pub requests: u64,
 }
@@ -117,12 +118,12 @@ impl Remote {
         // What is wrong with the way to the server was told aside; through libgit2 only texts come.
         match (pulled, access.take_failure()) {
             (Err(PullError::Git(..)), Some(failure)) => Err(failure.into()),
-            (Ok(repository), _) => Ok(Pulled { repository, requests: access.requests() }),
+            (Ok(pulled), _) => Ok(Pulled { requests: access.requests(), ..pulled }),
             (Err(error), _) => Err(error),
         }
     }
 
-    fn pull_by(&self, access: &Arc<Access>, applied: Option<&str>) -> Result<Repository, PullError> {
+    fn pull_by(&self, access: &Arc<Access>, applied: Option<&str>) -> Result<Pulled, PullError> {
         let known = applied.and_then(|id| Oid::from_str(id).ok());
         let pull = || self.update(access, known);
         let tip = match pull() {
@@ -135,25 +136,47 @@ impl Remote {
         };
         let cache = self.open(access)?;
         self.judge(&cache, tip)?;
-        Ok(self.read_commit(&cache, tip, access)?)
+        self.find_directory(&cache, tip)?;
+        let superseded = superseded(&cache, tip, known);
+        Ok(Pulled { revision: tip.to_string(), superseded, requests: 0 })
     }
 
     /// Reads a revision that is in the cache, without asking the server: what was applied last stays known when the server
     /// cannot be read or must not be believed.
-    pub fn cached(&self, revision: &str) -> Option<Repository> {
-        let access = Access::new(&self.url, &Secrets::default()).ok()?;
-        let cache = git2::Repository::open_bare(&self.cache).ok()?;
-        self.read_commit(&cache, Oid::from_str(revision).ok()?, &access).ok()
+    ///
+    /// # Errors
+    /// It is not in the cache, or cannot be read.
+    pub fn read(&self, revision: &str) -> Result<Repository, Error> {
+        let failed = |error: git2::Error| Error::Git(format!("revision {revision}: {}", error.message()));
+        let cache = git2::Repository::open_bare(&self.cache).map_err(failed)?;
+        let commit = Oid::from_str(revision).and_then(|id| cache.find_commit(id)).map_err(failed)?;
+        git::read_commit(&cache, &commit, &self.directory, &self.identity())
     }
 
-    fn read_commit(&self, cache: &git2::Repository, id: Oid, access: &Access) -> Result<Repository, PullError> {
-        let failed = |error: git2::Error| PullError::Git(access.host(), error.message().to_owned());
-        let commit = cache.find_commit(id).map_err(failed)?;
-        if self.directory != Path::new("") && commit.tree().and_then(|t| t.get_path(&self.directory)).is_err() {
+    /// The same repository, read from another folder.
+    pub fn at(&self, directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), ..self.clone() }
+    }
+
+    /// The identity of what is read: the URL and the folder.
+    pub fn source(&self) -> String {
+        git::join(&self.identity(), &self.directory)
+    }
+
+    /// The URL in one spelling: part of the identity of the repository.
+    pub fn identity(&self) -> String {
+        Access::new(&self.url, &Secrets::default()).map_or_else(|_| self.url.clone(), |access| access.shown())
+    }
+
+    fn find_directory(&self, cache: &git2::Repository, id: Oid) -> Result<(), PullError> {
+        let found = cache.find_commit(id).and_then(|commit| commit.tree());
+        let found = found.and_then(|tree| {
+            if self.directory == Path::new("") { Ok(()) } else { tree.get_path(&self.directory).map(|_| ()) }
+        });
+        found.map_err(|_| {
             let (folder, short) = (self.directory.display(), &id.to_string()[..12]);
-            return Err(PullError::Refused(format!("the directory `{folder}` is not in revision {short}")));
-        }
-        Ok(git::read_commit(cache, &commit, &self.directory, &access.shown())?)
+            PullError::Refused(format!("the directory `{folder}` is not in revision {short}"))
+        })
     }
 
     /// Brings the wanted revision into the cache, with as much history as proves that the applied one is in it.
@@ -248,7 +271,11 @@ impl Remote {
         }
         let failed = |error: git2::Error| PullError::Git(access.host(), format!("its cache: {}", error.message()));
         let mut options = RepositoryInitOptions::new();
-        options.bare(true).mkpath(true).external_template(false).mode(git2::RepositoryInitMode::from_bits_retain(0o700));
+        options
+            .bare(true)
+            .mkpath(true)
+            .external_template(false)
+            .mode(git2::RepositoryInitMode::from_bits_retain(0o700));
         git2::Repository::init_opts(&self.cache, &options).map_err(failed)
     }
 
@@ -263,6 +290,20 @@ impl Remote {
 pub fn cache_below(folder: &Path, url: &str) -> PathBuf {
     let digest = Sha256::digest(url);
     folder.join("git").join(crate::inventory::hex(&digest[..16]))
+}
+
+/// The commits between two, which were overtaken.
+fn superseded(cache: &git2::Repository, tip: Oid, applied: Option<Oid>) -> Vec<String> {
+    let Some(applied) = applied.filter(|applied| *applied != tip) else { return Vec::new() };
+    let walk = || -> Result<Vec<String>, git2::Error> {
+        let mut walk = cache.revwalk()?;
+        walk.push(tip)?;
+        walk.hide(applied)?;
+        walk.simplify_first_parent()?;
+        walk.skip(1).take(MAX_SUPERSEDED).map(|id| id.map(|id| id.to_string())).collect()
+    };
+    // It is only told.
+    walk().unwrap_or_default()
 }
 
 /// Whether it is proven that the applied revision is part of the history.

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod agent;
 mod apply;
 mod blocked;
 mod builtin;
@@ -21,6 +22,7 @@ mod drift;
 mod etcd;
 mod exact;
 mod generated;
+mod git_server;
 mod guards;
 mod health;
 mod oracle;

@@ -1,0 +1,38 @@
+//! The agent: turns of pulling, planning, applying and telling, one or many.
+//!
+//! **Invariants:** nothing is written without the Lease of the environment; a turn with nothing to write takes none; what a
+//! server says that must not be believed changes nothing, and drift is reported all the same.
+
+mod lock;
+mod turn;
+
+pub use turn::{Trouble, Turn};
+
+use crate::ops::Settings;
+use crate::source::Remote;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the agent of one environment is told.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// The repository.
+    pub remote: Arc<Remote>,
+    /// The environment; needed when there are several.
+    pub environment: Option<String>,
+    /// The kubeconfig file; none for the usual places.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context; none for the current one.
+    pub context: Option<String>,
+    /// Where inventories are looked for before the repository is read.
+    pub inventory_namespace: String,
+    /// What alters its plans.
+    pub options: crate::plan::Options,
+    /// How plans are done.
+    pub settings: Settings,
+    /// How the holder of the Lease is named.
+    pub holder: String,
+    /// How long the Lease lasts without being renewed.
+    pub lease: Duration,
+}

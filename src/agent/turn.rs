@@ -1,0 +1,284 @@
+//! One turn: pull, plan, apply.
+
+use super::Agent;
+use super::lock::{Lock, lost};
+use crate::cluster::{Cluster, LeaseError};
+use crate::desired::{Desired, DriftRule};
+use crate::inventory::{self, Parent};
+use crate::object::{GroupKind, ObjectRef, meta};
+use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds};
+use crate::plan::{Leave, Options};
+use crate::source::{PullError, Pulled};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How often a plan is made again because someone else wrote in between.
+const REPLANS: usize = 3;
+
+/// What a turn came to.
+#[derive(Default)]
+pub struct Turn {
+    /// What was pulled.
+    pub pulled: Pulled,
+    /// The plan; none when not even drift could be told.
+    pub planned: Option<Planned>,
+    /// What was done; none when nothing was to be done, or must not be.
+    pub outcome: Option<Outcome>,
+    /// Why nothing was applied, if so.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a turn applied nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The repository cannot be pulled, or must not be believed.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// The repository or the cluster cannot be read.
+    #[error(transparent)]
+    Read(#[from] ops::Error),
+    /// Someone else writes.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// Others wrote each time between planning and writing.
+    #[error("other agents or people wrote in between, {REPLANS} times in a row")]
+    Overtaken,
+}
+
+impl Agent {
+    /// Does one turn. `interrupt` resolves when it shall end.
+    pub async fn turn(
+        &self,
+        interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        tell: &mut (dyn FnMut(Event) + Send),
+    ) -> Turn {
+        let mut turn = Turn::default();
+        if let Err(trouble) = self.try_turn(&mut turn, interrupt, tell).await {
+            turn.trouble.get_or_insert(trouble);
+        }
+        turn
+    }
+
+    async fn try_turn(
+        &self,
+        turn: &mut Turn,
+        interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        tell: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<(), Trouble> {
+        let mut seconds = Seconds::default();
+        let start = Instant::now();
+        let mut connected = Connected::new(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        let cluster = connected.cluster.clone();
+        let namespace = self.inventory_namespace.as_str();
+        let maps = cluster.inventories(Some(namespace), &connected.types.kinds).await.map_err(unreadable)?;
+        seconds.insert("discover", start.elapsed().as_secs_f64());
+        let applied = self.applied(&maps);
+        connected.maps = Some((namespace.to_owned(), Ok(maps)));
+        let start = Instant::now();
+        let pulled = self.pull(applied.as_ref()).await;
+        seconds.insert("pull", start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        let wanted = match pulled {
+            Ok(pulled) => {
+                turn.pulled = pulled;
+                let given = self.given(&turn.pulled.revision, &self.remote.directory);
+                let read = read(&given).await.map_err(Trouble::from);
+                read.map(|read| (given, read))
+            }
+            Err(error) => Err(error.into()),
+        };
+        // What was applied last is read instead of what must not be applied, so that drift is reported all the same.
+        let (given, read) = match (wanted, &applied) {
+            (Err(trouble), Some(applied)) => {
+                turn.trouble = Some(trouble);
+                let given = self.given(&applied.revision, &applied.directory);
+                let read = read(&given).await?;
+                (given, read)
+            }
+            (wanted, _) => wanted?,
+        };
+        seconds.insert("read", start.elapsed().as_secs_f64());
+        let options = self.options(&read.1, applied.as_ref(), &turn.pulled.revision).await;
+        turn.planned = Some(ops::plan_live(&given, read, connected, seconds, &options).await?);
+        if turn.trouble.is_none() {
+            self.perform(turn, &given, &options, interrupt, tell).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the Lease if there is something to write, makes sure that nobody wrote since, and does the plan.
+    async fn perform(
+        &self,
+        turn: &mut Turn,
+        given: &Given,
+        options: &Options,
+        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        tell: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<(), Trouble> {
+        for _ in 0..REPLANS {
+            let Some(mut planned) = turn.planned.take() else { return Ok(()) };
+            let (Some(cluster), false) = (planned.cluster.clone(), is_idle(&planned)) else {
+                turn.planned = Some(planned);
+                return Ok(());
+            };
+            let taken = self.lock(&cluster, &planned).await;
+            let lock = match taken {
+                Ok(lock) => lock,
+                Err(error) => {
+                    turn.planned = Some(planned);
+                    return Err(error);
+                }
+            };
+            if !is_current(&cluster, &planned).await {
+                lock.release().await;
+                let read = read(given).await?;
+                let connected =
+                    Connected { types: cluster.types().await.map_err(ops::Error::from)?, cluster, maps: None };
+                turn.planned = Some(ops::plan_live(given, read, connected, planned.seconds, options).await?);
+                continue;
+            }
+            planned.cluster = Some(cluster.fenced(lock.fence()));
+            let settings =
+                ops::Settings { now: options.now, superseded: turn.pulled.superseded.clone(), ..self.settings.clone() };
+            let outcome = {
+                let ended = async {
+                    tokio::select! {
+                        () = interrupt.as_mut() => {}
+                        () = lost(lock.fence()) => {}
+                    }
+                };
+                ops::apply(&mut planned, settings, std::pin::pin!(ended), tell).await
+            };
+            lock.release().await;
+            planned.cluster = Some(cluster);
+            turn.planned = Some(planned);
+            turn.outcome = Some(outcome);
+            return Ok(());
+        }
+        Err(Trouble::Overtaken)
+    }
+
+    async fn lock(&self, cluster: &Cluster, planned: &Planned) -> Result<Lock, Trouble> {
+        let desired = &planned.desired;
+        let kind = GroupKind::new("coordination.k8s.io", "Lease");
+        let Some(served) = planned.reading.live.kinds.get(&kind) else {
+            return Err(ops::Error::from(crate::cluster::Error::Server("it serves no Leases".to_owned())).into());
+        };
+        let namespace = desired.rules().inventory.namespace.as_str();
+        ops::ensure_namespace(cluster, planned, namespace).await.map_err(unwritable)?;
+        let name = format!("spinway.{}.{}", desired.name, desired.environment.name);
+        let lease = cluster.take_lease((namespace, &name), served, &self.holder, self.lease).await?;
+        Ok(Lock::keep(cluster, lease))
+    }
+
+    fn given(&self, revision: &str, directory: &Path) -> Given {
+        let remote = if directory == self.remote.directory {
+            Arc::clone(&self.remote)
+        } else {
+            Arc::new(self.remote.at(directory))
+        };
+        let place = Place::Pulled { remote, revision: revision.to_owned() };
+        Given { place, environment: self.environment.clone() }
+    }
+
+    /// The revision that this environment applied last from this repository, and the folder that it was read from; none when
+    /// there was none.
+    fn applied(&self, maps: &[Value]) -> Option<Applied> {
+        let identity = self.remote.identity();
+        let inventories = maps.iter().filter_map(|map| {
+            let mut parts = meta(map, "name").splitn(4, '.').skip(1);
+            let (config, environment, partition) = (parts.next()?, parts.next()?, parts.next()?);
+            let asked = self.environment.as_deref().is_none_or(|asked| asked == environment);
+            let parent = Parent::new(config, environment, partition, meta(map, "namespace")).read(map).ok()?;
+            (asked && folder(&parent.state.source, &identity).is_some()).then_some(parent)
+        });
+        let inventories: Vec<Parent> = inventories.collect();
+        let revision = inventory::last_revision(&inventories).to_owned();
+        let directory = inventories.iter().find_map(|parent| folder(&parent.state.source, &identity))?;
+        (!revision.is_empty()).then_some(Applied { revision, directory })
+    }
+
+    async fn pull(&self, applied: Option<&Applied>) -> Result<Pulled, PullError> {
+        let (remote, applied) = (Arc::clone(&self.remote), applied.map(|applied| applied.revision.clone()));
+        let pulling = tokio::task::spawn_blocking(move || remote.pull(applied.as_deref()));
+        let ended = |error: tokio::task::JoinError| PullError::Git(self.remote.identity(), error.to_string());
+        pulling.await.map_err(ended)?
+    }
+
+    /// What alters the plan: whether drift is left, and what the repository itself changed since the last apply.
+    async fn options(&self, desired: &Desired, applied: Option<&Applied>, revision: &str) -> Options {
+        let now = jiff::Timestamp::now().as_second();
+        let leave = match (desired.environment.drift, applied) {
+            (DriftRule::Correct, _) => None,
+            (DriftRule::Report, None) => Some(Leave::default()),
+            (DriftRule::Report, Some(applied)) if applied.revision == revision => Some(Leave::default()),
+            (DriftRule::Report, Some(applied)) => {
+                let before = read(&self.given(&applied.revision, &applied.directory)).await;
+                // When that cannot be read, what is missing counts as drift: nothing is made again by mistake.
+                let renewed = before.map(|(_, before)| renewed(desired, &before)).unwrap_or_default();
+                Some(Leave { renewed })
+            }
+        };
+        Options { leave, now, ..self.options.clone() }
+    }
+}
+
+/// What was applied last.
+#[derive(Clone, PartialEq, Eq)]
+struct Applied {
+    revision: String,
+    directory: PathBuf,
+}
+
+/// The folder of a source that is in that repository.
+fn folder(source: &str, identity: &str) -> Option<PathBuf> {
+    let rest = source.strip_prefix(identity)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| PathBuf::from(rest.trim_start_matches('/')))
+}
+
+/// The objects whose text is another one than before.
+fn renewed(desired: &Desired, before: &Desired) -> BTreeSet<ObjectRef> {
+    let differs = |reference: &ObjectRef, value: &Value| {
+        before.objects.get(reference).is_none_or(|member| member.object.value != *value)
+    };
+    let objects = desired.objects.iter().filter(|(reference, member)| differs(reference, &member.object.value));
+    objects.map(|(reference, _)| reference.clone()).collect()
+}
+
+async fn read(given: &Given) -> Result<(crate::source::Repository, Desired), ops::Error> {
+    let given = given.clone();
+    let read = tokio::task::spawn_blocking(move || given.read()).await;
+    read.unwrap_or_else(|error| Err(ops::Error::Thread(error.to_string())))
+}
+
+/// Whether nothing is to be written, or nothing may be.
+fn is_idle(planned: &Planned) -> bool {
+    planned.plan.refused.is_some() || !planned.plan.has_work() && !ops::is_unrecorded(planned)
+}
+
+/// Whether the inventory is still the one that was planned with: whoever wrote, wrote there.
+async fn is_current(cluster: &Cluster, planned: &Planned) -> bool {
+    let namespace = planned.desired.config.as_ref().map(|config| config.inventory.namespace.as_str());
+    let Ok(maps) = cluster.inventories(namespace, &planned.reading.live.kinds).await else { return false };
+    let (now, broken) = inventory::find(&planned.desired, maps.iter());
+    let versions = |parents: &[Parent]| -> BTreeSet<(String, String)> {
+        parents.iter().map(|p| (p.name.clone(), p.resource_version.clone())).collect()
+    };
+    broken.keys().eq(planned.plan.broken.iter()) && versions(&now) == versions(&planned.plan.parents)
+}
+
+fn unreadable(refused: crate::plan::Refused) -> Trouble {
+    let text = format!("inventories cannot be read: {} {}", refused.code, refused.message.terminal());
+    ops::Error::from(crate::cluster::Error::Server(text)).into()
+}
+
+fn unwritable(refused: crate::plan::Refused) -> Trouble {
+    let text =
+        format!("the namespace of the inventory cannot be made: {} {}", refused.code, refused.message.terminal());
+    ops::Error::from(crate::cluster::Error::Server(text)).into()
+}

@@ -1,0 +1,264 @@
+//! `spinway agent`.
+
+use super::common::{Connection, Output, costing, now};
+use super::failure::{FAILED, Failure, REFUSED};
+use super::signals::interrupted;
+use crate::agent::{Agent, Trouble, Turn};
+use crate::ops::{Event, Settings};
+use crate::report::{Report, drift_only, from_plan, health_rows};
+use crate::source::{Remote, Secrets, Signers, Want, cache_below};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Pull the repository from its Git server, apply it, report
+///
+/// One turn with --once, as a CronJob does it; one after the other with --interval. A turn with nothing to write takes no
+/// lock and writes nothing. Exit codes of --once: 0 the turn was completed, whatever single objects did (see --fail-on);
+/// 1 it could not do its job; 3 refused, nothing was done; 4 another agent writes.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The repository: https://…, ssh://… or USER@HOST:PATH
+    #[arg(long, env = "SPINWAY_REPOSITORY", value_name = "URL")]
+    repository: String,
+    /// Do one turn
+    #[arg(long, env = "SPINWAY_ONCE")]
+    once: bool,
+    #[command(flatten)]
+    revision: Revision,
+    /// The folder of the repository that holds spinway.yaml
+    #[arg(long, env = "SPINWAY_PATH", value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// The environment; needed when there are several
+    #[arg(long, env = "SPINWAY_ENV", value_name = "NAME")]
+    env: Option<String>,
+    #[command(flatten)]
+    git: Git,
+    #[command(flatten)]
+    connection: Connection,
+    /// The namespace of the inventory, which is looked at before the repository is read
+    #[arg(long, env = "SPINWAY_INVENTORY_NAMESPACE", value_name = "NAME", default_value = "spinway-system")]
+    inventory_namespace: String,
+    /// Adopt live objects that no inventory owns
+    #[arg(long, env = "SPINWAY_ADOPT")]
+    adopt: bool,
+    /// Take over the inventory when the repository has moved
+    #[arg(long, env = "SPINWAY_TAKE_INVENTORY")]
+    take_inventory: bool,
+    /// Seconds that a turn waits for an object to become healthy; what takes longer is looked at in the next turn
+    #[arg(long, env = "SPINWAY_TIMEOUT", value_name = "SECONDS", default_value_t = 60.0)]
+    timeout: f64,
+    /// Writes, and looks at what becomes healthy, under way at once
+    #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    /// Seconds that the lease lasts when its holder is gone
+    #[arg(long, env = "SPINWAY_LEASE", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    lease: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What is read of the repository.
+#[derive(Args)]
+#[group(multiple = false)]
+struct Revision {
+    /// Follow this branch
+    #[arg(long, env = "SPINWAY_BRANCH", value_name = "NAME", default_value = "main")]
+    branch: String,
+    /// Follow this tag
+    #[arg(long, env = "SPINWAY_TAG", value_name = "NAME")]
+    tag: Option<String>,
+    /// Stay at this commit
+    #[arg(long, env = "SPINWAY_COMMIT", value_name = "ID")]
+    commit: Option<String>,
+}
+
+/// How the Git server is talked to, and what of it is believed.
+#[derive(Args)]
+struct Git {
+    /// A folder, as a mounted Secret, with any of: username, password or token, ca.crt, identity (an SSH key), known_hosts
+    #[arg(long, env = "SPINWAY_GIT_SECRET", value_name = "DIR")]
+    git_secret: Option<PathBuf>,
+    /// The user name for HTTPS, where there is no file for it
+    #[arg(long, env = "SPINWAY_GIT_USERNAME", value_name = "NAME")]
+    git_username: Option<String>,
+    /// The proxy for HTTPS; default: HTTPS_PROXY and NO_PROXY
+    #[arg(long, env = "SPINWAY_GIT_PROXY", value_name = "URL")]
+    git_proxy: Option<String>,
+    /// Ask for a signature by one of these SSH keys (ssh-keygen(1), ALLOWED SIGNERS)
+    #[arg(long, env = "SPINWAY_ALLOWED_SIGNERS", value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
+    /// Ask for a signature by one of these PGP keys (armored)
+    #[arg(long, env = "SPINWAY_GPG_KEYRING", value_name = "FILE")]
+    gpg_keyring: Option<PathBuf>,
+    /// What is done when the applied revision is no longer part of the history
+    #[arg(long, env = "SPINWAY_REWRITES", value_name = "refuse|allow", default_value = "refuse", value_enum)]
+    rewrites: Rewrites,
+    /// The folder of the cache, which may be empty; default: SPINWAY_CACHE, else a temporary one
+    #[arg(long, env = "SPINWAY_GIT_CACHE", value_name = "DIR")]
+    git_cache: Option<PathBuf>,
+}
+
+/// What is done about rewritten history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Rewrites {
+    Refuse,
+    Allow,
+}
+
+/// Does turns.
+pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    if !arguments.once {
+        return Err(Failure::usage("give --once"));
+    }
+    let agent = arguments.agent()?;
+    let ended = AtomicBool::new(false);
+    let mut interrupt = std::pin::pin!(async {
+        interrupted().await;
+        ended.store(true, Ordering::Relaxed);
+    });
+    let turn = agent.turn(interrupt.as_mut(), &mut told).await;
+    let report = report(&turn, &arguments.output);
+    if let Some(report) = &report {
+        arguments.output.write(report)?;
+    }
+    if ended.load(Ordering::Relaxed) {
+        return Ok(0);
+    }
+    code(turn, report.as_ref(), &arguments.output)
+}
+
+/// What happens, for the log.
+fn told(event: Event) {
+    match event {
+        Event::Started { object, step, .. } => tracing::info!(object, ?step, "started"),
+        Event::Done { object, step, seconds } => tracing::info!(object, ?step, seconds, "done"),
+        Event::Waiting { object, reason, holds, .. } => {
+            tracing::info!(object, reason = reason.raw(), ?holds, "waiting")
+        }
+        Event::Failed { object, step, reason, seconds } => {
+            tracing::warn!(object, ?step, reason = reason.raw(), seconds, "failed");
+        }
+    }
+}
+
+impl Arguments {
+    fn agent(&self) -> Result<Agent, Failure> {
+        let text = |path: &Option<PathBuf>| -> Result<Option<String>, Failure> {
+            let Some(path) = path else { return Ok(None) };
+            let read = std::fs::read_to_string(path);
+            read.map(Some).map_err(|error| Failure::failed(format!("{}: {error}", path.display()), ""))
+        };
+        let want = match (&self.revision.commit, &self.revision.tag) {
+            (Some(id), _) => Want::Commit(id.clone()),
+            (None, Some(name)) => Want::Tag(name.clone()),
+            (None, None) => Want::Branch(self.revision.branch.clone()),
+        };
+        // A password is taken from the environment alone: arguments of a process can be read by others.
+        let password =
+            ["SPINWAY_GIT_PASSWORD", "SPINWAY_GIT_TOKEN"].into_iter().find_map(|name| std::env::var(name).ok());
+        let secrets = Secrets {
+            folder: self.git.git_secret.clone(),
+            username: self.git.git_username.clone(),
+            password,
+            proxy: self.git.git_proxy.clone(),
+        };
+        let remote = Remote {
+            url: self.repository.clone(),
+            want,
+            directory: self.path.clone().unwrap_or_default(),
+            secrets,
+            signers: Signers { ssh: text(&self.git.allowed_signers)?, pgp: text(&self.git.gpg_keyring)? },
+            rewrites: self.git.rewrites == Rewrites::Allow,
+            cache: cache_below(&self.cache(), &self.repository),
+        };
+        let options = crate::plan::Options {
+            adopt: self.adopt,
+            take_inventory: self.take_inventory,
+            now: now(),
+            ..crate::plan::Options::default()
+        };
+        let settings = Settings {
+            deadline: self.timeout,
+            wait: true,
+            concurrency: usize::from(self.concurrency),
+            ..Settings::default()
+        };
+        Ok(Agent {
+            remote: Arc::new(remote),
+            environment: self.env.clone(),
+            kubeconfig: self.connection.kubeconfig.clone(),
+            context: self.connection.context.clone(),
+            inventory_namespace: self.inventory_namespace.clone(),
+            options,
+            settings,
+            holder: holder(),
+            lease: Duration::from_secs(self.lease),
+        })
+    }
+
+    /// The folder of the cache. A temporary one is this process' own.
+    fn cache(&self) -> PathBuf {
+        let known = || std::env::var_os("SPINWAY_CACHE").map(PathBuf::from).filter(|path| path != Path::new(""));
+        let own = || std::env::temp_dir().join(format!("spinway-{}", std::process::id()));
+        self.git.git_cache.clone().or_else(known).unwrap_or_else(own)
+    }
+}
+
+/// Who holds the Lease: the pod, and this process of it.
+fn holder() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "spinway".to_owned());
+    format!("{host}-{}-{}", std::process::id(), jiff::Timestamp::now().as_millisecond())
+}
+
+/// The report of a turn; none when nothing could be told.
+fn report(turn: &Turn, output: &Output) -> Option<Report> {
+    let planned = turn.planned.as_ref()?;
+    let mut report = from_plan("agent", &planned.plan, &planned.desired);
+    if turn.trouble.is_some() {
+        // Nothing of it may be done: only what others changed is told.
+        drift_only(&mut report);
+    }
+    if let Some(outcome) = &turn.outcome {
+        for (row, change) in report.changes.iter_mut().zip(&planned.plan.changes) {
+            row.result = outcome.results.get(&change.object).cloned();
+        }
+    }
+    if output.wants_health() {
+        report.health = health_rows(&planned.desired, &planned.reading.live);
+    }
+    report.revision.clone_from(&planned.repository.revision);
+    report.seconds.clone_from(&planned.seconds);
+    let report = match &planned.cluster {
+        Some(cluster) => costing(report, cluster),
+        None => report,
+    };
+    let mut report = report;
+    report.requests.insert("GIT", turn.pulled.requests);
+    Some(report)
+}
+
+fn code(turn: Turn, report: Option<&Report>, output: &Output) -> Result<u8, Failure> {
+    if let Some(trouble) = turn.trouble {
+        return Err(match trouble {
+            Trouble::Read(error) => error.into(),
+            Trouble::Pull(error) if error.is_refusal() => Failure::refused(error.to_string(), REFUSED_HELP),
+            Trouble::Pull(error) => Failure::failed(error.to_string(), "Nothing was done; the next turn tries again."),
+            Trouble::Lease(error @ crate::cluster::LeaseError::Held { .. }) => Failure::locked(error.to_string()),
+            error @ (Trouble::Lease(_) | Trouble::Overtaken) => Failure::failed(error.to_string(), ""),
+        });
+    }
+    let Some(planned) = &turn.planned else { return Ok(FAILED) };
+    if planned.plan.refused.is_some() {
+        return Ok(REFUSED);
+    }
+    if let Some(message) = turn.outcome.as_ref().and_then(|outcome| outcome.inventory.as_ref()) {
+        return Err(Failure::failed(format!("the inventory could not be written: {}", message.terminal()), ""));
+    }
+    Ok(if report.is_some_and(|report| output.fails(report)) { FAILED } else { 0 })
+}
+
+const REFUSED_HELP: &str =
+    "Nothing was applied and nothing was deleted; drift is still reported. See docs/guides/agent.md for each refusal.";

@@ -1,0 +1,61 @@
+//! What happened to a partition: one entry for each turn that changed something.
+
+use super::parent::State;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many entries are kept.
+const KEPT: usize = 20;
+
+/// One turn that changed something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Entry {
+    /// When it began, in seconds since 1970.
+    pub at: i64,
+    /// The commit; empty for a directory.
+    pub revision: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// Who wrote it.
+    pub author: String,
+    /// The digest of the plan.
+    pub plan: String,
+    /// How many objects of the partition were changed, by action.
+    pub counts: BTreeMap<String, usize>,
+    /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed` or `interrupted`.
+    pub result: String,
+    /// Milliseconds it took.
+    pub milliseconds: u64,
+    /// Revisions since the entry before that were overtaken by this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<String>,
+}
+
+impl State {
+    /// Records a turn.
+    pub fn record_turn(&mut self, entry: Entry) {
+        self.history.push(entry);
+        let excess = self.history.len().saturating_sub(KEPT);
+        self.history.drain(..excess);
+    }
+
+    /// The newest entry that has a revision.
+    pub fn newest(&self) -> Option<&Entry> {
+        self.history.iter().rev().find(|entry| !entry.revision.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_turns_are_kept() {
+        let mut state = State::default();
+        for at in 0..30 {
+            state.record_turn(Entry { at, ..Entry::default() });
+        }
+        assert_eq!((state.history.len(), state.history[0].at), (KEPT, 10));
+    }
+}

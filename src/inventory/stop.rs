@@ -1,0 +1,132 @@
+//! What people stop: an environment, a tenant or an app is suspended, or held at an older revision; a single object is
+//! paused in the cluster. Each has an end.
+
+use super::approval::seconds;
+use crate::fields::{FieldPath, Managers};
+use crate::object::{Untrusted, annotation};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The annotation of an object in the cluster that pauses it until then (RFC 3339).
+pub const PAUSE: &str = "spinway.dev/pause-until";
+/// Where the stops of a partition stand, on its parent.
+pub const STOPS: &str = "spinway.dev/stops";
+/// The longest that an object may be paused, and that a rollback holds, in seconds.
+pub const MAX_PAUSE: i64 = 24 * 3600;
+
+/// What a stop is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// All partitions; it stands on the platform's parent.
+    Environment,
+    /// The partition on whose parent it stands.
+    Tenant,
+    /// One app, `NAMESPACE/NAME`.
+    App(String),
+}
+
+/// One stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stop {
+    /// What it is about.
+    pub scope: Scope,
+    /// When it ends, RFC 3339.
+    pub until: String,
+    /// Who set it, as the API server knows them.
+    pub by: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// The revision that is held; none when nothing at all is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+}
+
+impl Stop {
+    /// Whether it is in force. A time that cannot be read never ends: what someone meant to stop is not started by a typing
+    /// error.
+    pub fn is_in_force(&self, now: i64) -> bool {
+        seconds(&self.until).is_none_or(|end| now < end)
+    }
+
+    /// In words.
+    pub fn text(&self) -> Untrusted {
+        let what = self.revision.as_ref().map_or_else(
+            || "Suspended".to_owned(),
+            |revision| format!("Held at revision {}", revision.get(..12).unwrap_or(revision)),
+        );
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        Untrusted::new(format!("{what} until {} by {}{reason}.", self.until, self.by))
+    }
+}
+
+/// The stops on a parent. Ones that cannot be read stop everything, for the same reason.
+pub(super) fn read(parent: &Value) -> Vec<Stop> {
+    let Some(text) = annotation(parent, STOPS) else { return Vec::new() };
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        let reason = format!("the annotation {STOPS} cannot be read: {error}");
+        vec![Stop {
+            scope: Scope::Tenant,
+            until: "it is mended".to_owned(),
+            by: "spinway".to_owned(),
+            reason,
+            revision: None,
+        }]
+    })
+}
+
+/// Why an object in the cluster is left alone: it is paused, until when and by whom. An error says why its pause does not
+/// count.
+///
+/// # Errors
+/// The time cannot be read, or is too far ahead.
+pub fn paused(live: &Value, now: i64) -> Result<Option<Untrusted>, Untrusted> {
+    let Some(until) = annotation(live, PAUSE) else { return Ok(None) };
+    let Some(end) = seconds(until) else {
+        return Err(Untrusted::new(format!("{PAUSE} is no time (RFC 3339), so it does not pause: {until}")));
+    };
+    if end - now > MAX_PAUSE {
+        return Err(Untrusted::new(format!("{PAUSE} is more than 24 hours ahead, so it does not pause: {until}")));
+    }
+    if end <= now {
+        return Ok(None);
+    }
+    let path = FieldPath::of(&["metadata", "annotations", PAUSE]);
+    let managers = Managers::of(live);
+    let by = managers.other_of(&path).map_or_else(
+        || "writer not recorded".to_owned(),
+        |holder| match &holder.time {
+            Some(time) => format!("{} at {time}", holder.manager.raw()),
+            None => holder.manager.raw().to_owned(),
+        },
+    );
+    Ok(Some(Untrusted::new(format!("Paused in the cluster until {until} by {by}."))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pause_ends_and_cannot_be_long() {
+        let now = seconds("2026-11-22T12:00:00Z").unwrap_or_default();
+        let at = |until: &str| paused(&json!({"metadata": {"annotations": {PAUSE: until}}}), now);
+        assert!(matches!(at("2026-11-22T13:00:00Z"), Ok(Some(_))));
+        assert!(matches!(at("2026-11-22T11:00:00Z"), Ok(None)));
+        for ignored in ["2026-11-24T12:00:00Z", "", "tomorrow", "\u{0}", "9999999999999-01-01T00:00:00Z"] {
+            assert!(at(ignored).is_err(), "{ignored}");
+        }
+    }
+
+    #[test]
+    fn a_stop_that_cannot_be_read_stops() {
+        for text in ["", "{", "[{\"scope\": \"everything\"}]", "[1]"] {
+            let stops = read(&json!({"metadata": {"annotations": {STOPS: text}}}));
+            assert!(stops.iter().any(|stop| stop.is_in_force(i64::MAX) && stop.revision.is_none()), "{text}");
+        }
+        assert!(read(&json!({"metadata": {}})).is_empty());
+    }
+}

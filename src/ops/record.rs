@@ -1,0 +1,259 @@
+//! Keeping the inventory: what is announced before an apply, and what is recorded after it.
+
+use super::{Outcome, Planned, Settings};
+use crate::cluster::{Cluster, Mode, with_identity};
+use crate::fields::MANAGER;
+use crate::inventory::{self, Deletion, Entry, Parent};
+use crate::live::Coverage;
+use crate::object::{ObjectRef, meta};
+use crate::plan::{self, Action, Cause, Change, Refused};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// What is kept of an object that was written.
+pub(super) struct Written {
+    pub(super) uid: String,
+    /// The digest of what was applied.
+    pub(super) digest: String,
+}
+
+/// An object that was deleted.
+pub(super) struct Deleted {
+    pub(super) object: ObjectRef,
+    pub(super) partition: String,
+    pub(super) uid: String,
+}
+
+/// Before anything is done, the inventory learns where members will be (hints grow first) and what will be deleted (so that
+/// a crash cannot forget a deletion).
+pub(super) async fn write_ahead(
+    cluster: &Cluster,
+    planned: &Planned,
+    parents: &mut [Parent],
+    now: i64,
+) -> Result<(), Refused> {
+    let plan = &planned.plan;
+    for parent in parents.iter_mut().filter(|p| !plan.broken.contains(&p.partition)) {
+        let own = is_current(planned, parent);
+        let changes = plan.changes.iter().filter(|c| own && c.partition == parent.partition && c.action.is_acting());
+        let mut wanted = parent.clone();
+        for change in changes {
+            if matches!(change.action, Action::Delete | Action::Replace) {
+                wanted.state.deletions.push(Deletion { at: now, uid: change.uid.clone() });
+            }
+            if change.action != Action::Delete {
+                wanted.kinds.insert(change.object.group_kind());
+                wanted.namespaces.extend(change.object.namespace.clone());
+            }
+        }
+        if wanted != *parent {
+            bind(planned, &mut wanted);
+            write_parent(cluster, planned, &mut wanted).await?;
+            *parent = wanted;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a parent stands under today's name of the Config.
+fn is_current(planned: &Planned, parent: &Parent) -> bool {
+    let desired = &planned.desired;
+    parent.name == inventory::parent_name(&desired.name, &desired.environment.name, &parent.partition)
+}
+
+/// Binds an inventory to its repository and cluster.
+fn bind(planned: &Planned, parent: &mut Parent) {
+    parent.state.source.clone_from(&planned.repository.source);
+    parent.state.cluster.clone_from(&planned.reading.live.cluster_uid);
+}
+
+/// The inventory's namespace is made when it does not exist yet.
+///
+/// # Errors
+/// It cannot be read or made.
+pub async fn ensure_namespace(cluster: &Cluster, planned: &Planned, namespace: &str) -> Result<(), Refused> {
+    let reference = ObjectRef::new("", "Namespace", "", namespace);
+    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
+    if planned.reading.live.get(&reference).is_some() || cluster.get_metadata(&reference, "v1", served).await?.is_some()
+    {
+        return Ok(());
+    }
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"app.kubernetes.io/managed-by": MANAGER}}});
+    cluster.apply(&reference, "v1", served, &body, Mode::default()).await.map(|_| ())
+}
+
+/// Writes a parent as the successor of what was read; another writer in between is a conflict.
+async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> Result<(), Refused> {
+    let reference = parent.reference();
+    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return Ok(()) };
+    ensure_namespace(cluster, planned, &parent.namespace).await?;
+    let body = with_identity(&parent.render(), &parent.uid, &parent.resource_version);
+    let written = cluster.apply(&reference, "v1", served, &body, Mode { dry_run: false, force: true }).await?;
+    meta(&written, "uid").clone_into(&mut parent.uid);
+    meta(&written, "resourceVersion").clone_into(&mut parent.resource_version);
+    Ok(())
+}
+
+/// What an apply did, as it is recorded.
+pub(super) struct Done<'a> {
+    pub(super) written: &'a BTreeMap<ObjectRef, Written>,
+    pub(super) deleted: &'a [Deleted],
+    pub(super) outcome: &'a Outcome,
+    pub(super) settings: &'a Settings,
+    pub(super) milliseconds: u64,
+}
+
+/// Afterwards the inventory learns what was done; a parent that would not change is not written.
+pub(super) async fn save(
+    cluster: &Cluster,
+    planned: &Planned,
+    parents: Vec<Parent>,
+    done: &Done<'_>,
+) -> Result<(), Refused> {
+    let mut failed = Vec::new();
+    for mut parent in recorded(planned, parents, done) {
+        if let Err(refused) = write_parent(cluster, planned, &mut parent).await {
+            failed.push(refused);
+        }
+    }
+    failed.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Whether the inventory has something to learn although the plan has nothing to do: a run before ended too early for it.
+pub fn is_unrecorded(planned: &Planned) -> bool {
+    let (outcome, settings) = (Outcome::default(), Settings::default());
+    let nothing =
+        Done { written: &BTreeMap::new(), deleted: &[], outcome: &outcome, settings: &settings, milliseconds: 0 };
+    !recorded(planned, planned.plan.parents.clone(), &nothing).is_empty()
+}
+
+/// The parents as they are to be written, of those that change.
+fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Parent> {
+    let live = &planned.reading.live;
+    let settled: HashSet<&ObjectRef> =
+        planned.plan.changes.iter().filter(|c| c.action == Action::Unchanged).map(|c| &c.object).collect();
+    let mut members: BTreeMap<&str, Vec<&ObjectRef>> = BTreeMap::new();
+    for (reference, member) in &planned.desired.objects {
+        members.entry(&member.partition).or_default().push(reference);
+    }
+    let mut changed = Vec::new();
+    for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
+        let mut parent = before.clone();
+        let own = is_current(planned, &parent);
+        forget(&mut parent, planned, own, done);
+        for reference in members.get(before.partition.as_str()).into_iter().flatten().filter(|_| own) {
+            let written = done.written.get(*reference);
+            let uid = written.map(|w| w.uid.as_str());
+            match uid.or_else(|| live.uid(reference).filter(|_| settled.contains(reference))) {
+                Some(uid) => parent.record(reference, uid),
+                None => continue,
+            }
+            if let (true, Some(written)) = (reference.is("batch", "Job"), written) {
+                parent.state.ran(reference, &written.digest);
+            }
+        }
+        take_back(&mut parent, planned, done);
+        if let Some(fields) = corrected(planned, &before.partition, done).filter(|_| own) {
+            parent.state.corrected(&fields, done.settings.now);
+        }
+        let turn = own.then(|| entry(planned, &before.partition, done)).flatten();
+        if turn.is_some() || parent.state != before.state || parent.kinds != before.kinds {
+            bind(planned, &mut parent);
+            // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
+            parent.state.deletions.retain(|d| d.at > done.settings.now - plan::DELETION_WINDOW);
+            parent.state.revision = revision(planned);
+            turn.into_iter().for_each(|entry| parent.state.record_turn(entry));
+            changed.push(parent);
+        }
+    }
+    changed
+}
+
+fn revision(planned: &Planned) -> String {
+    planned.repository.revision.as_ref().map(|r| r.id.clone()).unwrap_or_default()
+}
+
+/// What was deleted, is wanted by another partition now, or is neither wanted nor there any more, is no member.
+fn forget(parent: &mut Parent, planned: &Planned, own: bool, done: &Done<'_>) {
+    let live = &planned.reading.live;
+    let partition = parent.partition.clone();
+    for deleted in done.deleted.iter().filter(|deleted| deleted.partition == partition) {
+        parent.forget(&deleted.object);
+    }
+    let drifted: HashSet<&ObjectRef> =
+        planned.plan.changes.iter().filter(|change| !change.left.is_empty()).map(|change| &change.object).collect();
+    for reference in parent.state.references() {
+        let wanted = planned.desired.objects.get(&reference).map(|m| own && m.partition == partition);
+        let listed = !matches!(live.coverage.get(&reference.group_kind()), None | Some(Coverage::Unknown(_)));
+        let gone = wanted.is_none() && listed && !live.has(&reference);
+        if (wanted == Some(false) || gone) && !drifted.contains(&reference) {
+            parent.forget(&reference);
+        }
+    }
+}
+
+/// What was announced and not done is taken back.
+fn take_back(parent: &mut Parent, planned: &Planned, done: &Done<'_>) {
+    let planned_uids: HashSet<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
+    let gone = |uid: &str| done.deleted.iter().any(|deleted| deleted.uid == uid);
+    let taken_back = |d: &Deletion| d.at == done.settings.now && planned_uids.contains(d.uid.as_str()) && !gone(&d.uid);
+    parent.state.deletions.retain(|d| !taken_back(d));
+}
+
+/// The fields that this apply took back from others; none when it wrote nothing in the partition.
+fn corrected(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Vec<(ObjectRef, String)>> {
+    let changes = planned.plan.changes.iter().filter(|c| c.partition == partition);
+    let written: Vec<&Change> = changes.filter(|c| done.written.contains_key(&c.object)).collect();
+    let drifted = |change: &&Change| {
+        let fields = change.fields.iter().filter(|f| f.cause == Cause::Drift).map(|f| f.path.to_string());
+        fields.map(|path| (change.object.clone(), path)).collect::<Vec<_>>()
+    };
+    (!written.is_empty()).then(|| written.iter().flat_map(drifted).collect())
+}
+
+/// The record of the turn in a partition; none when it changed nothing there.
+fn entry(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Entry> {
+    let changed = |change: &&Change| {
+        let deleted = || done.deleted.iter().any(|deleted| deleted.object == change.object);
+        change.partition == partition && (done.written.contains_key(&change.object) || deleted())
+    };
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for change in planned.plan.changes.iter().filter(changed) {
+        *counts.entry(format!("{:?}", change.action).to_lowercase()).or_default() += 1;
+    }
+    if counts.is_empty() {
+        return None;
+    }
+    let found = planned.repository.revision.clone().unwrap_or_default();
+    Some(Entry {
+        at: done.settings.now,
+        revision: found.id,
+        subject: shortened(found.subject.raw()),
+        author: shortened(found.author.raw()),
+        plan: planned.plan.digest.clone(),
+        counts,
+        result: result(planned, partition, done.outcome).to_owned(),
+        milliseconds: done.milliseconds,
+        superseded: done.settings.superseded.clone(),
+    })
+}
+
+/// History is kept for years: of a commit only so much.
+fn shortened(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
+fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str {
+    let of_partition = planned.plan.changes.iter().filter(|change| change.partition == partition);
+    let texts: BTreeSet<&str> =
+        of_partition.filter_map(|change| outcome.results.get(&change.object)).map(|text| text.raw()).collect();
+    if texts.iter().all(|text| *text == "done") {
+        "done"
+    } else if outcome.interrupted {
+        "interrupted"
+    } else if texts.iter().all(|text| *text == "done" || text.starts_with("Written")) {
+        "unfinished"
+    } else {
+        "failed"
+    }
+}

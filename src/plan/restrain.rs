@@ -1,0 +1,63 @@
+//! What people stopped: objects that are paused in the cluster, and what is suspended or held at a revision.
+
+use super::{Action, Change, Plan, selection};
+use crate::desired::{Desired, PLATFORM};
+use crate::inventory::{PAUSE, Parent, Scope, Stop, parent_of, paused};
+use crate::live::Live;
+use crate::object::{Diagnostic, Untrusted, annotation};
+
+/// Holds the changes that are paused or suspended, before anything is asked about approval: consent to a destruction does
+/// not start what someone stopped.
+pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64) {
+    let platform = parent_of(&plan.parents, &desired.name, &desired.environment.name, PLATFORM);
+    let everywhere: Vec<&Stop> =
+        platform.into_iter().flat_map(|parent| &parent.stops).filter(|stop| stop.scope == Scope::Environment).collect();
+    for change in &mut plan.changes {
+        if let Some(value) = live.get(&change.object) {
+            match paused(value, now) {
+                Ok(Some(text)) => hold(change, text),
+                Ok(None) => {}
+                Err(why) => plan.diagnostics.push(Diagnostic::warning("pause", why.terminal()).about(&change.object)),
+            }
+        }
+        let parents = plan.parents.iter().filter(|parent| parent.partition == change.partition);
+        let own = parents.flat_map(|parent: &Parent| &parent.stops).filter(|stop| stop.scope != Scope::Environment);
+        let in_force = everywhere.iter().copied().chain(own).filter(|stop| stop.is_in_force(now));
+        let stops: Vec<&Stop> = in_force.filter(|stop| covers(stop, change, desired, live)).collect();
+        for stop in stops {
+            match stop.revision {
+                None => hold(change, stop.text()),
+                Some(_) => change.because.push(stop.text()),
+            }
+        }
+    }
+}
+
+/// Objects of the repository that pause themselves: a pause is set in the cluster, never from Git.
+pub(super) fn pauses_in_git(desired: &Desired) -> Vec<Diagnostic> {
+    let pausing = desired.objects.iter().filter(|(_, m)| annotation(&m.object.value, PAUSE).is_some());
+    let error = |reference, origin| {
+        let text = format!("The annotation {PAUSE} is set in the cluster, never in Git.");
+        Diagnostic::error("pause", text).at(origin).about(reference)
+    };
+    pausing.map(|(r, m)| error(r, m.object.origin_of("/metadata/annotations"))).collect()
+}
+
+/// Whether a stop is about a change; on the parents of others it is not looked for.
+fn covers(stop: &Stop, change: &Change, desired: &Desired, live: &Live) -> bool {
+    match &stop.scope {
+        Scope::Environment | Scope::Tenant => true,
+        Scope::App(app) => {
+            let value =
+                desired.objects.get(&change.object).map(|m| &m.object.value).or_else(|| live.get(&change.object));
+            value.is_some_and(|value| selection::is_of_app(&change.object, value, app))
+        }
+    }
+}
+
+fn hold(change: &mut Change, why: Untrusted) {
+    if change.action.is_acting() {
+        change.action = Action::Held;
+    }
+    change.because.push(why);
+}
