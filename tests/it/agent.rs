@@ -155,3 +155,161 @@ fn a_server_that_is_not_trusted_or_does_not_trust_is_told_apart() {
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     assert!(stderr(&ran).contains("the SSH key is not accepted"), "{}", Ran(&ran));
 }
+
+const A: &str = "/api/v1/namespaces/default/configmaps/a";
+
+#[test]
+fn drift_is_reported_and_left_or_corrected_as_the_environment_says() {
+    let mut cluster = Cluster::take();
+    let repo = committed();
+    let server = GitServer::https(&repo);
+    done(&turn(&cluster, &server, &[]));
+    cluster.edit(A, "kubectl-edit", &json!({"data": {"k": "edited"}}));
+    cluster.send("DELETE", "/api/v1/namespaces/default/configmaps/b", "application/json", &Value::Null);
+    cluster.mark();
+    for _ in 0..2 {
+        let report = done(&turn(&cluster, &server, &[]));
+        let drifted = row(&report, "ConfigMap", "a");
+        assert_eq!((&drifted["action"], &drifted["left"][0]["path"]), (&json!("unchanged"), &json!("data.k")));
+        assert_eq!(drifted["left"][0]["manager"], "kubectl-edit");
+        assert_eq!(row(&report, "ConfigMap", "b")["left"][0]["cause"], "missing");
+        assert_eq!(code(&turn(&cluster, &server, &["--fail-on", "drift"])), 1);
+    }
+    assert_eq!(cluster.writes().len(), 0, "{:?}", cluster.writes());
+
+    // What the repository changes in a drifted object is applied, and the drifted path is left.
+    repo.edit("apps/one/a.yaml", "l: v1", "l: v2");
+    repo.commit("pending");
+    let report = done(&turn(&cluster, &server, &[]));
+    assert_eq!(row(&report, "ConfigMap", "a")["fields"].as_array().unwrap().len(), 1, "{report:#}");
+    assert_eq!(data(&cluster, "a"), json!({"k": "edited", "l": "v2"}));
+    let report = done(&turn(&cluster, &server, &[]));
+    assert_eq!(row(&report, "ConfigMap", "a")["left"][0]["path"], "data.k", "still drift: {report:#}");
+    assert_eq!(data(&cluster, "b"), Value::Null);
+    // An object that is missing is made again when the repository changes it.
+    repo.write("apps/two/b.yaml", &config_map("b", "v2"));
+    repo.commit("b again");
+    done(&turn(&cluster, &server, &[]));
+    assert_eq!(data(&cluster, "b")["k"], "v2");
+
+    repo.edit("spinway.yaml", "{name: test}", "{name: test, drift: correct}");
+    repo.commit("correct");
+    let report = done(&turn(&cluster, &server, &[]));
+    assert_eq!(row(&report, "ConfigMap", "a")["fields"][0]["cause"], "drift");
+    assert_eq!(data(&cluster, "a"), json!({"k": "v1", "l": "v2"}));
+}
+
+#[test]
+fn a_field_that_flips_back_each_time_is_contested_and_then_left() {
+    let mut cluster = Cluster::take();
+    let repo = committed();
+    repo.edit("spinway.yaml", "{name: test}", "{name: test, drift: correct}");
+    repo.commit("correct");
+    let server = GitServer::https(&repo);
+    done(&turn(&cluster, &server, &[]));
+    for _ in 0..3 {
+        cluster.edit(A, "other-controller", &json!({"data": {"k": "mine"}}));
+        done(&turn(&cluster, &server, &[]));
+        assert_eq!(data(&cluster, "a")["k"], "v1");
+    }
+    cluster.edit(A, "other-controller", &json!({"data": {"k": "mine"}}));
+    cluster.mark();
+    let report = done(&turn(&cluster, &server, &[]));
+    let because = row(&report, "ConfigMap", "a")["because"].to_string();
+    assert!(because.contains("data.k is contested by other-controller"), "{report:#}");
+    assert_eq!((data(&cluster, "a")["k"].clone(), cluster.writes().len()), (json!("mine"), 0));
+    // What the repository wants anew is written.
+    repo.write("apps/one/a.yaml", &config_map("a", "v7"));
+    repo.commit("new value");
+    done(&turn(&cluster, &server, &[]));
+    assert_eq!(data(&cluster, "a")["l"], "v7");
+}
+
+#[test]
+fn a_paused_object_is_held_and_a_pause_from_git_is_an_error() {
+    let cluster = Cluster::take();
+    let repo = committed();
+    let server = GitServer::https(&repo);
+    done(&turn(&cluster, &server, &[]));
+    let pause = |until: &str| {
+        cluster.edit(A, "alice", &json!({"metadata": {"annotations": {"spinway.dev/pause-until": until}}}));
+    };
+    pause("2999-01-01T00:00:00Z");
+    let report = done(&turn(&cluster, &server, &[]));
+    assert!(report["diagnostics"].to_string().contains("more than 24 hours ahead"), "{report:#}");
+    pause(&in_an_hour());
+    // It is shown also while nothing is to be done.
+    let report = done(&turn(&cluster, &server, &[]));
+    assert!(
+        row(&report, "ConfigMap", "a")["because"].to_string().contains("Paused in the cluster until"),
+        "{report:#}"
+    );
+    repo.write("apps/one/a.yaml", &config_map("a", "v2"));
+    repo.commit("two");
+    let report = done(&turn(&cluster, &server, &[]));
+    let held = row(&report, "ConfigMap", "a");
+    assert_eq!(held["action"], "held");
+    assert!(held["because"].to_string().contains("by alice at 20"), "{held:#}");
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    repo.remove("apps/one/a.yaml");
+    repo.write("apps/one/c.yaml", &config_map("c", "v1"));
+    repo.commit("prune");
+    assert_eq!(row(&done(&turn(&cluster, &server, &[])), "ConfigMap", "a")["action"], "held");
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    cluster.edit(A, "alice", &json!({"metadata": {"annotations": {"spinway.dev/pause-until": null}}}));
+    done(&turn(&cluster, &server, &[]));
+    assert_eq!(data(&cluster, "a"), Value::Null);
+
+    let paused = config_map("c", "v2")
+        .replace("namespace: default", "namespace: default, annotations: {spinway.dev/pause-until: x}");
+    repo.write("apps/one/c.yaml", &paused);
+    repo.commit("pause from Git");
+    let report = done(&turn(&cluster, &server, &[]));
+    assert_eq!(row(&report, "ConfigMap", "c")["action"], "blocked");
+    assert_eq!(data(&cluster, "c")["k"], "v1");
+}
+
+fn in_an_hour() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    jiff::Timestamp::from_second(i64::try_from(now).unwrap() + 3600).unwrap().to_string()
+}
+
+#[test]
+fn a_commit_must_be_signed_by_an_allowed_signer() {
+    use crate::signing::{Signer, sign_head};
+    let cluster = Cluster::take();
+    let repo = committed();
+    let server = GitServer::https(&repo);
+    let (alice, mallory, hub) = (Signer::ssh(3), Signer::ssh(4), Signer::pgp("hub"));
+    let folder = server.secret.path().to_owned();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        folder.join(name).to_str().unwrap().to_owned()
+    };
+    let allowed = file("allowed", &format!("alice@acme.example namespaces=\"git\" {}\n", alice.public()));
+    let keyring = file("keyring", &hub.public());
+    let asking = ["--allowed-signers", &allowed, "--gpg-keyring", &keyring];
+    let refused = |message: &str| {
+        let ran = turn(&cluster, &server, &asking);
+        assert_eq!(code(&ran), 3, "{message} {}", Ran(&ran));
+        assert!(stderr(&ran).contains(message), "{message} {}", Ran(&ran));
+    };
+    refused("is not taken: it is not signed");
+    sign_head(&repo, &mallory);
+    refused("its signature is by no allowed signer");
+    sign_head(&repo, &Signer::pgp("other"));
+    refused("its signature is by no allowed signer");
+    assert_eq!(data(&cluster, "a"), Value::Null);
+    let id = sign_head(&repo, &alice);
+    done(&turn(&cluster, &server, &asking));
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    // The signature of one commit on another.
+    repo.write("apps/one/a.yaml", &config_map("a", "v2"));
+    repo.commit("two");
+    crate::signing::steal(&repo, &id);
+    refused("its signature is wrong");
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    sign_head(&repo, &hub);
+    done(&turn(&cluster, &server, &asking));
+    assert_eq!(data(&cluster, "a")["k"], "v2");
+}

@@ -35,5 +35,6 @@ mod repo;
 mod run;
 mod secrets;
 mod session;
+mod signing;
 mod stand_in;
 mod tour;
