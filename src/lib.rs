@@ -18,6 +18,7 @@ pub mod apply;
 pub mod desired;
 pub mod fields;
 pub mod graph;
+pub mod install;
 pub mod inventory;
 pub mod kinds;
 pub mod live;

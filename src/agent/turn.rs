@@ -73,6 +73,7 @@ impl Agent {
         let mut seconds = Seconds::default();
         let start = Instant::now();
         let mut connected = Connected::new(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        connected.cluster = connected.cluster.sparing();
         let cluster = connected.cluster.clone();
         let namespace = self.inventory_namespace.as_str();
         let maps = cluster.inventories(Some(namespace), &connected.types.kinds).await.map_err(unreadable)?;

@@ -7,6 +7,7 @@ mod drift;
 mod failure;
 mod graph;
 mod inspect;
+mod install;
 mod plan;
 mod progress;
 mod render;
@@ -43,6 +44,7 @@ enum Verb {
     Render(render::Arguments),
     Snapshot(snapshot::Arguments),
     Agent(agent::Arguments),
+    Install(install::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -82,6 +84,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Render(arguments) => render::run(&arguments),
         Verb::Snapshot(arguments) => snapshot::run(arguments).await,
         Verb::Agent(arguments) => agent::run(arguments).await,
+        Verb::Install(arguments) => install::run(&arguments),
     }
 }
 

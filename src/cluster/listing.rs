@@ -112,10 +112,18 @@ impl Cluster {
                 Scope::Owned => list.labelled(&selector),
                 Scope::Apps => list.labelled(APP_NAME),
             };
+            let within: Vec<List> = match self.sparing && is_secret(&kind) {
+                true => {
+                    secret_namespaces(desired, &reading.parents).iter().map(|n| list.clone().within(Some(n))).collect()
+                }
+                false => vec![list],
+            };
             // A list whose task ends early leaves its kind unknown.
-            *left.entry(kind).or_insert(0) += 1;
-            let (cluster, screen) = (self.clone(), Arc::clone(&screen));
-            lists.spawn(async move { (scope, cluster.list_screened(&list, &screen).await, list) });
+            *left.entry(kind).or_insert(0) += within.len();
+            for list in within {
+                let (cluster, screen) = (self.clone(), Arc::clone(&screen));
+                lists.spawn(async move { (scope, cluster.list_screened(&list, &screen).await, list) });
+            }
         }
         let mut sick = false;
         while let Some(answer) = lists.join_next().await {
@@ -229,6 +237,17 @@ fn read_parents(desired: &Desired, maps: Result<Vec<Value>, Refused>, reading: &
         let reason = format!("the inventories cannot be listed ({} {})", refused.code, refused.reason);
         reading.broken = reading.parents.iter().map(|p| (p.partition.clone(), reason.clone())).collect();
     }
+}
+
+pub(super) fn is_secret(kind: &GroupKind) -> bool {
+    kind.group.is_empty() && kind.kind == "Secret"
+}
+
+/// The namespaces in which the repository declares Secrets, or did at the last apply.
+fn secret_namespaces(desired: &Desired, parents: &[Parent]) -> BTreeSet<String> {
+    let now = desired.objects.keys().cloned();
+    let then = parents.iter().flat_map(|parent| parent.state.references());
+    now.chain(then).filter(|r| is_secret(&r.group_kind())).filter_map(|r| r.namespace).collect()
 }
 
 /// Whether a Deployment has fewer available pods of its current template than it wants.

@@ -1,7 +1,7 @@
 //! Looking up single objects: those that no LIST would show, and those that are becoming healthy.
 
 use super::list::List;
-use super::listing::{APP_NAME, Reading, is_short, wanted_version};
+use super::listing::{APP_NAME, Reading, is_secret, is_short, wanted_version};
 use super::{CONCURRENCY, Cluster};
 use crate::desired::{Desired, Selector};
 use crate::graph::Graph;
@@ -51,7 +51,7 @@ impl Cluster {
         for (kind, mut objects) in missing {
             let Some(mut served) = reading.live.kinds.get(&kind).cloned() else { continue };
             served.versions = vec![wanted_version(desired, &kind, &served)];
-            let many = objects.len() > SINGLES;
+            let many = objects.len() > SINGLES && !(self.sparing && is_secret(&kind));
             let there = if many { self.list_identities(&kind, &served).await.ok() } else { None };
             if let Some(there) = there {
                 for object in objects.iter().filter(|o| !there.contains(o)) {
@@ -75,7 +75,7 @@ impl Cluster {
                 wanted.entry(to.group_kind()).or_default().insert(to.clone());
             }
         }
-        for (kind, objects) in wanted {
+        for (kind, objects) in wanted.into_iter().filter(|(kind, _)| !(self.sparing && is_secret(kind))) {
             let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
             let whole = kind.kind == "SpinAppExecutor" || kind.kind == "Deployment";
             let many = !whole && objects.len() > SINGLES;

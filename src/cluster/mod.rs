@@ -75,6 +75,8 @@ pub struct Cluster {
     shared: Arc<Shared>,
     /// Until when writes may be sent, when that is limited.
     fence: Option<Fence>,
+    /// Whether Secrets are read only in the namespaces whose repository declares them.
+    sparing: bool,
 }
 
 struct Shared {
@@ -117,7 +119,13 @@ impl Cluster {
         let server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
-        Ok(Self { client, context, server, shared: Arc::new(shared), fence: None })
+        Ok(Self { client, context, server, shared: Arc::new(shared), fence: None, sparing: false })
+    }
+
+    /// The same connection, which reads Secrets only in the namespaces whose repository declares them: the agent's way, so
+    /// that it needs no permission for others'.
+    pub fn sparing(self) -> Self {
+        Self { sparing: true, ..self }
     }
 
     /// The same connection, whose writes are sent only while a lease is held.

@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::git_server::{GitServer, key};
 use crate::repo::Repo;
 use crate::run::{Ran, code, json, row, stderr};
+use crate::stand_in::StandIn;
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -29,7 +30,10 @@ fn turn(cluster: &Cluster, server: &GitServer, more: &[&str]) -> Output {
         vec!["agent", "--once", "-o", "json", "--timeout", "20", "--git-cache", cache.to_str().unwrap()];
     arguments.extend(options.iter().map(String::as_str));
     arguments.extend(more);
-    cluster.spinway(&arguments)
+    let kubeconfig = server.installed.get_or_init(|| cluster.install(&server.root, &[]));
+    let ran = cluster.command(&arguments).env("KUBECONFIG", kubeconfig).output().expect("spinway runs");
+    assert_eq!(cluster.forbidden(), Vec::<String>::new(), "beyond what was installed: {}", Ran(&ran));
+    ran
 }
 
 fn done(ran: &Output) -> Value {
@@ -312,4 +316,47 @@ fn a_commit_must_be_signed_by_an_allowed_signer() {
     sign_head(&repo, &hub);
     done(&turn(&cluster, &server, &asking));
     assert_eq!(data(&cluster, "a")["k"], "v2");
+}
+
+#[test]
+fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
+    let cluster = Cluster::take();
+    let repo = Repo::shop();
+    repo.write(
+        "apps/checkout/secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: own, namespace: checkout}\nstringData: {k: v}\n",
+    );
+    repo.commit("shop");
+    let server = GitServer::https(&repo);
+    let kubeconfig = cluster.install(repo.path(), &["--env", "staging"]);
+    server.installed.set(kubeconfig.clone()).unwrap();
+    let _operator = StandIn::start(&cluster, std::time::Duration::from_millis(50));
+    let report = done(&turn(&cluster, &server, &["--env", "staging"]));
+    assert_eq!(report["summary"]["blocked"], 0, "{report:#}");
+    let results: Vec<&Value> = report["changes"].as_array().unwrap().iter().map(|row| &row["result"]).collect();
+    assert!(results.iter().all(|result| **result == "done"), "{report:#}");
+    repo.remove("apps/checkout/secret.yaml");
+    repo.commit("no secret");
+    let report = done(&turn(&cluster, &server, &["--env", "staging"]));
+    assert_eq!(row(&report, "Secret", "own")["result"], "done", "{report:#}");
+    // It is really this identity, and there is nothing that it may do beyond.
+    let ask = |arguments: &[&str]| {
+        let ran = std::process::Command::new(cluster.kubectl())
+            .args(["--kubeconfig", kubeconfig.to_str().unwrap(), "auth", "can-i"])
+            .args(arguments)
+            .output();
+        String::from_utf8(ran.unwrap().stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(ask(&["patch", "spinapps", "-n", "checkout"]), "yes");
+    for beyond in [
+        ["get", "secrets", "-n", "kube-system"].as_slice(),
+        &["list", "secrets", "-A"],
+        &["patch", "spinapps", "-n", "default"],
+        &["patch", "clusterroles"],
+        &["patch", "roles", "-n", "spinway-system"],
+        &["delete", "configmaps", "-n", "spinway-system"],
+        &["*", "*"],
+    ] {
+        assert_eq!(ask(beyond), "no", "{beyond:?}");
+    }
 }

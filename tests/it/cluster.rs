@@ -93,6 +93,46 @@ impl Cluster {
         path
     }
 
+    /// Installs the agent of a repository as an administrator would, with exactly the permissions that `spinway install`
+    /// prints; gives a kubeconfig with a token of its ServiceAccount.
+    pub fn install(&self, repository: &Path, more: &[&str]) -> PathBuf {
+        let dir = repository.to_str().expect("a path");
+        let mut arguments = vec!["install", dir, "--url", "https://git.example/shop.git"];
+        arguments.extend(more);
+        let printed = self.spinway(&arguments);
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        let text = String::from_utf8(printed.stdout).expect("a text");
+        let (documents, _) = spinway::desired::yaml::read(&std::sync::Arc::from("install"), &text);
+        let mut account = (String::new(), String::new());
+        for document in documents {
+            let object = document.value;
+            let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (namespace, name, kind) = (text("/metadata/namespace"), text("/metadata/name"), text("/kind"));
+            if kind == "ServiceAccount" {
+                account = (namespace.clone(), name.clone());
+            }
+            let root = if text("/apiVersion").contains('/') { "apis" } else { "api" };
+            let within = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
+            let lower = kind.to_lowercase();
+            let plural = lower.strip_suffix('y').map_or_else(|| format!("{lower}s"), |stem| format!("{stem}ies"));
+            let path = format!("/{root}/{}{within}/{plural}/{name}", text("/apiVersion"));
+            self.apply_as(&path, "administrator", &object);
+        }
+        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", account.0, account.1);
+        let request = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}});
+        let answer = self.send("POST", &path, "application/json", &request);
+        let file = self.shared.plane.dir.join(format!("kubeconfig-{}", account.1));
+        let token = answer["status"]["token"].as_str().expect("a token");
+        fs::write(&file, kubeconfig(&self.shared.plane.dir, self.shared.plane.apiserver, token)).expect("a file");
+        file
+    }
+
+    /// What was forbidden to the agents since the mark.
+    pub fn forbidden(&self) -> Vec<String> {
+        let all = self.audit_of("system:serviceaccount:spinway-system:");
+        all.into_iter().filter(|request| request.code == 403).map(|r| format!("{} {}", r.verb, r.uri)).collect()
+    }
+
     /// The API server's certificate, in base64: a certificate authority that is well formed.
     pub fn authority(&self) -> String {
         use base64::Engine as _;
@@ -177,9 +217,17 @@ impl Cluster {
 
     /// The requests since the test took the cluster that are no reads, by spinway.
     pub fn audit(&self) -> Vec<Audited> {
+        let read = |request: &Audited| matches!(request.verb.as_str(), "get" | "list" | "watch");
+        self.audit_of("").into_iter().filter(|a| a.user_agent.starts_with("spinway") && !read(a)).collect()
+    }
+
+    /// All audited requests by users whose names begin so.
+    fn audit_of(&self, user: &str) -> Vec<Audited> {
         let log = fs::read(self.shared.plane.dir.join("audit.log")).unwrap_or_default();
         let lines = String::from_utf8_lossy(&log[self.audit_start..]).into_owned();
-        let all = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).map(|event| {
+        let events = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let named = |event: &Value| event["user"]["username"].as_str().is_some_and(|name| name.starts_with(user));
+        let all = events.filter(named).map(|event| {
             let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
             let uri = text("/requestURI");
             Audited {
@@ -196,7 +244,7 @@ impl Cluster {
                 body: event.get("requestObject").cloned().unwrap_or_default(),
             }
         });
-        all.filter(|a| a.user_agent.starts_with("spinway")).collect()
+        all.collect()
     }
 
     /// Forgets the audit log so far.

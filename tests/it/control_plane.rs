@@ -220,6 +220,7 @@ fn write_configuration(dir: &Path, apiserver: u16) {
     write(
         "audit-policy.yaml",
         "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n\
+         - {level: Metadata, userGroups: [\"system:serviceaccounts:spinway-system\"], verbs: [get, list, watch]}\n\
          - {level: None, verbs: [get, list, watch]}\n\
          - {level: None, users: [\"system:apiserver\"]}\n\
          - {level: Request}\n"

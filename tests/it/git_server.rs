@@ -28,6 +28,10 @@ pub struct GitServer {
     pub password: Arc<Mutex<Option<String>>>,
     /// A redirect that is answered instead.
     pub redirect: Arc<Mutex<Option<String>>>,
+    /// The repository that is served.
+    pub root: PathBuf,
+    /// The kubeconfig of its installed agent.
+    pub installed: std::sync::OnceLock<PathBuf>,
     /// The folder of credentials and trust, as an agent has it.
     pub secret: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
@@ -47,7 +51,7 @@ impl GitServer {
         let config = config.expect("versions").with_no_client_auth();
         let config = config.with_single_cert(vec![certified.cert.der().clone()], key).expect("a configuration");
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let (server, listener) = Self::new("https", secret);
+        let (server, listener) = Self::new("https", repo, secret);
         let state = Arc::new(Backend {
             root: repo.path().to_owned(),
             password: Arc::clone(&server.password),
@@ -78,7 +82,7 @@ impl GitServer {
         let (host, user) = (key(1), key(2));
         fs::write(secret.path().join("identity"), user.to_openssh(Default::default()).expect("a key").as_bytes())
             .expect("a file");
-        let (mut server, listener) = Self::new("ssh", secret);
+        let (mut server, listener) = Self::new("ssh", repo, secret);
         server.url = format!("ssh://git@127.0.0.1:{}{}/.git", server.port(), repo.dir());
         server.trust(host.public_key());
         let config = Arc::new(russh::server::Config {
@@ -103,7 +107,7 @@ impl GitServer {
         server
     }
 
-    fn new(scheme: &str, secret: tempfile::TempDir) -> (Self, std::net::TcpListener) {
+    fn new(scheme: &str, repo: &Repo, secret: tempfile::TempDir) -> (Self, std::net::TcpListener) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let port = listener.local_addr().expect("a port").port();
@@ -113,6 +117,8 @@ impl GitServer {
             requests: Arc::default(),
             password: Arc::default(),
             redirect: Arc::default(),
+            root: repo.path().to_owned(),
+            installed: std::sync::OnceLock::new(),
             secret,
             _runtime: runtime.expect("a runtime"),
         };

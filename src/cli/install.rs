@@ -1,0 +1,89 @@
+//! `spinway install`.
+
+use super::common::{Format, Repository, Target};
+use super::failure::Failure;
+use crate::desired::Desired;
+use crate::install::{Run, Setting, manifests, permissions};
+use clap::Args;
+use serde_json::Value;
+
+/// Print the manifests that run the agent: its identity, the permissions that this repository needs, and a CronJob
+///
+/// An administrator applies them, and again when the repository uses a kind that it did not use before: --against shows
+/// what changes. Everything is least: no wildcard, Secrets only in namespaces whose repository declares them.
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    /// The URL that the agent pulls
+    #[arg(long, env = "SPINWAY_REPOSITORY", value_name = "URL", required_unless_present_any = ["permissions", "against"])]
+    url: Option<String>,
+    /// Only the Roles and their bindings
+    #[arg(long)]
+    permissions: bool,
+    /// Only the Roles that differ from those that another revision needs
+    #[arg(long, env = "SPINWAY_AGAINST", value_name = "REV")]
+    against: Option<String>,
+    /// The image of the agent
+    #[arg(long, value_name = "IMAGE", default_value = concat!("ghcr.io/spinway/spinway:", env!("CARGO_PKG_VERSION")))]
+    image: String,
+    /// When it runs, as cron writes it
+    #[arg(long, value_name = "SCHEDULE", default_value = "*/5 * * * *")]
+    schedule: String,
+    /// Run all the time instead, asking the Git server every so many seconds
+    #[arg(long, value_name = "SECONDS", conflicts_with = "schedule")]
+    interval: Option<u64>,
+    /// The Secret with the credentials for Git: username, password or token, ca.crt, identity, known_hosts
+    #[arg(long, value_name = "NAME", default_value = "spinway-git")]
+    git_secret: String,
+    /// Seconds that one turn of the CronJob may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    deadline: u64,
+    /// Further arguments of the agent, after `--`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
+
+/// Prints the manifests.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let (_, desired) = arguments.repository.read()?;
+    if desired.config.is_none() {
+        return Err(Failure::usage("there is no spinway.yaml: the agent needs one"));
+    }
+    let made = match &arguments.against {
+        Some(revision) => {
+            let (_, before) = arguments.repository.given().at(revision).read()?;
+            difference(&before, &desired)
+        }
+        None if arguments.permissions => permissions(&desired),
+        None => manifests(&desired, &arguments.setting()),
+    };
+    let text: String = made.iter().map(|object| format!("---\n{}", yaml(object))).collect();
+    Target { format: Format::Yaml, file: None }.write(&text)?;
+    Ok(0)
+}
+
+/// The permissions that are needed now and were not, or that are others.
+fn difference(before: &Desired, now: &Desired) -> Vec<Value> {
+    let before = permissions(before);
+    permissions(now).into_iter().filter(|object| !before.contains(object)).collect()
+}
+
+fn yaml(object: &Value) -> String {
+    serde_yaml::to_string(object).unwrap_or_default()
+}
+
+impl Arguments {
+    fn setting(&self) -> Setting {
+        let run = self.interval.map_or_else(|| Run::CronJob(self.schedule.clone()), Run::Deployment);
+        let mut arguments: Vec<String> = self.url.iter().map(|url| format!("--repository={url}")).collect();
+        arguments.extend(self.arguments.iter().cloned());
+        Setting {
+            run,
+            image: self.image.clone(),
+            git_secret: self.git_secret.clone(),
+            arguments,
+            deadline: self.deadline,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The manifests that run the agent in a cluster: who it is, what it may do, and how it runs. An administrator applies them;
+//! the agent never applies its own permissions.
+
+mod people;
+mod roles;
+mod workload;
+
+pub use roles::Rule;
+pub use workload::{Run, Setting};
+
+use crate::desired::{Desired, PLATFORM};
+use crate::inventory::{PART_OF, id, parent_name};
+use serde_json::{Value, json};
+
+/// The label of everything that is installed.
+const MANAGED: (&str, &str) = ("app.kubernetes.io/name", "spinway");
+
+/// All manifests, in the order in which they can be applied.
+pub fn manifests(desired: &Desired, setting: &Setting) -> Vec<Value> {
+    let names = Names::of(desired);
+    let mut made = vec![names.object("v1", "Namespace", "", &names.namespace, json!({}))];
+    made.extend(declared_namespaces(desired, &names));
+    let account = json!({"automountServiceAccountToken": true});
+    made.push(names.object("v1", "ServiceAccount", &names.namespace, &names.agent, account));
+    made.extend(permissions(desired));
+    made.extend(workload::manifests(&names, setting));
+    made
+}
+
+/// The permissions alone: of the agent, and the roles for people.
+pub fn permissions(desired: &Desired) -> Vec<Value> {
+    let names = Names::of(desired);
+    let mut made = roles::manifests(desired, &names);
+    made.extend(people::manifests(desired, &names));
+    made
+}
+
+/// How everything of an installation is named.
+struct Names {
+    /// The Config.
+    config: String,
+    /// The environment.
+    environment: String,
+    /// The namespace of the inventory, where the agent runs.
+    namespace: String,
+    /// The agent.
+    agent: String,
+}
+
+impl Names {
+    fn of(desired: &Desired) -> Self {
+        Self {
+            config: desired.name.clone(),
+            environment: desired.environment.name.clone(),
+            namespace: desired.rules().inventory.namespace.clone(),
+            // The same as its Lease.
+            agent: format!("spinway.{}.{}", desired.name, desired.environment.name),
+        }
+    }
+
+    /// The inventories of all partitions.
+    fn parents(&self, desired: &Desired) -> Vec<String> {
+        let partitions = desired.config.as_ref().map(|config| config.partitions()).unwrap_or_default();
+        partitions.iter().map(|partition| parent_name(&self.config, &self.environment, partition)).collect()
+    }
+
+    /// An object of the installation, with its fields beside the metadata.
+    fn object(&self, api_version: &str, kind: &str, namespace: &str, name: &str, fields: Value) -> Value {
+        let mut metadata = json!({"name": name, "labels": {MANAGED.0: MANAGED.1}});
+        if !namespace.is_empty() {
+            metadata["namespace"] = json!(namespace);
+        }
+        let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        if let (Some(object), Value::Object(fields)) = (object.as_object_mut(), fields) {
+            object.extend(fields);
+        }
+        object
+    }
+}
+
+/// The namespaces that the repository declares, as members of its inventory already: the Roles in them need them first.
+fn declared_namespaces(desired: &Desired, names: &Names) -> Vec<Value> {
+    let declared = desired.objects.iter().filter(|(reference, _)| reference.is("", "Namespace"));
+    let declared = declared.filter(|(reference, _)| reference.name != names.namespace);
+    declared
+        .map(|(reference, member)| {
+            let partition = if member.partition.is_empty() { PLATFORM } else { &member.partition };
+            let id = id(&parent_name(&names.config, &names.environment, partition), &names.namespace);
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": reference.name, "labels": {PART_OF: id}}})
+        })
+        .collect()
+}

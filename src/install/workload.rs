@@ -1,0 +1,151 @@
+//! How the agent runs: as a CronJob or a Deployment, confined.
+
+use super::Names;
+use serde_json::{Value, json};
+
+/// The user that the agent runs as; any that is not root will do.
+const USER: u32 = 65532;
+/// The port of its metrics, when it runs all the time.
+pub(crate) const METRICS_PORT: u16 = 9464;
+
+/// How it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// One turn at a time, on a schedule as cron(8) writes it.
+    CronJob(String),
+    /// All the time, asking the Git server every so many seconds.
+    Deployment(u64),
+}
+
+/// What an administrator decides about the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// How it runs.
+    pub run: Run,
+    /// Its image.
+    pub image: String,
+    /// The Secret with its credentials for Git.
+    pub git_secret: String,
+    /// Its further arguments: the repository, and what is read of it.
+    pub arguments: Vec<String>,
+    /// Seconds that one turn of a CronJob may take.
+    pub deadline: u64,
+}
+
+/// The workload and its NetworkPolicy.
+pub(super) fn manifests(names: &Names, setting: &Setting) -> Vec<Value> {
+    let workload = match &setting.run {
+        Run::CronJob(schedule) => cron_job(names, setting, schedule),
+        Run::Deployment(_) => deployment(names, setting),
+    };
+    vec![network_policy(names, setting), workload]
+}
+
+fn labels(names: &Names) -> Value {
+    json!({"app.kubernetes.io/name": "spinway", "app.kubernetes.io/instance": names.agent})
+}
+
+fn cron_job(names: &Names, setting: &Setting, schedule: &str) -> Value {
+    let job = json!({
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": setting.deadline,
+        "ttlSecondsAfterFinished": 86400,
+        "template": template(names, setting, "Never"),
+    });
+    let spec = json!({
+        "schedule": schedule,
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": 300,
+        "successfulJobsHistoryLimit": 1,
+        "failedJobsHistoryLimit": 3,
+        "jobTemplate": {"spec": job},
+    });
+    names.object("batch/v1", "CronJob", &names.namespace, &names.agent, json!({"spec": spec}))
+}
+
+fn deployment(names: &Names, setting: &Setting) -> Value {
+    let spec = json!({
+        "replicas": 1,
+        "strategy": {"type": "Recreate"},
+        "selector": {"matchLabels": labels(names)},
+        "template": template(names, setting, "Always"),
+    });
+    names.object("apps/v1", "Deployment", &names.namespace, &names.agent, json!({"spec": spec}))
+}
+
+fn template(names: &Names, setting: &Setting, restart: &str) -> Value {
+    json!({
+        "metadata": {"labels": labels(names)},
+        "spec": {
+            "serviceAccountName": names.agent,
+            "restartPolicy": restart,
+            "terminationGracePeriodSeconds": 30,
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container(names, setting)],
+            "volumes": [
+                {"name": "git", "secret": {"secretName": setting.git_secret, "defaultMode": 0o400, "optional": true}},
+                {"name": "cache", "emptyDir": {"sizeLimit": "2Gi"}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            ],
+        },
+    })
+}
+
+fn container(names: &Names, setting: &Setting) -> Value {
+    let mut arguments = vec!["agent".to_owned()];
+    match &setting.run {
+        Run::CronJob(_) => arguments.push("--once".to_owned()),
+        Run::Deployment(seconds) => {
+            arguments.extend([format!("--interval={seconds}s"), format!("--metrics=0.0.0.0:{METRICS_PORT}")])
+        }
+    }
+    arguments.extend([
+        format!("--env={}", names.environment),
+        format!("--inventory-namespace={}", names.namespace),
+        "--git-secret=/git".to_owned(),
+    ]);
+    arguments.extend(setting.arguments.iter().cloned());
+    let mut container = json!({
+        "name": "spinway",
+        "image": setting.image,
+        "args": arguments,
+        "env": [
+            {"name": "SPINWAY_CACHE", "value": "/cache"},
+            {"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+        },
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+        "volumeMounts": [
+            {"name": "git", "mountPath": "/git", "readOnly": true},
+            {"name": "cache", "mountPath": "/cache"},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    });
+    if matches!(setting.run, Run::Deployment(_)) {
+        container["ports"] = json!([{"name": "metrics", "containerPort": METRICS_PORT}]);
+    }
+    container
+}
+
+/// It calls DNS, the API server, Git and those who are told; nobody calls it but who reads its metrics.
+fn network_policy(names: &Names, setting: &Setting) -> Value {
+    let port = |protocol: &str, port: u16| json!({"protocol": protocol, "port": port});
+    let egress =
+        json!([{"ports": [port("UDP", 53), port("TCP", 53), port("TCP", 443), port("TCP", 6443), port("TCP", 22)]}]);
+    let ingress = match setting.run {
+        Run::CronJob(_) => json!([]),
+        Run::Deployment(_) => json!([{"ports": [port("TCP", METRICS_PORT)]}]),
+    };
+    let spec = json!({
+        "podSelector": {"matchLabels": labels(names)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": ingress,
+        "egress": egress,
+    });
+    names.object("networking.k8s.io/v1", "NetworkPolicy", &names.namespace, &names.agent, json!({"spec": spec}))
+}
