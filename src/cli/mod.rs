@@ -2,18 +2,23 @@
 
 mod agent;
 mod apply;
+mod approve;
 mod common;
 mod drift;
 mod failure;
 mod graph;
+mod history;
 mod inspect;
 mod install;
+mod people;
 mod plan;
 mod progress;
 mod render;
+mod rollback;
 mod signals;
 mod snapshot;
 mod status;
+mod suspend;
 mod ui;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -45,6 +50,11 @@ enum Verb {
     Snapshot(snapshot::Arguments),
     Agent(agent::Arguments),
     Install(install::Arguments),
+    History(history::Arguments),
+    Rollback(rollback::Arguments),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
+    Approve(approve::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -85,6 +95,11 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Snapshot(arguments) => snapshot::run(arguments).await,
         Verb::Agent(arguments) => agent::run(arguments).await,
         Verb::Install(arguments) => install::run(&arguments),
+        Verb::History(arguments) => history::run(arguments).await,
+        Verb::Rollback(arguments) => rollback::run(arguments).await,
+        Verb::Suspend(arguments) => suspend::suspend(arguments).await,
+        Verb::Resume(arguments) => suspend::resume(arguments).await,
+        Verb::Approve(arguments) => approve::run(arguments).await,
     }
 }
 

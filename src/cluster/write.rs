@@ -145,6 +145,36 @@ impl Cluster {
         self.send("PUT", request).await.map_err(|refused| redact(object, body, refused))
     }
 
+    /// Changes some fields of an object as a person does, beside what the agent applies.
+    ///
+    /// # Errors
+    /// The API server refuses; with 409 when the text carries a resourceVersion and someone else wrote since.
+    pub async fn merge(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        served: &Served,
+        patch: &Value,
+    ) -> Result<(), Refused> {
+        let uri = format!("{}?fieldManager={MANAGER}-cli", url(object, version, served));
+        let mut request = json_request(Method::PATCH, &uri, patch)?;
+        let merge = header::HeaderValue::from_static("application/merge-patch+json");
+        request.headers_mut().insert(header::CONTENT_TYPE, merge);
+        self.send("PATCH", request).await.map(|_| ()).map_err(|refused| redact(object, patch, refused))
+    }
+
+    /// Who we are to the API server.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn who(&self) -> Result<String, Refused> {
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let request = json_request(Method::POST, "/apis/authentication.k8s.io/v1/selfsubjectreviews", &body)?;
+        let answer = self.send("POST", request).await?;
+        let name = answer.pointer("/status/userInfo/username").and_then(Value::as_str);
+        Ok(name.unwrap_or_default().to_owned())
+    }
+
     /// Deletes an object, if it still is the one of that uid. That it is gone already is no failure.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! The verbs as functions with typed options; nothing here prints.
 
 mod apply;
+mod people;
 mod plan;
 mod record;
 
 pub use apply::{Event, Outcome, Settings, apply};
+pub use people::{Environment, Part, PeopleError};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live};
 pub use record::{ensure_namespace, is_unrecorded};
 

@@ -23,7 +23,7 @@ fn committed() -> Repo {
 }
 
 /// One turn, with a cache that is kept in the server's folder.
-fn turn(cluster: &Cluster, server: &GitServer, more: &[&str]) -> Output {
+pub fn turn(cluster: &Cluster, server: &GitServer, more: &[&str]) -> Output {
     let options = server.options();
     let cache = server.secret.path().join("cache");
     let mut arguments =

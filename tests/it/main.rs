@@ -27,6 +27,7 @@ mod guards;
 mod health;
 mod oracle;
 mod order;
+mod people;
 mod policy;
 mod processes;
 mod proxy;

@@ -1,0 +1,242 @@
+//! What people tell an environment: rollback, suspend, resume, approve, history; under the installed permissions.
+
+use crate::cluster::Cluster;
+use crate::git_server::GitServer;
+use crate::repo::Repo;
+use crate::run::{Ran, code, json, row, stderr, stdout};
+use crate::stand_in::StandIn;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const TEAMS: [&str; 3] = ["one", "two", "three"];
+
+fn app(name: &str, version: u32) -> String {
+    format!(
+        "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: {name}, namespace: default}}\nspec: {{image: \"ghcr.io/acme/{name}:{version}\", executor: containerd-shim-spin, replicas: 1}}\n"
+    )
+}
+
+/// Three teams with an app each, all at one version.
+fn write_apps(repo: &Repo, version: u32) -> String {
+    for team in TEAMS {
+        repo.write(&format!("apps/{team}/app.yaml"), &app(&format!("app-{team}"), version));
+    }
+    repo.commit(&format!("version {version}"))
+}
+
+struct World {
+    cluster: Cluster,
+    repo: Repo,
+    server: GitServer,
+    _operator: StandIn,
+}
+
+impl World {
+    fn new() -> Self {
+        let cluster = Cluster::take();
+        let repo = Repo::empty();
+        repo.write("spinway.yaml", "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec:\n  sources: [platform, apps]\n  environments: [{name: test}]\n  tenants:\n    - {name: one, paths: [apps/one]}\n    - {name: two, paths: [apps/two]}\n    - {name: three, paths: [apps/three]}\n  approvals: {paths: [approvals]}\n");
+        repo.write(
+            "platform/executor.yaml",
+            "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: containerd-shim-spin, namespace: default}\nspec: {createDeployment: true, deploymentConfig: {runtimeClassName: wasmtime-spin-v2}}\n",
+        );
+        write_apps(&repo, 1);
+        let operator = StandIn::start(&cluster, Duration::from_millis(50));
+        let server = GitServer::https(&repo);
+        Self { cluster, repo, server, _operator: operator }
+    }
+
+    fn turn(&self) -> Value {
+        let ran = crate::agent::turn(&self.cluster, &self.server, &[]);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        json(&ran)
+    }
+
+    fn say(&self, arguments: &[&str]) -> String {
+        let ran = self.cluster.spinway(arguments);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        format!("{}{}", stdout(&ran), stderr(&ran))
+    }
+
+    fn image(&self, team: &str) -> String {
+        let path = format!("/apis/core.spinkube.dev/v1alpha1/namespaces/default/spinapps/app-{team}");
+        let image = self.cluster.get(&path).and_then(|app| app["spec"]["image"].as_str().map(str::to_owned));
+        image.expect("an app").rsplit(':').next().unwrap_or_default().to_owned()
+    }
+
+    fn images(&self) -> [String; 3] {
+        TEAMS.map(|team| self.image(team))
+    }
+
+    /// The objects that were written since the mark, but inventories, Leases and Events.
+    fn written(&self) -> Vec<String> {
+        let own = |object: &String| !["spinway-system/", "events "].iter().any(|part| object.contains(part));
+        let mut objects: Vec<String> = self.cluster.writes().into_iter().map(|w| w.object).filter(own).collect();
+        objects.retain(|object| object.contains("app-") && !object.starts_with("deployments"));
+        objects.dedup();
+        objects
+    }
+}
+
+#[test]
+fn a_rollback_touches_its_app_alone_and_holds_it_until_it_is_released() {
+    let mut world = World::new();
+    let first = world.repo.git(&["rev-parse", "HEAD"]);
+    world.turn();
+    write_apps(&world.repo, 2);
+    world.turn();
+    assert_eq!(world.images(), ["2", "2", "2"]);
+    let history = world.say(&["history", "--tenant", "one"]);
+    assert!(history.contains("done") && history.contains("1 update") && history.contains("version 2 (t)"), "{history}");
+    world.cluster.mark();
+    let told = world.say(&["rollback", "--app", "default/app-one", "--reason", "cart is slow"]);
+    assert!(
+        told.contains(&format!("Held at revision {}", &first[..12])) && told.contains("by administrator: cart is slow"),
+        "{told}"
+    );
+    let report = world.turn();
+    assert_eq!(world.images(), ["1", "2", "2"]);
+    assert_eq!(world.written(), ["spinapps default/app-one"]);
+    assert!(row(&report, "SpinApp", "app-one")["because"].to_string().contains("Held at revision"), "{report:#}");
+
+    // Others go on; this one is held, and every report says so.
+    write_apps(&world.repo, 3);
+    world.turn();
+    assert_eq!(world.images(), ["1", "3", "3"]);
+    let report = world.turn();
+    assert!(row(&report, "SpinApp", "app-one")["because"].to_string().contains("Held at revision"), "{report:#}");
+    // The command line holds it too.
+    let ran = world.cluster.spinway(&["apply", world.repo.dir(), "--yes", "--ref", "main", "--take-inventory"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(world.images(), ["1", "3", "3"]);
+    world.say(&["resume", "--app", "default/app-one"]);
+    // The inventory belongs to the directory now; the agent takes it back.
+    let ran = crate::agent::turn(&world.cluster, &world.server, &["--take-inventory"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(world.images(), ["3", "3", "3"]);
+
+    // A tenant, to a revision by the beginning of its id; and the whole environment.
+    world.say(&["rollback", &first[..7], "--tenant", "two"]);
+    world.turn();
+    assert_eq!(world.images(), ["3", "1", "3"]);
+    world.say(&["resume", "--tenant", "two"]);
+    world.say(&["rollback", &first, "--all", "--until", "1h"]);
+    world.turn();
+    assert_eq!(world.images(), ["1", "1", "1"]);
+}
+
+#[test]
+fn what_is_suspended_is_left_until_it_is_resumed_and_others_go_on() {
+    let world = World::new();
+    world.turn();
+    for (part, expected) in [
+        (["--app", "default/app-one"].as_slice(), ["1", "2", "2"]),
+        (&["--tenant", "two"], ["3", "2", "3"]),
+        (&["--all"], ["3", "3", "3"]),
+    ] {
+        world.say(&[&["suspend", "--until", "1h"], part].concat());
+        let next = world.images().iter().map(|i| i.parse::<u32>().unwrap()).max().unwrap() + 1;
+        write_apps(&world.repo, next);
+        let report = world.turn();
+        assert!(report["summary"]["held"].as_u64() > Some(0), "{report:#}");
+        assert_eq!(world.images(), expected, "{part:?}");
+        world.say(&[&["resume"], part].concat());
+        world.turn();
+    }
+    assert_eq!(world.images(), ["4", "4", "4"]);
+    // A stop that nobody can read stops its tenant, and only that.
+    let parent = "/api/v1/namespaces/spinway-system/configmaps/spinway.t.test.one";
+    world.cluster.edit(parent, "someone", &json!({"metadata": {"annotations": {"spinway.dev/stops": "[{"}}}));
+    write_apps(&world.repo, 5);
+    let report = world.turn();
+    assert_eq!(world.images(), ["4", "5", "5"]);
+    assert!(row(&report, "SpinApp", "app-one")["because"].to_string().contains("cannot be read"), "{report:#}");
+}
+
+#[test]
+fn what_people_say_wrongly_is_told_and_changes_nothing() {
+    let mut world = World::new();
+    world.turn();
+    world.cluster.mark();
+    for (arguments, message) in [
+        (["rollback", "--app", "default/nothing"].as_slice(), "no inventory knows an app `default/nothing`"),
+        (&["rollback", "--tenant", "four"], "there is no tenant `four`; there are: one,"),
+        (&["rollback", "--tenant", "one"], "has no earlier revision in its history"),
+        (&["rollback", "abcdef", "--tenant", "one"], "revision `abcdef` is not in the history"),
+        (&["rollback", "--tenant", "one", "--until", "2d"], "at most 24 hours"),
+        (&["suspend", "--tenant", "one", "--until", "yesterday"], "neither a span"),
+        (&["suspend", "--tenant", "one", "--until", "2020-01-01T00:00:00Z"], "is no time ahead"),
+        (&["resume", "--tenant", "one"], "nothing stops it"),
+        (&["suspend"], "required arguments"),
+        (&["approve", "sha256:1"], "64 hexadecimal digits"),
+        (&["history", "--env", "other"], "no inventory of such an environment"),
+    ] {
+        let ran = world.cluster.spinway(arguments);
+        assert_eq!(code(&ran), 64, "{arguments:?} {}", Ran(&ran));
+        assert!(stderr(&ran).contains(message), "{arguments:?} {}", Ran(&ran));
+    }
+    assert_eq!(world.cluster.writes().iter().filter(|w| w.verb == "patch").count(), 0);
+}
+
+#[test]
+fn an_approval_in_each_of_the_three_ways_releases_exactly_what_was_held() {
+    let mut world = World::new();
+    TEAMS.iter().for_each(|team| world.repo.remove(&format!("apps/{team}/app.yaml")));
+    let config_map = |n: usize| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{n}, namespace: default}}\ndata: {{k: v}}\n")
+    };
+    for n in 0..16 {
+        world.repo.write(&format!("apps/{}/c{n}.yaml", TEAMS[n % 2]), &config_map(n));
+    }
+    world.repo.commit("all");
+    let apply = |world: &World, more: &[&str]| {
+        let mut arguments = vec!["apply", world.repo.dir(), "--yes", "-o", "json"];
+        arguments.extend(more);
+        let ran = world.cluster.spinway(&arguments);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        json(&ran)
+    };
+    apply(&world, &["--timeout", "20"]);
+    let remove = |world: &World, numbers: &[usize]| {
+        numbers.iter().for_each(|n| world.repo.remove(&format!("apps/{}/c{n}.yaml", TEAMS[n % 2])));
+    };
+    let deleted = |world: &World| {
+        let writes = world.cluster.writes().into_iter().filter(|w| w.verb == "delete");
+        let mut objects: Vec<String> = writes.map(|w| w.object.replace("configmaps default/", "")).collect();
+        objects.sort();
+        objects
+    };
+    // Four of one tenant are more than its budget; each time one way is used for exactly these.
+    for (way, numbers) in [[0, 2, 4, 6], [1, 3, 5, 7], [8, 10, 12, 14]].iter().enumerate() {
+        world.cluster.mark();
+        remove(&world, numbers);
+        let report = apply(&world, &[]);
+        assert_eq!((report["summary"]["held"].as_u64(), deleted(&world)), (Some(4), vec![]), "way {way}: {report:#}");
+        let digest = report["destruction"]["digest"].as_str().unwrap().to_owned();
+        match way {
+            0 => {
+                apply(&world, &["--approve", &digest]);
+            }
+            1 => {
+                world.say(&["approve", &digest]);
+                apply(&world, &[]);
+            }
+            _ => {
+                let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+                world.repo.write("approvals/a.yaml", &format!("apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {{name: a}}\nspec: {{environment: test, digest: \"{digest}\", expires: \"{expires}\", reason: spring}}\n"));
+                apply(&world, &[]);
+            }
+        }
+        let mut expected: Vec<String> = numbers.iter().map(|n| format!("c{n}")).collect();
+        expected.sort();
+        assert_eq!(deleted(&world), expected, "way {way}");
+        // It is good for these alone: what is held next needs its own.
+        remove(&world, &[9 + 2 * way]);
+        let report = apply(&world, &[]);
+        if report["summary"]["held"] != 0 {
+            assert_ne!(report["destruction"]["digest"], digest.as_str());
+        }
+        world.repo.write(&format!("apps/{}/c{}.yaml", TEAMS[1], 9 + 2 * way), &config_map(9 + 2 * way));
+        apply(&world, &[]);
+    }
+}
