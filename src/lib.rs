@@ -10,6 +10,8 @@ pub mod cli;
 #[cfg(feature = "world")]
 pub mod cluster;
 #[cfg(feature = "world")]
+pub mod notify;
+#[cfg(feature = "world")]
 pub mod ops;
 #[cfg(feature = "world")]
 pub mod source;

@@ -3,9 +3,12 @@
 //! **Invariants:** nothing is written without the Lease of the environment; a turn with nothing to write takes none; what a
 //! server says that must not be believed changes nothing, and drift is reported all the same.
 
+mod interval;
 mod lock;
+mod tell;
 mod turn;
 
+pub use tell::Tellers;
 pub use turn::{Trouble, Turn};
 
 use crate::ops::Settings;

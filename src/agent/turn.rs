@@ -25,6 +25,8 @@ const REPLANS: usize = 3;
 pub struct Turn {
     /// What was pulled.
     pub pulled: Pulled,
+    /// Whether it is another revision than the one that was applied last.
+    pub is_new: bool,
     /// The plan; none when not even drift could be told.
     pub planned: Option<Planned>,
     /// What was done; none when nothing was to be done, or must not be.
@@ -86,6 +88,7 @@ impl Agent {
         let start = Instant::now();
         let wanted = match pulled {
             Ok(pulled) => {
+                turn.is_new = applied.as_ref().is_none_or(|applied| applied.revision != pulled.revision);
                 turn.pulled = pulled;
                 let given = self.given(&turn.pulled.revision, &self.remote.directory);
                 let read = read(&given).await.map_err(Trouble::from);
@@ -209,6 +212,12 @@ impl Agent {
         let pulling = tokio::task::spawn_blocking(move || remote.pull(applied.as_deref()));
         let ended = |error: tokio::task::JoinError| PullError::Git(self.remote.identity(), error.to_string());
         pulling.await.map_err(ended)?
+    }
+
+    /// Asks the Git server for what came after a revision; none when it cannot be told.
+    pub(super) async fn pull_since(&self, revision: &str) -> Option<Pulled> {
+        let applied = Applied { revision: revision.to_owned(), directory: self.remote.directory.clone() };
+        self.pull(Some(&applied)).await.ok()
     }
 
     /// What alters the plan: whether drift is left, and what the repository itself changed since the last apply.

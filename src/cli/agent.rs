@@ -3,15 +3,17 @@
 use super::common::{Connection, Output, costing, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::signals::interrupted;
-use crate::agent::{Agent, Trouble, Turn};
+use crate::agent::{Agent, Tellers, Trouble, Turn};
+use crate::notify::{Messages, Routes, Statuses, serve};
 use crate::ops::{Event, Settings};
 use crate::report::{Report, drift_only, from_plan, health_rows};
 use crate::source::{Remote, Secrets, Signers, Want, cache_below};
 use clap::Args;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pull the repository from its Git server, apply it, report
 ///
@@ -24,8 +26,11 @@ pub(super) struct Arguments {
     #[arg(long, env = "SPINWAY_REPOSITORY", value_name = "URL")]
     repository: String,
     /// Do one turn
-    #[arg(long, env = "SPINWAY_ONCE")]
+    #[arg(long, env = "SPINWAY_ONCE", conflicts_with = "interval")]
     once: bool,
+    /// Do turns, asking the Git server so often (60s, 5m); what others change is seen within seconds
+    #[arg(long, env = "SPINWAY_INTERVAL", value_name = "SPAN", value_parser = span)]
+    interval: Option<Duration>,
     #[command(flatten)]
     revision: Revision,
     /// The folder of the repository that holds spinway.yaml
@@ -57,7 +62,47 @@ pub(super) struct Arguments {
     #[arg(long, env = "SPINWAY_LEASE", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
     lease: u64,
     #[command(flatten)]
+    telling: Telling,
+    #[command(flatten)]
     output: Output,
+}
+
+/// Who is told what a turn came to.
+#[derive(Args)]
+struct Telling {
+    /// Write no Events on objects
+    #[arg(long, env = "SPINWAY_NO_EVENTS")]
+    no_events: bool,
+    /// Write metrics to this file after each turn (textfile collector)
+    #[arg(long, env = "SPINWAY_METRICS_FILE", value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
+    /// Serve metrics at this address
+    #[arg(long, env = "SPINWAY_METRICS", value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
+    /// Send messages as this file says: {routes: [{owners: [TEAM], url: URL, format: slack|json}]}
+    #[arg(long, env = "SPINWAY_NOTIFY", value_name = "FILE")]
+    notify: Option<PathBuf>,
+    /// Set commit statuses here: https://api.github.com/repos/OWNER/NAME; the token is the file status-token of the Git
+    /// secret, or SPINWAY_STATUS_TOKEN
+    #[arg(long, env = "SPINWAY_STATUSES", value_name = "URL")]
+    statuses: Option<String>,
+}
+
+/// A span of time: `500ms`, `60s`, `5m`, `1h`.
+fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a span is a number with ms, s, m or h".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a span begins with a number".to_owned())?;
+    let span = Duration::from_millis(number.saturating_mul(scale));
+    let allowed = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+    if allowed.contains(&span) { Ok(span) } else { Err("a span is from 100ms to 24h".to_owned()) }
 }
 
 /// What is read of the repository.
@@ -110,16 +155,37 @@ enum Rewrites {
 
 /// Does turns.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
-    if !arguments.once {
-        return Err(Failure::usage("give --once"));
+    if !arguments.once && arguments.interval.is_none() {
+        return Err(Failure::usage("give --once for one turn, or --interval for turns one after the other"));
     }
     let agent = arguments.agent()?;
+    let mut tellers = arguments.tellers()?;
+    if let Some(address) = arguments.telling.metrics {
+        let metrics = Arc::clone(&tellers.metrics);
+        let text = Arc::new(move || metrics.lock().map(|metrics| metrics.text()).unwrap_or_default());
+        let served = serve(address, text).await;
+        served
+            .map_err(|error| Failure::failed(format!("{address}: {error}"), "Choose another address for metrics."))?;
+    }
     let ended = AtomicBool::new(false);
     let mut interrupt = std::pin::pin!(async {
         interrupted().await;
         ended.store(true, Ordering::Relaxed);
     });
+    if let Some(interval) = arguments.interval {
+        let output = &arguments.output;
+        // A reader that went away hears no more; the turns go on.
+        let mut each = |turn: &Turn| drop(report(turn, output).map(|report| output.write(&report)));
+        let mut quietly = |_: &Turn| {};
+        let each: &mut (dyn FnMut(&Turn) + Send) = if output.output.is_empty() { &mut quietly } else { &mut each };
+        agent.run(interval, &mut tellers, interrupt.as_mut(), &mut told, each).await;
+        arguments.forget_cache();
+        return Ok(0);
+    }
+    let start = Instant::now();
     let turn = agent.turn(interrupt.as_mut(), &mut told).await;
+    agent.tell(&turn, &mut tellers, start.elapsed().as_secs_f64()).await;
+    arguments.forget_cache();
     let report = report(&turn, &arguments.output);
     if let Some(report) = &report {
         arguments.output.write(report)?;
@@ -199,11 +265,63 @@ impl Arguments {
         })
     }
 
-    /// The folder of the cache. A temporary one is this process' own.
+    fn tellers(&self) -> Result<Tellers, Failure> {
+        let routes = match &self.telling.notify {
+            None => Routes::default(),
+            Some(path) => {
+                let shown = |error: &dyn std::fmt::Display| Failure::failed(format!("{}: {error}", path.display()), "");
+                let text = std::fs::read_to_string(path).map_err(|error| shown(&error))?;
+                serde_yaml::from_str(&text).map_err(|error| shown(&error))?
+            }
+        };
+        let token = || {
+            let file = self.git.git_secret.as_ref().map(|folder| folder.join("status-token"));
+            let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+            text.or_else(|| std::env::var("SPINWAY_STATUS_TOKEN").ok()).map(|text| text.trim().to_owned())
+        };
+        let statuses = match &self.telling.statuses {
+            None => None,
+            Some(url) => {
+                let missing = "there is no token for commit statuses: a file status-token, or SPINWAY_STATUS_TOKEN";
+                let token = token().ok_or_else(|| Failure::usage(missing))?;
+                let memory = self.memory("status");
+                Some(Statuses { url: url.clone(), token, memory, said: String::new() })
+            }
+        };
+        Ok(Tellers {
+            events: !self.telling.no_events,
+            metrics: Arc::default(),
+            metrics_file: self.telling.metrics_file.clone(),
+            messages: Messages::new(routes, self.memory("told.json").as_deref()),
+            statuses,
+        })
+    }
+
+    /// Where something is remembered between processes: beside the cache, when that outlives this one.
+    fn memory(&self, name: &str) -> Option<PathBuf> {
+        (!self.is_own_cache()).then(|| self.cache().join(name))
+    }
+
+    /// The folder of the cache.
     fn cache(&self) -> PathBuf {
-        let known = || std::env::var_os("SPINWAY_CACHE").map(PathBuf::from).filter(|path| path != Path::new(""));
         let own = || std::env::temp_dir().join(format!("spinway-{}", std::process::id()));
-        self.git.git_cache.clone().or_else(known).unwrap_or_else(own)
+        self.given_cache().unwrap_or_else(own)
+    }
+
+    fn given_cache(&self) -> Option<PathBuf> {
+        let known = || std::env::var_os("SPINWAY_CACHE").map(PathBuf::from).filter(|path| path != Path::new(""));
+        self.git.git_cache.clone().or_else(known)
+    }
+
+    /// Whether the cache is a temporary one of this process.
+    fn is_own_cache(&self) -> bool {
+        self.given_cache().is_none()
+    }
+
+    fn forget_cache(&self) {
+        if self.is_own_cache() {
+            let _ = std::fs::remove_dir_all(self.cache());
+        }
     }
 }
 

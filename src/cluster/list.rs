@@ -54,7 +54,7 @@ impl List {
         Self { accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", ..self }
     }
 
-    fn url(&self, token: &str) -> String {
+    pub(super) fn url(&self, token: &str) -> String {
         let root = if self.kind.group.is_empty() { "api" } else { "apis" };
         let namespace = self.namespace.as_ref().map(|n| format!("/namespaces/{n}")).unwrap_or_default();
         let selector = self.selector.as_ref().map(|s| format!("&labelSelector={}", encode(s))).unwrap_or_default();

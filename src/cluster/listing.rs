@@ -244,7 +244,7 @@ pub(super) fn is_secret(kind: &GroupKind) -> bool {
 }
 
 /// The namespaces in which the repository declares Secrets, or did at the last apply.
-fn secret_namespaces(desired: &Desired, parents: &[Parent]) -> BTreeSet<String> {
+pub(super) fn secret_namespaces(desired: &Desired, parents: &[Parent]) -> BTreeSet<String> {
     let now = desired.objects.keys().cloned();
     let then = parents.iter().flat_map(|parent| parent.state.references());
     now.chain(then).filter(|r| is_secret(&r.group_kind())).filter_map(|r| r.namespace).collect()

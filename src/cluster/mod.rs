@@ -13,6 +13,7 @@ mod listing;
 mod lookup;
 mod pace;
 mod page;
+mod watch;
 mod write;
 
 pub use discovery::Types;
@@ -20,6 +21,7 @@ pub use fence::Fence;
 pub use lease::{Lease, LeaseError};
 pub use listing::{Inventories, Reading};
 pub use lookup::Look;
+pub use watch::{Watches, watched};
 pub use write::{Mode, is_other, with_identity};
 
 use crate::object::{ObjectRef, Untrusted};

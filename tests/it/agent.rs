@@ -6,15 +6,15 @@ use crate::repo::Repo;
 use crate::run::{Ran, code, json, row, stderr};
 use crate::stand_in::StandIn;
 use serde_json::{Value, json};
-use std::process::Output;
+use std::process::{Command, Output};
 
-fn config_map(name: &str, value: &str) -> String {
+pub fn config_map(name: &str, value: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\ndata: {{k: {value}, l: {value}}}\n"
     )
 }
 
-fn committed() -> Repo {
+pub fn committed() -> Repo {
     let repo = Repo::with_config();
     repo.write("apps/one/a.yaml", &config_map("a", "v1"));
     repo.write("apps/two/b.yaml", &config_map("b", "v1"));
@@ -22,16 +22,22 @@ fn committed() -> Repo {
     repo
 }
 
-/// One turn, with a cache that is kept in the server's folder.
-pub fn turn(cluster: &Cluster, server: &GitServer, more: &[&str]) -> Output {
+/// The agent of a server's repository, as installed, with a cache that is kept in the server's folder.
+pub fn command(cluster: &Cluster, server: &GitServer, more: &[&str]) -> Command {
     let options = server.options();
     let cache = server.secret.path().join("cache");
-    let mut arguments =
-        vec!["agent", "--once", "-o", "json", "--timeout", "20", "--git-cache", cache.to_str().unwrap()];
+    let mut arguments = vec!["agent", "-o", "json", "--timeout", "20", "--git-cache", cache.to_str().unwrap()];
     arguments.extend(options.iter().map(String::as_str));
     arguments.extend(more);
     let kubeconfig = server.installed.get_or_init(|| cluster.install(&server.root, &[]));
-    let ran = cluster.command(&arguments).env("KUBECONFIG", kubeconfig).output().expect("spinway runs");
+    let mut command = cluster.command(&arguments);
+    command.env("KUBECONFIG", kubeconfig);
+    command
+}
+
+/// One turn.
+pub fn turn(cluster: &Cluster, server: &GitServer, more: &[&str]) -> Output {
+    let ran = command(cluster, server, &[&["--once"], more].concat()).output().expect("spinway runs");
     assert_eq!(cluster.forbidden(), Vec::<String>::new(), "beyond what was installed: {}", Ran(&ran));
     ran
 }
@@ -341,7 +347,7 @@ fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
     assert_eq!(row(&report, "Secret", "own")["result"], "done", "{report:#}");
     // It is really this identity, and there is nothing that it may do beyond.
     let ask = |arguments: &[&str]| {
-        let ran = std::process::Command::new(cluster.kubectl())
+        let ran = Command::new(cluster.kubectl())
             .args(["--kubeconfig", kubeconfig.to_str().unwrap(), "auth", "can-i"])
             .args(arguments)
             .output();

@@ -127,6 +127,12 @@ impl Cluster {
         file
     }
 
+    /// All requests of agents since the mark.
+    pub fn by_agents(&self) -> Vec<String> {
+        let all = self.audit_of("system:serviceaccount:spinway-system:");
+        all.into_iter().map(|request| format!("{} {}", request.verb, request.uri)).collect()
+    }
+
     /// What was forbidden to the agents since the mark.
     pub fn forbidden(&self) -> Vec<String> {
         let all = self.audit_of("system:serviceaccount:spinway-system:");

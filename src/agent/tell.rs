@@ -1,0 +1,143 @@
+//! Telling people what a turn came to.
+
+use super::{Agent, Trouble, Turn};
+use crate::notify::{Messages, Metrics, News, Status, Statuses, What, gather, send_events};
+use crate::object::GroupKind;
+use crate::ops::Planned;
+use crate::plan::Action;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who is told, and how.
+#[derive(Default)]
+pub struct Tellers {
+    /// Whether Events are written.
+    pub events: bool,
+    /// The metrics; shared with who serves them.
+    pub metrics: Arc<Mutex<Metrics>>,
+    /// The file of the metrics, if there is one.
+    pub metrics_file: Option<PathBuf>,
+    /// Messages to owners.
+    pub messages: Messages,
+    /// Commit statuses, if they are wanted.
+    pub statuses: Option<Statuses>,
+}
+
+impl Agent {
+    /// Tells what a turn came to that took so many seconds. Nothing of it can fail the turn.
+    pub async fn tell(&self, turn: &Turn, tellers: &mut Tellers, seconds: f64) {
+        let now = jiff::Timestamp::now().as_second();
+        let environment = self.environment_name(turn);
+        let mut news = match (&turn.planned, &turn.trouble) {
+            (Some(planned), trouble) => {
+                let mut news = gather(planned, turn.outcome.as_ref());
+                if trouble.is_some() {
+                    // Nothing of it was to be done: only what others changed is news.
+                    news.retain(|news| matches!(news.what, What::Drifted | What::Contested | What::Unhealthy));
+                }
+                news
+            }
+            (None, _) => Vec::new(),
+        };
+        if let Some(text) = self.refusal(turn) {
+            news.push(News::of_turn(&environment, text));
+        }
+        let before = self.events(turn, tellers, &news).await;
+        let traffic = turn.planned.as_ref().and_then(|planned| planned.cluster.as_ref()).map(|c| c.traffic().requests);
+        let mut requests = traffic.unwrap_or_default();
+        requests.insert("GIT", turn.pulled.requests);
+        {
+            let mut metrics = tellers.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+            metrics.turn(turn, &news, requests.iter(), seconds, now);
+            if let Some(path) = &tellers.metrics_file
+                && let Err(error) = metrics.write(path)
+            {
+                tracing::warn!(path = %path.display(), %error, "the metrics cannot be written");
+            }
+        }
+        if let (Some(statuses), Some(status)) = (&mut tellers.statuses, status(turn)) {
+            let text = summary(turn, &news);
+            statuses.say(&turn.pulled.revision, &environment, status, &text).await;
+        }
+        let desired = turn.planned.as_ref().map(|planned| planned.desired.as_ref());
+        tellers.messages.tell(&news, desired, &turn.pulled.revision, &before).await;
+        self.log(turn, &news, seconds);
+    }
+
+    fn environment_name(&self, turn: &Turn) -> String {
+        let planned = turn.planned.as_ref().map(|planned| planned.plan.environment.clone());
+        planned.or_else(|| self.environment.clone()).unwrap_or_default()
+    }
+
+    /// Why the whole turn was not done.
+    fn refusal(&self, turn: &Turn) -> Option<String> {
+        let refused = turn.planned.as_ref().and_then(|planned| planned.plan.refused.as_ref());
+        match (&turn.trouble, refused) {
+            // Someone else does it.
+            (Some(Trouble::Lease(_) | Trouble::Overtaken), _) => None,
+            (Some(trouble), _) => Some(trouble.to_string()),
+            (None, Some(refused)) => Some(refused.message.raw().to_owned()),
+            (None, None) => None,
+        }
+    }
+
+    async fn events(&self, turn: &Turn, tellers: &Tellers, news: &[News]) -> BTreeSet<String> {
+        let Some(planned) = turn.planned.as_ref().filter(|_| tellers.events) else { return BTreeSet::new() };
+        let served = planned.reading.live.kinds.get(&GroupKind::new("", "Event"));
+        match (&planned.cluster, served) {
+            (Some(cluster), Some(served)) => send_events(cluster, served, news).await,
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn log(&self, turn: &Turn, news: &[News], seconds: f64) {
+        let count = |what: What| news.iter().filter(|news| news.what == what).count();
+        let revision = turn.pulled.revision.as_str();
+        for news in news.iter().filter(|news| news.what.is_trouble()) {
+            let object = news.object.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(what = news.what.word(), object, partition = news.partition, text = news.text.raw(), "news");
+        }
+        tracing::info!(
+            revision,
+            seconds,
+            applied = count(What::Applied),
+            drifted = count(What::Drifted),
+            blocked = count(What::Blocked),
+            held = count(What::Held),
+            failed = count(What::Failed),
+            completed = turn.trouble.is_none(),
+            "turn"
+        );
+    }
+}
+
+/// What is said of the revision; nothing while there is nothing new to say of it.
+fn status(turn: &Turn) -> Option<Status> {
+    let has = |planned: &Planned, action: Action| planned.plan.changes.iter().any(|change| change.action == action);
+    let planned = match (&turn.trouble, &turn.planned) {
+        (Some(Trouble::Pull(_) | Trouble::Read(_)), _) => return Some(Status::Error),
+        (None, Some(planned)) if planned.plan.refused.is_some() => return Some(Status::Error),
+        (None, Some(planned)) if turn.is_new || turn.outcome.is_some() => planned,
+        _ => return None,
+    };
+    let outcome = turn.outcome.as_ref();
+    let failed = outcome.is_some_and(|o| o.results.values().any(|text| text.raw().starts_with("Failed")));
+    if failed || outcome.is_some_and(|o| o.inventory.is_some()) || has(planned, Action::Blocked) {
+        Some(Status::Failure)
+    } else if outcome.is_some_and(|o| !o.complete) || has(planned, Action::Held) {
+        Some(Status::Pending)
+    } else {
+        Some(Status::Success)
+    }
+}
+
+fn summary(turn: &Turn, news: &[News]) -> String {
+    if let Some(text) = news.iter().find(|news| news.what == What::Refused) {
+        return text.text.terminal();
+    }
+    let counts = turn.planned.iter().flat_map(|planned| planned.plan.summary());
+    let counts = counts.filter(|(action, count)| *count > 0 && *action != Action::Unchanged);
+    let words: Vec<String> = counts.map(|(action, count)| format!("{count} {action:?}").to_lowercase()).collect();
+    if words.is_empty() { "nothing to do".to_owned() } else { words.join(", ") }
+}

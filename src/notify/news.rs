@@ -1,0 +1,221 @@
+//! What is worth telling of a turn.
+
+use crate::inventory::hex;
+use crate::kinds::Verdict;
+use crate::object::{ObjectRef, Untrusted};
+use crate::ops::{Outcome, Planned};
+use crate::plan::{Action, Cause, Change};
+use crate::report::{HealthRow, health_rows};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What kind of news it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// It was changed by the turn.
+    Applied,
+    /// Others changed it, and it was left.
+    Drifted,
+    /// Others change it back each time.
+    Contested,
+    /// Something is wrong with it or with what it needs.
+    Blocked,
+    /// It waits for people.
+    Held,
+    /// Its change failed.
+    Failed,
+    /// It is not healthy.
+    Unhealthy,
+    /// The whole turn was refused or could not be done.
+    Refused,
+}
+
+impl What {
+    /// As one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "Applied",
+            Self::Drifted => "Drifted",
+            Self::Contested => "Contested",
+            Self::Blocked => "Blocked",
+            Self::Held => "Held",
+            Self::Failed => "Failed",
+            Self::Unhealthy => "Unhealthy",
+            Self::Refused => "Refused",
+        }
+    }
+
+    /// Whether someone should look.
+    pub fn is_trouble(self) -> bool {
+        self != Self::Applied
+    }
+}
+
+/// One piece of news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The kind.
+    pub what: What,
+    /// The object; none when it is about the whole turn or a destruction.
+    pub object: Option<ObjectRef>,
+    /// The object's uid; empty when it does not exist.
+    pub uid: String,
+    /// The object's version.
+    pub version: String,
+    /// The partition; empty for all.
+    pub partition: String,
+    /// In words.
+    pub text: Untrusted,
+    /// What tells it from other news; the same for the same trouble from turn to turn.
+    pub fingerprint: String,
+}
+
+impl News {
+    /// News about the whole turn.
+    pub fn of_turn(environment: &str, text: String) -> Self {
+        let fingerprint = fingerprint(&[environment, "turn", &text]);
+        Self {
+            what: What::Refused,
+            object: None,
+            uid: String::new(),
+            version: String::new(),
+            partition: String::new(),
+            text: Untrusted::new(text),
+            fingerprint,
+        }
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        let about = self
+            .object
+            .as_ref()
+            .map_or_else(String::new, |object| format!(" {}", Untrusted::new(object.to_string()).terminal()));
+        format!("{}{about}: {}", self.what.word(), self.text.terminal())
+    }
+}
+
+fn fingerprint(parts: &[&str]) -> String {
+    let mut state = Sha256::new();
+    for part in parts {
+        state.update(part);
+        state.update([0]);
+    }
+    hex(&state.finalize()[..16])
+}
+
+/// Gathers the news of a turn.
+pub fn gather(planned: &Planned, outcome: Option<&Outcome>) -> Vec<News> {
+    let environment = planned.plan.environment.as_str();
+    let mut found: Vec<News> = Vec::new();
+    for change in &planned.plan.changes {
+        if let Some((what, text)) = of_change(change, outcome) {
+            // An object's trouble is the same whatever the words for it today; what was applied is told once a revision.
+            let revision = planned.repository.revision.as_ref().map_or("", |r| r.id.as_str());
+            let once = if what == What::Applied { revision } else { "" };
+            let mut news = about(environment, what, change, text, once);
+            // One that was made has its uid only now.
+            if let (true, Some(uid)) = (news.uid.is_empty(), planned.reading.live.uid(&change.object)) {
+                uid.clone_into(&mut news.uid);
+            }
+            found.push(news);
+        }
+    }
+    found.extend(held_destruction(planned));
+    let rows = health_rows(&planned.desired, &planned.reading.live);
+    let sick = |row: &&HealthRow| matches!(row.verdict, Verdict::Failed | Verdict::Missing);
+    for row in rows.iter().filter(sick) {
+        let change = planned.plan.changes.iter().find(|change| {
+            change.object.kind == row.object.kind
+                && change.object.group == row.object.group
+                && change.object.namespace == row.object.namespace
+                && change.object.name == row.object.name.raw()
+        });
+        let Some(change) = change else { continue };
+        // One that is told of already, for a reason that explains it.
+        if !found.iter().any(|news| news.what.is_trouble() && news.object.as_ref() == Some(&change.object)) {
+            let text = format!("{} {}", row.reason.raw(), row.message.raw());
+            found.push(about(environment, What::Unhealthy, change, text, ""));
+        }
+    }
+    found
+}
+
+fn about(environment: &str, what: What, change: &Change, text: String, once: &str) -> News {
+    let object = change.object.to_string();
+    News {
+        what,
+        fingerprint: fingerprint(&[environment, what.word(), &object, &change.uid, once]),
+        object: Some(change.object.clone()),
+        uid: change.uid.clone(),
+        version: change.version.clone(),
+        partition: change.partition.clone(),
+        text: Untrusted::new(text.trim()),
+    }
+}
+
+fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String)> {
+    let because = || change.because.iter().map(Untrusted::raw).collect::<Vec<_>>().join(" ");
+    let result = outcome.and_then(|outcome| outcome.results.get(&change.object)).map(Untrusted::raw);
+    match (change.action, result) {
+        (Action::Blocked, _) => Some((What::Blocked, because())),
+        (Action::Held, _) => Some((What::Held, because())),
+        (_, Some("done")) => Some((What::Applied, done(change.action).to_owned())),
+        (_, Some(why)) if !why.starts_with("Written") => Some((What::Failed, why.to_owned())),
+        _ if change.left.is_empty() => None,
+        _ => {
+            let contested = change.because.iter().any(|text| text.raw().contains("is contested by"));
+            let fields: Vec<String> = change.left.iter().map(left).collect();
+            let what = if contested { What::Contested } else { What::Drifted };
+            Some((what, fields.join("; ")))
+        }
+    }
+}
+
+fn done(action: Action) -> &'static str {
+    match action {
+        Action::Create => "It was made.",
+        Action::Delete => "It was deleted.",
+        Action::Replace => "It was deleted and made again.",
+        Action::Adopt => "It was adopted.",
+        Action::Update | Action::Unchanged | Action::Blocked | Action::Held => "It was changed.",
+    }
+}
+
+fn left(field: &crate::plan::FieldChange) -> String {
+    if field.cause == Cause::Missing {
+        return "it was deleted".to_owned();
+    }
+    let by = field.holder.as_ref().map_or("writer not recorded", |holder| holder.manager.raw());
+    format!("{} was changed by {by}", field.path)
+}
+
+/// Destruction that waits is told once for its digest, with the consent ready to be committed.
+fn held_destruction(planned: &Planned) -> Option<News> {
+    let plan = &planned.plan;
+    if plan.destruction.objects.is_empty() || plan.approved {
+        return None;
+    }
+    let (environment, digest) = (plan.environment.as_str(), plan.destruction.digest.as_str());
+    let objects: Vec<String> =
+        plan.destruction.objects.iter().map(|held| format!("{} {}", held.action, held.object)).collect();
+    let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(72);
+    let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let name = digest.trim_start_matches("sha256:").get(..12).unwrap_or_default();
+    let text = format!(
+        "{} waits for approval: spinway approve {digest} --env {environment}, or commit:\n\
+         apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {{name: approve-{name}}}\n\
+         spec: {{environment: {environment}, digest: \"{digest}\", expires: \"{expires}\", reason: \"\"}}",
+        objects.join(", ")
+    );
+    Some(News {
+        what: What::Held,
+        object: None,
+        uid: String::new(),
+        version: String::new(),
+        partition: String::new(),
+        text: Untrusted::new(text),
+        fingerprint: fingerprint(&[environment, "destruction", digest]),
+    })
+}
