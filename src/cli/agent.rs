@@ -1,12 +1,13 @@
 //! `spinway agent`.
 
-use super::common::{Connection, Output, costing, now};
+use super::common::{Connection, Output, now};
 use super::failure::{FAILED, Failure, REFUSED};
+use super::plan::report_of;
 use super::signals::interrupted;
 use crate::agent::{Agent, Tellers, Trouble, Turn};
 use crate::notify::{Messages, Routes, Statuses, serve};
 use crate::ops::{Event, Settings};
-use crate::report::{Report, drift_only, from_plan, health_rows};
+use crate::report::{Report, drift_only};
 use crate::source::{Remote, Secrets, Signers, Want, cache_below};
 use clap::Args;
 use std::net::SocketAddr;
@@ -334,7 +335,7 @@ fn holder() -> String {
 /// The report of a turn; none when nothing could be told.
 fn report(turn: &Turn, output: &Output) -> Option<Report> {
     let planned = turn.planned.as_ref()?;
-    let mut report = from_plan("agent", &planned.plan, &planned.desired);
+    let mut report = report_of("agent", planned, output.wants_health());
     if turn.trouble.is_some() {
         // Nothing of it may be done: only what others changed is told.
         drift_only(&mut report);
@@ -344,17 +345,7 @@ fn report(turn: &Turn, output: &Output) -> Option<Report> {
             row.result = outcome.results.get(&change.object).cloned();
         }
     }
-    if output.wants_health() {
-        report.health = health_rows(&planned.desired, &planned.reading.live);
-    }
-    report.revision.clone_from(&planned.repository.revision);
-    report.seconds.clone_from(&planned.seconds);
-    let report = match &planned.cluster {
-        Some(cluster) => costing(report, cluster),
-        None => report,
-    };
-    let mut report = report;
-    report.requests.insert("GIT", turn.pulled.requests);
+    report.requests.insert("GIT".into(), turn.pulled.requests);
     Some(report)
 }
 

@@ -156,6 +156,7 @@ impl Planning {
 /// A report with what it cost the API server.
 pub(super) fn costing(report: Report, cluster: &Cluster) -> Report {
     let Traffic { requests, sent, received } = cluster.traffic();
+    let requests = requests.into_iter().map(|(verb, count)| (verb.into(), count)).collect();
     Report { requests, bytes: Bytes { sent, received }, ..report }
 }
 
@@ -271,19 +272,20 @@ impl Output {
 
     /// Whether the report holds what --fail-on names.
     pub(super) fn fails(&self, report: &Report) -> bool {
-        use crate::kinds::Verdict;
-        use crate::plan::{Action, Cause};
-        self.fail_on.iter().any(|what| match what {
-            FailOn::Held => report.changes.iter().any(|c| c.action == Action::Held),
-            FailOn::Blocked => report.changes.iter().any(|c| c.action == Action::Blocked),
-            FailOn::Unhealthy => report
-                .health
-                .iter()
-                .any(|h| matches!(h.verdict, Verdict::Failed | Verdict::Missing | Verdict::Progressing)),
-            FailOn::Drift => {
-                let drifted = |field: &FieldRow| matches!(field.cause, Cause::Drift | Cause::Missing);
-                report.changes.iter().any(|c| !c.left.is_empty() || c.fields.iter().any(drifted))
-            }
-        })
+        fails_on(&self.fail_on, report)
     }
+}
+
+/// Whether a report holds anything of a kind that counts as a failure.
+pub(super) fn fails_on(fail_on: &[FailOn], report: &Report) -> bool {
+    use crate::kinds::Verdict;
+    use crate::plan::{Action, Cause};
+    let drifted = |field: &FieldRow| matches!(field.cause, Cause::Drift | Cause::Missing);
+    let sick = |verdict| matches!(verdict, Verdict::Failed | Verdict::Missing | Verdict::Progressing);
+    fail_on.iter().any(|what| match what {
+        FailOn::Held => report.changes.iter().any(|c| c.action == Action::Held),
+        FailOn::Blocked => report.changes.iter().any(|c| c.action == Action::Blocked),
+        FailOn::Unhealthy => report.health.iter().any(|row| sick(row.verdict)),
+        FailOn::Drift => report.changes.iter().any(|c| !c.left.is_empty() || c.fields.iter().any(drifted)),
+    })
 }

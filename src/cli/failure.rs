@@ -5,7 +5,7 @@ use crate::object::{Diagnostic, Untrusted};
 use crate::{cluster, ops};
 
 /// The exit code of a failure.
-pub(super) const FAILED: u8 = 1;
+pub(in crate::cli) const FAILED: u8 = 1;
 /// The exit code for differences.
 pub(super) const DIFFERENT: u8 = 2;
 /// The exit code of a refusal.

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, each its arguments and its wiring.
 
+mod action;
 mod agent;
 mod apply;
 mod approve;
@@ -55,6 +56,7 @@ enum Verb {
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
     Approve(approve::Arguments),
+    Action(action::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -100,12 +102,17 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Suspend(arguments) => suspend::suspend(arguments).await,
         Verb::Resume(arguments) => suspend::resume(arguments).await,
         Verb::Approve(arguments) => approve::run(arguments).await,
+        Verb::Action(arguments) => action::run(arguments).await,
     }
 }
 
 /// The command; the values of environment variables are no part of its help.
 fn command() -> clap::Command {
-    Arguments::command().mut_subcommands(|verb| verb.mut_args(plain_environment))
+    Arguments::command().mut_subcommands(plain)
+}
+
+fn plain(verb: clap::Command) -> clap::Command {
+    verb.mut_args(plain_environment).mut_subcommands(plain)
 }
 
 /// Values of environment variables are no part of the help; an empty variable is as good as none, as in CI inputs.

@@ -46,12 +46,17 @@ pub(super) async fn planned(
 
 /// The report of a plan, with what it cost; with the health of every object where that is shown or asked for.
 pub(super) fn report(verb: &'static str, planned: &Planned, output: &Output) -> Report {
+    report_of(verb, planned, verb == "status" || output.wants_health())
+}
+
+/// The report of a plan, with what it cost.
+pub(super) fn report_of(verb: &'static str, planned: &Planned, health: bool) -> Report {
     let mut report = from_plan(verb, &planned.plan, &planned.desired);
-    if verb == "status" || output.wants_health() {
+    if health {
         report.health = health_rows(&planned.desired, &planned.reading.live);
     }
     report.revision.clone_from(&planned.repository.revision);
-    report.seconds.clone_from(&planned.seconds);
+    report.seconds = planned.seconds.iter().map(|(phase, seconds)| ((*phase).into(), *seconds)).collect();
     match &planned.cluster {
         Some(cluster) => costing(report, cluster),
         None => report,

@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Seen::Inventory(seen) => {
             let (cluster, reading) = *seen;
             let health = owned_health(&reading.live, &reading.parents);
-            costing(Report { schema: SCHEMA, verb: "status", health, ..Report::default() }, &cluster)
+            costing(Report { schema: SCHEMA.into(), verb: "status".into(), health, ..Report::default() }, &cluster)
         }
         Seen::Repository(planned) => {
             let mut report = plan::report("status", &planned, output);

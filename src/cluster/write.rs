@@ -75,7 +75,7 @@ impl Cluster {
         accept: &str,
     ) -> Result<Option<Value>, Refused> {
         match self.read("GET", &url(object, version, served), accept).await {
-            Ok(value) => Ok(Some(value)),
+            Ok(value) => that_object(object, value).map(Some),
             Err(refused) if refused.code == 404 => Ok(None),
             Err(refused) => Err(redact(object, &Value::Null, refused)),
         }
@@ -107,7 +107,10 @@ impl Cluster {
             .body(body.to_string().into());
         let verb = if mode.dry_run { "dry-run" } else { "PATCH" };
         match request {
-            Ok(request) => self.send(verb, request).await.map_err(|refused| redact(object, body, refused)),
+            Ok(request) => {
+                let answer = self.send(verb, request).await.map_err(|refused| redact(object, body, refused))?;
+                that_object(object, answer)
+            }
             Err(error) => Err(Refused { message: Untrusted::new(error.to_string()), ..Refused::default() }),
         }
     }
@@ -126,7 +129,8 @@ impl Cluster {
         let url = url(object, version, served);
         let collection = url.rsplit_once('/').map_or(url.as_str(), |(collection, _)| collection);
         let request = json_request(Method::POST, &format!("{collection}?fieldManager={MANAGER}"), body)?;
-        self.send("POST", request).await.map_err(|refused| redact(object, body, refused))
+        let answer = self.send("POST", request).await.map_err(|refused| redact(object, body, refused))?;
+        that_object(object, answer)
     }
 
     /// Puts an object in the place of the one that was read: its resourceVersion must be in the text.
@@ -142,7 +146,8 @@ impl Cluster {
     ) -> Result<Value, Refused> {
         let uri = format!("{}?fieldManager={MANAGER}", url(object, version, served));
         let request = json_request(Method::PUT, &uri, body)?;
-        self.send("PUT", request).await.map_err(|refused| redact(object, body, refused))
+        let answer = self.send("PUT", request).await.map_err(|refused| redact(object, body, refused))?;
+        that_object(object, answer)
     }
 
     /// Changes some fields of an object as a person does, beside what the agent applies.
@@ -188,6 +193,15 @@ impl Cluster {
             Err(refused) => Err(redact(object, &Value::Null, refused)),
         }
     }
+}
+
+/// An answer that is the object that was asked for. Something between us and the server may answer anything with 200.
+fn that_object(object: &ObjectRef, answer: Value) -> Result<Value, Refused> {
+    if meta(&answer, "name") == object.name && meta(&answer, "namespace") == object.namespace() {
+        return Ok(answer);
+    }
+    let message = Untrusted::new("the answer is not the object that was asked for");
+    Err(Refused { message, reason: "NotTheObject".to_owned(), ..Refused::default() })
 }
 
 fn json_request(method: Method, uri: &str, body: &Value) -> Result<Request<bytes::Bytes>, Refused> {

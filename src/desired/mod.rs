@@ -104,6 +104,15 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     Ok(desired)
 }
 
+/// The names of the environments of a tree's Config; none without one.
+///
+/// # Errors
+/// The Config cannot be used.
+pub fn environments(tree: &Tree) -> Result<Vec<String>, ReadError> {
+    let config = read_config(tree)?.map(|(_, config)| config);
+    Ok(config.iter().flat_map(|config| &config.environments).map(|environment| environment.name.clone()).collect())
+}
+
 /// Reads the Config of a tree, if there is one: its name and spec.
 fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
     let Some(entry) = tree.entries.get(CONFIG_FILE) else { return Ok(None) };

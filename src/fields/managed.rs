@@ -3,14 +3,14 @@
 use super::set::{FieldPath, FieldSet};
 use crate::object::Untrusted;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Our field manager.
 pub const MANAGER: &str = "spinway";
 
 /// How a manager wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Operation {
     /// Server-side apply.
     Apply,

@@ -4,14 +4,14 @@ use super::{Parent, hex};
 use crate::desired::Approval;
 use crate::object::ObjectRef;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The longest an `Approval` may run, in seconds: seven days.
 const MAX_AHEAD: i64 = 7 * 24 * 3600;
 
 /// One held destruction.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// `delete` or `replace`.
     pub action: String,
@@ -24,7 +24,7 @@ pub struct Held {
 }
 
 /// All destruction that one plan holds, and the digest that approves it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Destruction {
     /// The digest; empty when nothing is held.
     pub digest: String,

@@ -1,12 +1,14 @@
 //! Telling people what a turn came to: Events on the objects, metrics, messages, commit statuses. Nothing here can hold a
 //! turn up or fail it.
 
+mod comment;
 mod events;
 mod messages;
 mod metrics;
 mod news;
 mod status;
 
+pub use comment::{CommentError, Commented, MAX_COMMENT, PullRequest};
 pub use events::send_events;
 pub use messages::{Messages, Routes};
 pub use metrics::{Metrics, serve};

@@ -1,12 +1,12 @@
 //! Text that someone else wrote.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// Text from a repository, a cluster or a server: it has no `Display`, so it can reach a terminal or a document
 /// only through the encoder of that sink (design law 9). As JSON it needs none: the writer escapes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Untrusted(String);
 

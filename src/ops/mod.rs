@@ -7,7 +7,7 @@ mod record;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use people::{Environment, Part, PeopleError};
-pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live};
+pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};
 pub use record::{ensure_namespace, is_unrecorded};
 
 use crate::desired::ReadError;

@@ -78,7 +78,11 @@ pub enum Place {
 }
 
 impl Place {
-    fn read(&self) -> Result<Repository, source::Error> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self) -> Result<Repository, source::Error> {
         match self {
             Self::Directory { directory, revision } => source::read(directory, revision.as_deref()),
             Self::Pulled { remote, revision } => remote.read(revision),
@@ -158,47 +162,61 @@ impl Connected {
 /// # Errors
 /// The repository, its Config or the live state cannot be read at all.
 pub async fn plan(given: &Given, from: &LiveSource, options: &Options) -> Result<Planned, Error> {
+    let LiveSource::Cluster { kubeconfig, context } = from else {
+        let (repository, desired, read) = given.read_aside().await?;
+        let mut planned = plan_read(given, (repository, desired), from, options).await?;
+        *planned.seconds.entry("read").or_default() += read;
+        return Ok(planned);
+    };
+    let (kubeconfig, context) = (kubeconfig.clone(), context.clone());
+    // The API server is asked meanwhile; what is wrong with the repository is said first.
+    let connecting = tokio::spawn(async move {
+        let start = Instant::now();
+        let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
+        Ok::<_, Error>((connected, start.elapsed().as_secs_f64()))
+    });
+    let (repository, desired, read) = given.read_aside().await?;
+    let (connected, discover) = connecting.await.map_err(|error| Error::Thread(error.to_string()))??;
+    let seconds = Seconds::from([("read", read), ("discover", discover)]);
+    plan_live(given, (repository, desired), connected, seconds, options).await
+}
+
+/// Plans what was read already.
+///
+/// # Errors
+/// The live state cannot be read at all.
+pub async fn plan_read(
+    given: &Given,
+    (repository, desired): (Repository, Desired),
+    from: &LiveSource,
+    options: &Options,
+) -> Result<Planned, Error> {
     let mut seconds = Seconds::default();
-    let (repository, desired, prepared, reading, cluster) = match from {
+    let start = Instant::now();
+    let (phase, desired, reading) = match from {
         LiveSource::Cluster { kubeconfig, context } => {
-            let (kubeconfig, context) = (kubeconfig.clone(), context.clone());
-            // The API server is asked meanwhile; what is wrong with the repository is said first.
-            let connecting = tokio::spawn(async move {
-                let start = Instant::now();
-                let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
-                Ok::<_, Error>((connected, start.elapsed().as_secs_f64()))
-            });
-            let (repository, desired, read) = given.read_aside().await?;
-            let (connected, discover) = connecting.await.map_err(|error| Error::Thread(error.to_string()))??;
-            seconds.extend([("read", read), ("discover", discover)]);
+            let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
             return plan_live(given, (repository, desired), connected, seconds, options).await;
         }
         LiveSource::Snapshot(path) => {
-            let (repository, desired, read) = given.read_aside().await?;
-            let desired = Arc::new(desired);
-            seconds.insert("read", read);
-            let start = Instant::now();
             let text = std::fs::read(path).map_err(|error| Error::File { path: path.clone(), error })?;
             let read = Live::from_snapshot(&text).map_err(|error| Error::Snapshot { path: path.clone(), error });
             let (live, objects) = read?;
+            let desired = Arc::new(desired);
             let reading = from_snapshot(live, &objects, &desired);
-            seconds.insert("list", start.elapsed().as_secs_f64());
-            let prepared = prepare(&desired).await?;
-            (repository, desired, prepared, reading, None)
+            ("list", desired, reading)
         }
         LiveSource::Revision(other) => {
-            let (repository, desired, read) = given.read_aside().await?;
-            let desired = Arc::new(desired);
-            let (_, other, read_other) = given.at(other).read_aside().await?;
-            seconds.insert("read", read + read_other);
+            let (_, other, _) = given.at(other).read_aside().await?;
             let mut reading = Reading { live: Live::of_desired(&other), ..Reading::default() };
             reading.live.learn(&desired);
-            let prepared = prepare(&desired).await?;
-            (repository, desired, prepared, reading, None)
+            ("read", Arc::new(desired), reading)
         }
     };
-    Ok(conclude(Planned { repository, desired, reading, plan: Plan::default(), cluster, seconds }, prepared, options)
-        .await)
+    seconds.insert(phase, start.elapsed().as_secs_f64());
+    let prepared = prepare(&desired).await?;
+    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: None, seconds };
+    Ok(conclude(planned, prepared, options).await)
 }
 
 /// Plans against an API server what was read already.

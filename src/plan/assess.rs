@@ -119,7 +119,7 @@ impl Context<'_> {
                 return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
             }
             Presence::Absent | Presence::Unseen => {
-                if self.live.presence(reference) == Presence::Unseen {
+                if self.live.source == Source::Snapshot && self.live.presence(reference) == Presence::Unseen {
                     change.because.push(Untrusted::new("Not in the snapshot; verified at apply."));
                 }
                 self.absent(&mut change, member, parent, &applied);

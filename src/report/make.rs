@@ -63,13 +63,13 @@ pub fn from_plan(verb: &'static str, plan: &Plan, desired: &Desired) -> Report {
         rows[step.change].steps.push(step.kind);
     }
     Report {
-        schema: SCHEMA,
-        verb,
+        schema: SCHEMA.into(),
+        verb: verb.into(),
         environment: plan.environment.clone(),
         digest: plan.digest.clone(),
         destruction: plan.destruction.clone(),
         approved: plan.approved,
-        refused: plan.refused.as_ref().map(|r| Refused { message: r.message.clone(), help: r.help }),
+        refused: plan.refused.as_ref().map(|r| Refused { message: r.message.clone(), help: r.help.into() }),
         summary: plan.summary(),
         changes: rows,
         diagnostics: plan.diagnostics.iter().map(finding).collect(),
@@ -136,8 +136,8 @@ pub fn from_drift(environment: &str, found: Vec<(ObjectRef, String, Vec<FieldCha
         }
     });
     Report {
-        schema: SCHEMA,
-        verb: "drift",
+        schema: SCHEMA.into(),
+        verb: "drift".into(),
         environment: environment.to_owned(),
         changes: rows.collect(),
         ..Report::default()
@@ -232,7 +232,7 @@ fn place(origin: &Origin) -> Place {
 
 fn finding(diagnostic: &Diagnostic) -> Finding {
     Finding {
-        id: diagnostic.id,
+        id: diagnostic.id.into(),
         severity: diagnostic.severity,
         place: diagnostic.origin.as_ref().map(place),
         message: diagnostic.message.clone(),

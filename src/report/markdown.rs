@@ -8,12 +8,65 @@ use crate::plan::Action;
 use serde_json::Value;
 use std::fmt::Write as _;
 
+/// The most findings of a report that must be short.
+const MOST_FINDINGS: usize = 50;
+
+/// Renders a report within so many characters: what is too much goes piece by piece, the details of objects first, then
+/// reasons, and whole objects last.
+pub fn markdown_within(report: &Report, limit: usize) -> String {
+    let fits = |text: &String| text.chars().count() <= limit;
+    let whole = markdown(report);
+    if fits(&whole) {
+        return whole;
+    }
+    let mut short = report.clone();
+    short.health.clear();
+    for row in &mut short.changes {
+        let gone = row.fields.len();
+        if gone > 0 {
+            row.fields.clear();
+            let noun = if gone == 1 { "field differs" } else { "fields differ" };
+            row.because.push(Untrusted::new(format!("{gone} {noun}; they are in the full report.")));
+        }
+    }
+    let text = markdown(&short);
+    if fits(&text) {
+        return text;
+    }
+    short.changes.iter_mut().for_each(|row| row.because.clear());
+    let findings = short.diagnostics.len();
+    short.diagnostics.truncate(MOST_FINDINGS);
+    loop {
+        let left = report.changes.len() - short.changes.len();
+        let mut text = markdown(&short);
+        if left > 0 || findings > short.diagnostics.len() {
+            let _ = writeln!(
+                text,
+                "\n{left} more objects and {} more findings are in the full report.",
+                findings - short.diagnostics.len()
+            );
+        }
+        if fits(&text) || short.changes.is_empty() && short.diagnostics.is_empty() {
+            return text;
+        }
+        if short.changes.is_empty() {
+            short.diagnostics.pop();
+        }
+        // What is unchanged is not shown; of the rest the last goes first.
+        let keep = short.changes.len() * 9 / 10;
+        short.changes.truncate(keep);
+    }
+}
+
 /// Renders a report.
 pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
     let environment =
         if report.environment.is_empty() { String::new() } else { format!(" of {}", code(&report.environment)) };
     let _ = writeln!(out, "## spinway {}{environment}\n", report.verb);
+    for notice in &report.notices {
+        let _ = writeln!(out, "> [!WARNING]\n> {}\n", notice.markdown());
+    }
     if let Some(refused) = &report.refused {
         let _ = writeln!(out, "**Refused:** {}. {}\n", refused.message.markdown(), refused.help);
     }
@@ -52,7 +105,7 @@ fn changes(report: &Report, out: &mut String) {
         "{}\n",
         if counts.is_empty() { "No difference.".to_owned() } else { format!("{}.", counts.join(", ")) }
     );
-    for row in report.changes.iter().filter(|r| r.action != Action::Unchanged) {
+    for row in report.changes.iter().filter(|r| r.action != Action::Unchanged || !r.left.is_empty()) {
         change(row, out);
     }
     if !report.destruction.objects.is_empty() && !report.approved {

@@ -11,7 +11,7 @@ mod text;
 
 pub use graph::{dot, graph_text, mermaid, why_text};
 pub use make::{drift_only, from_drift, from_plan, health_rows, mask_value, owned_health};
-pub use markdown::markdown;
+pub use markdown::{markdown, markdown_within};
 pub use snippet::diagnostics_text;
 pub use text::text;
 
@@ -21,22 +21,26 @@ use crate::kinds::Verdict;
 use crate::object::{Revision, Severity, Untrusted};
 use crate::plan::{Action, Cause, StepKind};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The version of the schema.
 pub const SCHEMA: &str = "spinway.dev/report/v1";
 
 /// What a verb found or did.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The version of this schema.
-    pub schema: &'static str,
+    pub schema: Cow<'static, str>,
     /// The verb.
-    pub verb: &'static str,
+    pub verb: Cow<'static, str>,
     /// The environment; empty without Config.
     pub environment: String,
+    /// What a reader must know before anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Untrusted>,
     /// The revision that was read; none for a directory.
     pub revision: Option<Revision>,
     /// The digest of the plan.
@@ -56,15 +60,15 @@ pub struct Report {
     /// Findings.
     pub diagnostics: Vec<Finding>,
     /// Requests by verb.
-    pub requests: BTreeMap<&'static str, u64>,
+    pub requests: BTreeMap<Cow<'static, str>, u64>,
     /// Bytes of the bodies of requests and answers, unpacked.
     pub bytes: Bytes,
     /// Seconds by phase: `read`, `discover` (while reading), `list`, `compare`, `dry-run`, `apply`, `wait`.
-    pub seconds: BTreeMap<&'static str, f64>,
+    pub seconds: BTreeMap<Cow<'static, str>, f64>,
 }
 
 /// What went to the API server and came from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bytes {
     /// Bytes of requests.
     pub sent: u64,
@@ -73,16 +77,16 @@ pub struct Bytes {
 }
 
 /// Why a plan is refused.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     /// What is wrong.
     pub message: Untrusted,
     /// What to do next.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
 }
 
 /// An object as reports name it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Name {
     /// The API group.
     pub group: String,
@@ -97,7 +101,7 @@ pub struct Name {
 }
 
 /// A place in the repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The path.
     pub file: Untrusted,
@@ -108,7 +112,7 @@ pub struct Place {
 }
 
 /// What is done to one object.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// The object.
     pub object: Name,
@@ -125,30 +129,30 @@ pub struct Row {
     /// The fields that differ.
     pub fields: Vec<FieldRow>,
     /// The fields that drifted and are left as they are.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<FieldRow>,
     /// The reasons.
     pub because: Vec<Untrusted>,
     /// Why the change has no order that keeps every reference whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks: Option<Untrusted>,
     /// The objects whose change comes first.
     pub needs: Vec<Name>,
     /// For an apply: `done`, or why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Untrusted>,
 }
 
 /// One field that differs.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FieldRow {
     /// The field.
     pub path: Untrusted,
     /// The live value; absent when the field is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// The value after the apply; absent when the field goes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
     /// Why it differs.
     pub cause: Cause,
@@ -161,7 +165,7 @@ pub struct FieldRow {
 }
 
 /// The health of one object.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HealthRow {
     /// The object.
     pub object: Name,
@@ -172,15 +176,15 @@ pub struct HealthRow {
     /// The details.
     pub message: Untrusted,
     /// A finding that does not change the verdict.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<Untrusted>,
 }
 
 /// A finding.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The stable name of the rule.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// How bad it is.
     pub severity: Severity,
     /// Where; none when it is about no place.
@@ -191,7 +195,7 @@ pub struct Finding {
     /// What to do next.
     pub help: Option<Untrusted>,
     /// A second place that takes part in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub related: Option<Place>,
 }
 
@@ -200,7 +204,48 @@ pub fn json_schema() -> Value {
     schemars::schema_for!(Report).to_value()
 }
 
+/// Why a text is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// It is too large.
+    #[error("it is larger than {} MiB", MAX_BYTES >> 20)]
+    Size,
+    /// It is not of this schema.
+    #[error("it is no report of schema {SCHEMA}: {0}")]
+    Schema(String),
+}
+
+/// The largest report that is read, in bytes.
+const MAX_BYTES: usize = 32 << 20;
+
+/// Text in which nothing means anything to a renderer.
+fn plain(text: &str) -> Cow<'static, str> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || " .,:;()'-".contains(c);
+    text.chars().map(|c| if safe(c) { c } else { ' ' }).collect::<String>().into()
+}
+
 impl Report {
+    /// Reads a report that another process wrote: someone else's text, so it is data and nothing more.
+    ///
+    /// # Errors
+    /// It is too large, or not of this schema.
+    pub fn read(text: &[u8]) -> Result<Self, ReportError> {
+        if text.len() > MAX_BYTES {
+            return Err(ReportError::Size);
+        }
+        let mut report: Self = serde_json::from_slice(text).map_err(|error| ReportError::Schema(error.to_string()))?;
+        if report.schema != SCHEMA {
+            return Err(ReportError::Schema(format!("it says {:?}", report.schema)));
+        }
+        // What is our own text in a report of ours is not encoded by renderers, so here it must be plain.
+        report.verb = plain(&report.verb);
+        report.requests = report.requests.into_iter().map(|(verb, count)| (plain(&verb), count)).collect();
+        report.seconds = report.seconds.into_iter().map(|(phase, seconds)| (plain(&phase), seconds)).collect();
+        report.diagnostics.iter_mut().for_each(|finding| finding.id = plain(&finding.id));
+        report.refused.iter_mut().for_each(|refused| refused.help = plain(&refused.help));
+        Ok(report)
+    }
+
     /// As JSON.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()

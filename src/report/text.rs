@@ -15,7 +15,7 @@ const VALUE_WIDTH: usize = 60;
 /// Renders a report. With `details` also what is unchanged.
 pub fn text(report: &Report, colour: bool, details: bool) -> String {
     let mut out = Writer { out: String::new(), colour };
-    match report.verb {
+    match report.verb.as_ref() {
         "status" => out.status(report, details),
         "drift" => out.drift(report),
         _ => out.plan(report, details),
@@ -35,7 +35,7 @@ pub(super) fn cost(report: &Report) -> Option<String> {
     }
     let verbs: Vec<String> = report.requests.iter().map(|(verb, count)| format!("{count} {verb}")).collect();
     let phases = ["read", "discover", "list", "compare", "dry-run", "apply", "wait"];
-    let phases = phases.iter().filter_map(|phase| Some(format!("{phase} {:.2}", report.seconds.get(phase)?)));
+    let phases = phases.iter().filter_map(|phase| Some(format!("{phase} {:.2}", report.seconds.get(*phase)?)));
     let phases: Vec<String> = phases.collect();
     let mut text = format!("{all} requests: {}; {} received.", verbs.join(", "), amount(report.bytes.received));
     if !phases.is_empty() {
@@ -77,6 +77,9 @@ impl Writer {
         let revision =
             report.revision.as_ref().map(|r| format!(" at {} {}", &r.id[..r.id.len().min(10)], r.subject.terminal()));
         self.line(&format!("{}{environment}{}", report.verb, revision.unwrap_or_default()));
+        for notice in &report.notices {
+            self.line(&notice.terminal());
+        }
         self.line("");
     }
 
@@ -104,7 +107,7 @@ impl Writer {
         if let Some(refused) = &report.refused {
             let message = self.paint(&format!("Refused: {}", refused.message.terminal()), AnsiColor::Red);
             self.line(&message);
-            self.line(refused.help);
+            self.line(&refused.help);
         }
         if !report.digest.is_empty() {
             self.line(&format!("Plan {}", report.digest));

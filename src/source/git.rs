@@ -32,6 +32,24 @@ pub(super) fn read(directory: &Path, revision: &str) -> Result<Repository, Error
     read_tree(&repository, &commit, &tree, source)
 }
 
+/// The largest file that is read from a branch, in bytes: a snapshot of a large environment.
+const MAX_BRANCH_FILE: usize = 256 << 20;
+
+/// Reads one file from the newest commit of a branch, here or of the remote `origin`.
+pub(super) fn file_of_branch(directory: &Path, branch: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    let failed = |error: git2::Error| Error::Git(error.message().to_owned());
+    let repository = git2::Repository::discover(directory).map_err(failed)?;
+    let names = [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")];
+    let Some(reference) = names.iter().find_map(|name| repository.find_reference(name).ok()) else { return Ok(None) };
+    let tree = reference.peel_to_tree().map_err(failed)?;
+    let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
+    let blob = entry.to_object(&repository).and_then(|object| object.peel_to_blob()).map_err(failed)?;
+    if blob.size() > MAX_BRANCH_FILE {
+        return Err(Error::TooLarge);
+    }
+    Ok(Some(blob.content().to_vec()))
+}
+
 /// Reads a folder of a commit in a repository that was fetched from a URL.
 pub(super) fn read_commit(
     repository: &git2::Repository,

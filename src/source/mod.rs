@@ -48,6 +48,15 @@ pub struct Repository {
     pub source: String,
 }
 
+/// Reads one file from the newest commit of a branch, here or of the remote `origin`; none when the branch or the file is
+/// not there.
+///
+/// # Errors
+/// It is no Git repository, or the file is too large.
+pub fn file_of_branch(directory: &Path, branch: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    git::file_of_branch(directory, branch, path)
+}
+
 /// Reads the repository around a directory: from the folder of the nearest `spinway.yaml` above, else the directory
 /// itself; the files as they are, or as a revision has them.
 ///

@@ -93,9 +93,9 @@ fn a_busy_server_is_asked_again_when_it_says() {
     assert_eq!(left.load(Ordering::SeqCst), 0, "all refusals were used");
     assert!(start.elapsed().as_secs() >= 1, "it waited as long as the server said");
     let report = json(&ran);
-    // Three dry-runs and three writes, six of which were sent twice; the inventory is no different.
+    // Three dry-runs and three writes, six of which were sent twice; and the turn is recorded.
     let sent = report["requests"]["dry-run"].as_u64().unwrap_or(0) + report["requests"]["PATCH"].as_u64().unwrap_or(0);
-    assert_eq!(sent, 12, "each attempt is counted: {}", report["requests"]);
+    assert_eq!(sent, 13, "each attempt is counted: {}", report["requests"]);
     assert_eq!(row(&report, "ConfigMap", "a0")["result"], "done");
 }
 

@@ -9,7 +9,9 @@
     missing_docs
 )]
 
+mod action;
 mod agent;
+mod agents;
 mod apply;
 mod blocked;
 mod builtin;
@@ -21,6 +23,7 @@ mod crds;
 mod drift;
 mod etcd;
 mod exact;
+mod faults;
 mod generated;
 mod git_server;
 mod guards;

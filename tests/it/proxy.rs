@@ -1,19 +1,40 @@
-//! A proxy in front of the API server that answers some requests itself, or does something when one was answered.
+//! A proxy in front of the API server that answers some requests itself, harms others, or does something when one was
+//! answered.
 
 use crate::cluster::Cluster;
 use http::request::Parts;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// An answer that the API server gives.
 pub type Answer = http::Response<Full<Bytes>>;
-type Before = Arc<dyn Fn(&Parts) -> Option<Answer> + Send + Sync>;
+type Trouble = std::io::Error;
+type Response = http::Response<UnsyncBoxBody<Bytes, Trouble>>;
+type Before = Arc<dyn Fn(&Parts) -> Strike + Send + Sync>;
 type After = Arc<dyn Fn(usize) + Send + Sync>;
+
+/// What happens to a request.
+pub enum Strike {
+    /// Nothing.
+    Pass,
+    /// It is answered in the server's place.
+    Answer(Box<Answer>),
+    /// The connection is cut before anything is sent on.
+    Reset,
+    /// It is sent on later.
+    Hang(Duration),
+    /// It is sent on, and the answer is cut in the middle.
+    Truncate,
+    /// It is sent on, and its answer is lost.
+    Lose,
+}
 
 /// The proxy; it runs as long as the cluster's runtime.
 pub struct Proxy {
@@ -27,6 +48,16 @@ impl Proxy {
     pub fn start(
         cluster: &Cluster,
         before: impl Fn(&Parts) -> Option<Answer> + Send + Sync + 'static,
+        after: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Self {
+        let strike = move |head: &Parts| before(head).map_or(Strike::Pass, |answer| Strike::Answer(Box::new(answer)));
+        Self::striking(cluster, strike, after)
+    }
+
+    /// Starts one that harms requests.
+    pub fn striking(
+        cluster: &Cluster,
+        before: impl Fn(&Parts) -> Strike + Send + Sync + 'static,
         after: impl Fn(usize) + Send + Sync + 'static,
     ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -81,29 +112,38 @@ pub fn answer(code: u16, body: &Value) -> Answer {
     answer
 }
 
-async fn forward(
-    request: http::Request<Incoming>,
-    client: kube::Client,
-    before: &Before,
-) -> Result<Answer, hyper::Error> {
+fn boxed(answer: Answer) -> Response {
+    answer.map(|body| body.map_err(|never| match never {}).boxed_unsync())
+}
+
+async fn forward(request: http::Request<Incoming>, client: kube::Client, before: &Before) -> Result<Response, Trouble> {
     let (mut head, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
-    if let Some(answer) = before(&head) {
-        return Ok(answer);
+    let body = body.collect().await.map_err(Trouble::other)?.to_bytes();
+    let strike = before(&head);
+    match strike {
+        Strike::Answer(answer) => return Ok(boxed(*answer)),
+        Strike::Reset => return Err(Trouble::other("reset")),
+        Strike::Hang(time) => tokio::time::sleep(time).await,
+        Strike::Pass | Strike::Truncate | Strike::Lose => {}
     }
     for header in ["host", "authorization", "accept-encoding", "content-length"] {
         head.headers.remove(header);
     }
     head.uri = head.uri.path_and_query().expect("a path").as_str().parse().expect("a URI");
     let answer = client.send(http::Request::from_parts(head, kube::client::Body::from(body.to_vec()))).await;
-    let (status, body) = match answer {
-        Ok(answer) => {
-            let status = answer.status();
-            (status, answer.into_body().collect_bytes().await.unwrap_or_default())
-        }
-        Err(_) => (http::StatusCode::BAD_GATEWAY, Bytes::new()),
+    let Ok(answer) = answer else {
+        return Ok(boxed(http::Response::builder().status(502).body(Full::default()).expect("an answer")));
     };
-    let mut response = http::Response::new(Full::new(body));
-    *response.status_mut() = status;
-    Ok(response)
+    let status = answer.status();
+    let body = match strike {
+        Strike::Lose => return Err(Trouble::other("lost")),
+        Strike::Truncate => {
+            let whole = answer.into_body().collect_bytes().await.unwrap_or_default();
+            let half = whole.slice(..whole.len() / 2);
+            let pieces: [Result<Frame<Bytes>, Trouble>; 2] = [Ok(Frame::data(half)), Err(Trouble::other("cut"))];
+            StreamBody::new(futures::stream::iter(pieces)).boxed_unsync()
+        }
+        _ => answer.into_body().map_err(Trouble::other).boxed_unsync(),
+    };
+    Ok(http::Response::builder().status(status).body(body).expect("an answer"))
 }
