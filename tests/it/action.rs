@@ -425,6 +425,15 @@ fn a_cluster_is_never_planned_with_for_others_and_is_for_ones_own() {
     let run = runner.run();
     ok(&run);
     assert!(run.summary.contains("2 to create") && run.summary.contains("requests"), "{}", run.summary);
+    // The second example: exactly the plan of this run is applied.
+    let plan = Runner::new(&repo, &server.url, "")
+        .with("kubeconfig", kubeconfig.to_str().unwrap())
+        .with("comment", "false")
+        .run();
+    let apply = |digest: &str| cluster.spinway(&["apply", repo.dir(), "--plan", digest, "--yes"]);
+    let applied = apply(&plan.outputs["digest"]);
+    assert_eq!(applied.status.code(), Some(0), "{}", Ran(&applied));
+    assert_eq!(apply(&plan.outputs["digest"]).status.code(), Some(3), "it is good for once");
     let held = Runner::new(&repo, &server.url, &base).with("fail-on", "blocked").run();
     assert_eq!(held.steps[0].status.code(), Some(0));
 }

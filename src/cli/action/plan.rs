@@ -119,7 +119,10 @@ impl Arguments {
         let (repository, mut said) = self.under_the_rules()?;
         let desired = desired::read(&repository.tree, Some(environment)).map_err(ops::Error::from)?;
         said.extend(self.new_permissions(environment, &desired));
-        let options = crate::plan::Options { take_inventory: true, now: now(), ..crate::plan::Options::default() };
+        // Offline nothing is written, so where the inventory comes from does not matter. Against a cluster it does, and the
+        // digest must be that of the apply that follows.
+        let take_inventory = self.kubeconfig.is_none();
+        let options = crate::plan::Options { take_inventory, now: now(), ..crate::plan::Options::default() };
         let given = self.given(Some(environment));
         let planned = ops::plan_read(&given, (repository, desired), &self.live(environment)?, &options).await?;
         Ok((planned, said))
