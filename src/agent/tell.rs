@@ -40,6 +40,9 @@ impl Agent {
             }
             (None, _) => Vec::new(),
         };
+        for text in &turn.brought_back {
+            news.push(News::of_turn(&environment, text.raw().to_owned()));
+        }
         if let Some(text) = self.refusal(turn) {
             news.push(News::of_turn(&environment, text));
         }

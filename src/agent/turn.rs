@@ -4,10 +4,11 @@ use super::Agent;
 use super::lock::{Lock, lost};
 use crate::cluster::{Cluster, LeaseError};
 use crate::desired::{Desired, DriftRule};
-use crate::inventory::{self, Parent};
-use crate::object::{GroupKind, ObjectRef, meta};
+use crate::inventory::{self, ON_FAILURE, Parent};
+use crate::kinds::SPIN;
+use crate::object::{GroupKind, ObjectRef, Untrusted, meta};
 use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds};
-use crate::plan::{Leave, Options};
+use crate::plan::{self, Leave, Options};
 use crate::source::{PullError, Pulled};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ pub struct Turn {
     pub planned: Option<Planned>,
     /// What was done; none when nothing was to be done, or must not be.
     pub outcome: Option<Outcome>,
+    /// Apps whose last healthy version was brought back, in words.
+    pub brought_back: Vec<Untrusted>,
     /// Why nothing was applied, if so.
     pub trouble: Option<Trouble>,
 }
@@ -56,6 +59,20 @@ impl Agent {
     /// Does one turn. `interrupt` resolves when it shall end.
     pub async fn turn(
         &self,
+        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        tell: &mut (dyn FnMut(Event) + Send),
+    ) -> Turn {
+        let turn = self.one_turn(interrupt.as_mut(), tell).await;
+        let brought_back = self.bring_back(&turn).await;
+        if brought_back.is_empty() {
+            return turn;
+        }
+        // What comes back is applied at once.
+        Turn { brought_back, is_new: turn.is_new, ..self.one_turn(interrupt, tell).await }
+    }
+
+    async fn one_turn(
+        &self,
         interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
         tell: &mut (dyn FnMut(Event) + Send),
     ) -> Turn {
@@ -64,6 +81,34 @@ impl Agent {
             turn.trouble.get_or_insert(trouble);
         }
         turn
+    }
+
+    /// Brings back the last healthy version of apps that ask for it and did not become healthy; in words, what was done.
+    async fn bring_back(&self, turn: &Turn) -> Vec<Untrusted> {
+        let (Some(planned), Some(outcome)) = (&turn.planned, &turn.outcome) else { return Vec::new() };
+        let Some(cluster) = &planned.cluster else { return Vec::new() };
+        let desired = &planned.desired;
+        let asks = |app: &ObjectRef| {
+            let member = desired.objects.get(app).filter(|_| app.is(SPIN, "SpinApp"))?;
+            (member.object.annotation(ON_FAILURE) == Some("rollback")).then(|| plan::text_digest(desired, app))?
+        };
+        let mut told = Vec::new();
+        for (app, why) in &outcome.unhealthy {
+            let Some(digest) = asks(app) else { continue };
+            let (namespace, name) = (&desired.rules().inventory.namespace, &desired.environment.name);
+            let reason = format!("revision {}: {}", turn.pulled.revision.get(..12).unwrap_or_default(), why.raw());
+            let now = jiff::Timestamp::now().as_second();
+            let done = match ops::Environment::find(cluster.clone(), namespace, Some(name)).await {
+                Ok(environment) => environment.bring_back(&app.path(), &digest, &reason, now).await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(Some(stop)) => told.push(Untrusted::new(format!("{app} was brought back. {}", stop.text().raw()))),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(app = app.path(), %error, "it could not be brought back"),
+            }
+        }
+        told
     }
 
     async fn try_turn(
@@ -282,12 +327,12 @@ async fn is_current(cluster: &Cluster, planned: &Planned) -> bool {
     broken.keys().eq(planned.plan.broken.iter()) && versions(&now) == versions(&planned.plan.parents)
 }
 
-fn unreadable(refused: crate::plan::Refused) -> Trouble {
+fn unreadable(refused: plan::Refused) -> Trouble {
     let text = format!("inventories cannot be read: {} {}", refused.code, refused.message.terminal());
     ops::Error::from(crate::cluster::Error::Server(text)).into()
 }
 
-fn unwritable(refused: crate::plan::Refused) -> Trouble {
+fn unwritable(refused: plan::Refused) -> Trouble {
     let text =
         format!("the namespace of the inventory cannot be made: {} {}", refused.code, refused.message.terminal());
     ops::Error::from(crate::cluster::Error::Server(text)).into()

@@ -336,6 +336,7 @@ fn holder() -> String {
 fn report(turn: &Turn, output: &Output) -> Option<Report> {
     let planned = turn.planned.as_ref()?;
     let mut report = report_of("agent", planned, output.wants_health());
+    report.notices.clone_from(&turn.brought_back);
     if turn.trouble.is_some() {
         // Nothing of it may be done: only what others changed is told.
         drift_only(&mut report);

@@ -46,6 +46,8 @@ pub struct Desired {
     pub name: String,
     /// The objects by identity.
     pub objects: BTreeMap<ObjectRef, Member>,
+    /// What is to be said of objects that are not as the repository has them today: people hold them at a revision.
+    pub notes: BTreeMap<ObjectRef, String>,
     /// The approvals that the repository holds for this environment.
     pub approvals: Vec<Approval>,
     /// Findings.

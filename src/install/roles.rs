@@ -76,7 +76,11 @@ pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
     let mut by_namespace: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
     by_namespace.insert(names.namespace.clone(), own_rules(desired, names));
     for reference in desired.objects.keys() {
-        let Some(namespace) = &reference.namespace else { continue };
+        let Some(namespace) = &reference.namespace else {
+            // Where Events about objects without a namespace stand.
+            by_namespace.entry("default".to_owned()).or_default().push(rule("", "events", &["create"], &[]));
+            continue;
+        };
         let plural = &plurals[&reference.group_kind()];
         let rules = by_namespace.entry(namespace.clone()).or_default();
         rules.push(rule(&reference.group, plural, &WRITE, &[]));

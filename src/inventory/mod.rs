@@ -17,7 +17,7 @@ pub use approval::{Destruction, Held, approved, seconds};
 pub use history::Entry;
 pub use owner::{Owner, keep_mark, owner};
 pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};
-pub use stop::{MAX_PAUSE, PAUSE, STOPS, Scope, Stop, paused};
+pub use stop::{MAX_PAUSE, ON_FAILURE, PAUSE, STOPS, Scope, Stop, paused};
 
 use crate::desired::Desired;
 use crate::object::meta;

@@ -11,6 +11,8 @@ use serde_json::Value;
 pub const PAUSE: &str = "spinway.dev/pause-until";
 /// Where the stops of a partition stand, on its parent.
 pub const STOPS: &str = "spinway.dev/stops";
+/// The annotation of a SpinApp that lets its last healthy version come back when a change of it does not become healthy.
+pub const ON_FAILURE: &str = "spinway.dev/on-failure";
 /// The longest that an object may be paused, and that a rollback holds, in seconds.
 pub const MAX_PAUSE: i64 = 24 * 3600;
 
@@ -39,6 +41,10 @@ pub struct Stop {
     /// Why.
     #[serde(default)]
     pub reason: String,
+    /// For a rollback that was made because an app failed: the digest of the text that failed. It ends when the repository has
+    /// another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// The revision that is held; none when nothing at all is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -72,6 +78,7 @@ pub(super) fn read(parent: &Value) -> Vec<Stop> {
             until: "it is mended".to_owned(),
             by: "spinway".to_owned(),
             reason,
+            failed: None,
             revision: None,
         }]
     })

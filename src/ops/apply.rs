@@ -85,6 +85,8 @@ pub struct Outcome {
     pub results: BTreeMap<ObjectRef, Untrusted>,
     /// Whether everything that was to be done is done.
     pub complete: bool,
+    /// Objects that were written and did not become healthy, with the reason.
+    pub unhealthy: BTreeMap<ObjectRef, Untrusted>,
     /// Whether it was interrupted.
     pub interrupted: bool,
     /// Why the inventory could not be written, if so.
@@ -176,11 +178,20 @@ pub async fn apply(
     planned.plan = plan;
     planned.seconds.extend([("apply", apply - wait), ("wait", wait)]);
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    outcome.unhealthy = unhealthy(&outcome, &written);
     let done = Done { written: &written, deleted: &deleted, outcome: &outcome, settings: &settings, milliseconds };
     let saved = save(&cluster, planned, parents, &done).await;
     outcome.inventory = saved.err().map(|refused| refused.message);
     planned.cluster = Some(cluster);
     outcome
+}
+
+/// What was written and failed all the same.
+fn unhealthy(outcome: &Outcome, written: &BTreeMap<ObjectRef, Written>) -> BTreeMap<ObjectRef, Untrusted> {
+    let failed = outcome.results.iter().filter(|(object, text)| {
+        !outcome.interrupted && text.raw().starts_with("Failed") && written.contains_key(*object)
+    });
+    failed.map(|(object, text)| (object.clone(), text.clone())).collect()
 }
 
 fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {

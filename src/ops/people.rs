@@ -105,13 +105,52 @@ impl Environment {
             ));
         }
         let revision = rollback.map(|asked| revision(parent, asked)).transpose()?;
-        let stop =
-            Stop { scope, until: until.to_owned(), by: self.cluster.who().await?, reason: reason.to_owned(), revision };
+        let stop = Stop {
+            scope,
+            until: until.to_owned(),
+            by: self.cluster.who().await?,
+            reason: reason.to_owned(),
+            failed: None,
+            revision,
+        };
         let others = parent.stops.iter().filter(|known| known.scope != stop.scope || !known.is_in_force(now));
         let mut stops: Vec<Stop> = others.filter(|known| known.is_in_force(now)).cloned().collect();
         stops.push(stop.clone());
         self.write_stops(parent, &stops).await?;
         Ok(stop)
+    }
+
+    /// Brings the last healthy version of an app back, because the text with that digest did not become healthy. Gives the
+    /// stop; none when no version of it is known to have been healthy, or that one failed too.
+    ///
+    /// # Errors
+    /// The app is not known, or the API server refuses.
+    pub async fn bring_back(
+        &self,
+        app: &str,
+        failed: &str,
+        reason: &str,
+        now: i64,
+    ) -> Result<Option<Stop>, PeopleError> {
+        let (parent, scope) = self.place(&Part::App(app.to_owned()))?;
+        let Some(revision) = parent.state.healthy.get(app) else { return Ok(None) };
+        if parent.stops.iter().any(|stop| stop.scope == scope && stop.is_in_force(now)) {
+            return Ok(None);
+        }
+        let end = jiff::Timestamp::from_second(now + MAX_PAUSE).unwrap_or_default();
+        let stop = Stop {
+            scope,
+            until: end.to_string(),
+            by: "spinway (on-failure)".to_owned(),
+            reason: reason.to_owned(),
+            failed: Some(failed.to_owned()),
+            revision: Some(revision.clone()),
+        };
+        let mut stops: Vec<Stop> =
+            parent.stops.iter().filter(|known| known.scope != stop.scope && known.is_in_force(now)).cloned().collect();
+        stops.push(stop.clone());
+        self.write_stops(parent, &stops).await?;
+        Ok(Some(stop))
     }
 
     /// Ends what stops a part; gives what it ended.

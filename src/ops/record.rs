@@ -3,9 +3,10 @@
 use super::{Outcome, Planned, Settings};
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::fields::MANAGER;
-use crate::inventory::{self, Deletion, Entry, Parent};
-use crate::live::Coverage;
-use crate::object::{ObjectRef, meta};
+use crate::inventory::{self, Deletion, Entry, ON_FAILURE, Parent, Scope};
+use crate::kinds::{SPIN, Verdict};
+use crate::live::{Coverage, Observed};
+use crate::object::{ObjectRef, annotation, meta};
 use crate::plan::{self, Action, Cause, Change, Refused};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -162,11 +163,36 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
             // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
             parent.state.deletions.retain(|d| d.at > done.settings.now - plan::DELETION_WINDOW);
             parent.state.revision = revision(planned);
-            turn.into_iter().for_each(|entry| parent.state.record_turn(entry));
+            if let Some(entry) = turn {
+                remember_healthy(&mut parent, planned, done);
+                parent.state.record_turn(entry);
+            }
             changed.push(parent);
         }
     }
     changed
+}
+
+/// Remembers the revision for apps that may be brought back by themselves and are healthy as it has them.
+fn remember_healthy(parent: &mut Parent, planned: &Planned, done: &Done<'_>) {
+    let observed = Observed::new(&planned.desired, &planned.reading.live);
+    let revision = revision(planned);
+    let apps = planned.desired.objects.iter().filter(|(reference, member)| {
+        reference.is(SPIN, "SpinApp")
+            && member.partition == parent.partition
+            && annotation(&member.object.value, ON_FAILURE) == Some("rollback")
+    });
+    for (reference, _) in apps {
+        let app = reference.path();
+        let held = parent.stops.iter().any(|stop| stop.revision.is_some() && stop.scope == Scope::App(app.clone()));
+        let good = match done.outcome.results.get(reference) {
+            Some(text) => text.raw() == "done",
+            None => observed.health(reference).verdict == Verdict::Current,
+        };
+        if good && !held && !revision.is_empty() {
+            parent.state.healthy.insert(app, revision.clone());
+        }
+    }
 }
 
 fn revision(planned: &Planned) -> String {

@@ -4,6 +4,7 @@ use super::assess::Assessed;
 use super::blocks::{
     block, block_dependents, block_erroneous, block_used_deletes, block_waiting, hold_breaks, release,
 };
+use super::definitions::hold_definitions;
 use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::steps::{Stepped, sequence};
@@ -81,6 +82,7 @@ pub fn conclude(
     block_dependents(&mut plan, desired, live, &graph);
     restrain(&mut plan, desired, live, options.now);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
+    held.extend(hold_definitions(&mut plan, desired, live));
     if desired.environment.protected {
         sequence_steps(&mut plan, live);
         hold_breaks(&mut plan, &mut held);

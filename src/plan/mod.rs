@@ -9,6 +9,7 @@
 mod assess;
 mod blocks;
 mod conclude;
+mod definitions;
 mod drift;
 mod edit;
 mod guard;
@@ -24,7 +25,7 @@ pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::{Drift, drift};
 pub use guard::DELETION_WINDOW;
 pub use policy::is_same_but_status;
-pub use rollback::{hold_back, hold_unread, holds};
+pub use rollback::{hold_back, hold_unread, holds, text_digest};
 pub use screen::{Listing, Screen};
 pub use selection::Selection;
 pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};

@@ -22,14 +22,13 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64
         }
         let parents = plan.parents.iter().filter(|parent| parent.partition == change.partition);
         let own = parents.flat_map(|parent: &Parent| &parent.stops).filter(|stop| stop.scope != Scope::Environment);
-        let in_force = everywhere.iter().copied().chain(own).filter(|stop| stop.is_in_force(now));
+        let in_force =
+            everywhere.iter().copied().chain(own).filter(|stop| stop.revision.is_none() && stop.is_in_force(now));
         let stops: Vec<&Stop> = in_force.filter(|stop| covers(stop, change, desired, live)).collect();
         for stop in stops {
-            match stop.revision {
-                None => hold(change, stop.text()),
-                Some(_) => change.because.push(stop.text()),
-            }
+            hold(change, stop.text());
         }
+        change.because.extend(desired.notes.get(&change.object).map(Untrusted::new));
     }
 }
 

@@ -2,26 +2,47 @@
 
 use super::selection;
 use crate::desired::{Desired, PLATFORM};
-use crate::inventory::{Parent, Scope, Stop};
+use crate::inventory::{Parent, Scope, Stop, hex};
+use crate::kinds::SPIN;
 use crate::object::{Diagnostic, ObjectRef};
 use crate::schema::CRD_GROUP;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// The rollbacks in force, with the partition that each stands on.
 pub fn holds(desired: &Desired, parents: &[Parent], now: i64) -> Vec<(String, Stop)> {
     let all =
         parents.iter().flat_map(|parent| parent.stops.iter().map(|stop| (parent.partition.clone(), stop.clone())));
     let known = |partition: &str| desired.config.as_ref().is_some_and(|c| c.partitions().contains(&partition));
-    all.filter(|(partition, stop)| stop.revision.is_some() && stop.is_in_force(now) && known(partition)).collect()
+    let rollbacks =
+        all.filter(|(partition, stop)| stop.revision.is_some() && stop.is_in_force(now) && known(partition));
+    // One that a failure made is over when the repository has another text for the app.
+    rollbacks.filter(|(_, stop)| stop.failed.is_none() || stop.failed == text_of(desired, &stop.scope)).collect()
+}
+
+/// The digest of the text of a stop's app.
+fn text_of(desired: &Desired, scope: &Scope) -> Option<String> {
+    let Scope::App(app) = scope else { return None };
+    let (namespace, name) = app.split_once('/')?;
+    text_digest(desired, &ObjectRef::new(SPIN, "SpinApp", namespace, name))
+}
+
+/// The digest of an object's text in the repository.
+pub fn text_digest(desired: &Desired, object: &ObjectRef) -> Option<String> {
+    let member = desired.objects.get(object)?;
+    Some(hex(&Sha256::digest(member.object.value.to_string())[..16]))
 }
 
 /// Puts the objects of an older revision in the place of today's, as far as a stop covers them. Definitions of kinds stay as
 /// they are today: what is stored may be of their newer versions.
 pub fn hold_back(desired: &mut Desired, older: &Desired, partition: &str, stop: &Stop) {
     let covered = |reference: &ObjectRef, value: &Value, of: &str| covers(reference, value, of, partition, stop);
+    let then: Vec<_> = older.objects.iter().filter(|(r, m)| covered(r, &m.object.value, &m.partition)).collect();
+    let now = desired.objects.iter().filter(|(r, m)| covered(r, &m.object.value, &m.partition));
+    let all: Vec<ObjectRef> = now.map(|(r, _)| r.clone()).chain(then.iter().map(|(r, _)| (*r).clone())).collect();
+    desired.notes.extend(all.into_iter().map(|reference| (reference, stop.text().raw().to_owned())));
     desired.objects.retain(|reference, member| !covered(reference, &member.object.value, &member.partition));
-    let then = older.objects.iter().filter(|(r, m)| covered(r, &m.object.value, &m.partition));
-    desired.objects.extend(then.map(|(reference, member)| (reference.clone(), member.clone())));
+    desired.objects.extend(then.into_iter().map(|(reference, member)| (reference.clone(), member.clone())));
     // What could not be read then may be what is covered.
     desired.unread.extend(older.unread.iter().filter(|unread| *unread == partition).cloned());
 }

@@ -185,7 +185,9 @@ fn read(folder: Option<&Path>, name: &str) -> Result<Option<Vec<u8>>, Unreachabl
 /// Reads a repository URL: `https://…`, `ssh://…`, or `user@host:path` as SSH writes it. No other scheme is used, and no
 /// credentials belong into it.
 fn parse(text: &str) -> Result<Url, Unreachable> {
-    let short = text.split_once(':').filter(|(host, path)| !host.contains('/') && !path.starts_with("//"));
+    let plain = |place: &str| place.bytes().all(|b| b.is_ascii_alphanumeric() || b"@.-_".contains(&b));
+    let short = text.split_once(':').filter(|(place, path)| plain(place) && !path.starts_with("//"));
+    let short = short.filter(|(_, path)| !path.starts_with(':'));
     let full = match short {
         Some((host, path)) => format!("ssh://{host}/{}", path.trim_start_matches('/')),
         None => text.to_owned(),
@@ -232,7 +234,6 @@ mod tests {
             "ssh://-oX@git.example/a",
             "ssh://git@git.example/-upload",
             "https://git.example/a?x=1",
-            "https:///a",
             "/srv/git",
             "",
         ] {

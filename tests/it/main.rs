@@ -20,6 +20,7 @@ mod control_plane;
 mod cost;
 mod crash;
 mod crds;
+mod definitions;
 mod drift;
 mod etcd;
 mod exact;

@@ -240,3 +240,52 @@ fn an_approval_in_each_of_the_three_ways_releases_exactly_what_was_held() {
         apply(&world, &[]);
     }
 }
+
+#[test]
+fn an_app_that_does_not_become_healthy_comes_back_by_itself_where_it_asks_for_that() {
+    let world = World::new();
+    let asking = |version: &str| {
+        let text = app("app-one", 1).replace(":1\"", &format!(":{version}\""));
+        text.replace("namespace: default}", "namespace: default, annotations: {spinway.dev/on-failure: rollback}}")
+    };
+    let publish = |one: &str, two: u32| {
+        world.repo.write("apps/one/app.yaml", &asking(one));
+        world.repo.write("apps/two/app.yaml", &app("app-two", two));
+        world.repo.commit(one)
+    };
+    let good = publish("1", 1);
+    world.turn();
+    publish("bad", 2);
+    let ran = crate::agent::command(&world.cluster, &world.server, &["--once", "--timeout", "4"]).output().unwrap();
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let report = json(&ran);
+    assert!(report["notices"].to_string().contains("app-one was brought back. Held at revision"), "{report:#}");
+    assert!(report["notices"].to_string().contains(&good[..12]), "{report:#}");
+    assert_eq!(world.images(), ["1", "2", "1"], "the other team's change is live");
+    // The text that failed is not tried again; another text ends it.
+    world.turn();
+    assert_eq!(world.image("one"), "1");
+    publish("3", 2);
+    let report = world.turn();
+    assert_eq!(world.images(), ["3", "2", "1"], "{report:#}");
+}
+
+#[test]
+fn a_stuck_app_does_not_delay_another_teams_commit() {
+    let world = World::new();
+    world.turn();
+    world.repo.write("apps/one/app.yaml", &app("app-one", 1).replace(":1\"", ":bad\""));
+    world.repo.commit("stuck");
+    let quick = |expected: &str| {
+        let start = std::time::Instant::now();
+        let ran = crate::agent::command(&world.cluster, &world.server, &["--once", "--timeout", "5"]).output().unwrap();
+        assert_eq!((code(&ran), world.image("two").as_str()), (0, expected), "{}", Ran(&ran));
+        assert!(start.elapsed() < Duration::from_secs(15));
+    };
+    quick("1");
+    for version in 2..4 {
+        world.repo.write("apps/two/app.yaml", &app("app-two", version));
+        world.repo.commit("healthy");
+        quick(&version.to_string());
+    }
+}

@@ -270,7 +270,7 @@ impl Controller {
             text(deployment, "/metadata/namespace"),
             text(deployment, "/metadata/name")
         );
-        self.status(&path, &json!({"observedGeneration": generation, "replicas": ready.max(updated), "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
+        self.status(&path, &json!({"observedGeneration": generation, "replicas": if bad { ready + updated } else { ready.max(updated) }, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
             "conditions": [row("Available", ready > 0, "MinimumReplicasAvailable"), row("Progressing", true, progress)]}));
     }
 }

@@ -1,0 +1,126 @@
+//! Changes of custom resource definitions that lose something: a stored version, a field or a version that is in use, the
+//! channel or the bundle that they came from. Kubernetes accepts most of them, and what is lost shows later.
+
+use super::blocks::block;
+use super::{Action, Change, Plan, guard};
+use crate::desired::Desired;
+use crate::inventory::Held;
+use crate::live::Live;
+use crate::object::{GroupKind, Untrusted, annotation};
+use crate::schema::{Schemas, Validator, crd_versions};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The annotations by which Gateway API names where a definition comes from.
+const CHANNEL: &str = "gateway.networking.k8s.io/channel";
+const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
+/// Objects that are looked at for fields that would go.
+const LOOKED_AT: usize = 1000;
+
+/// Holds changes of definitions that lose something, and blocks those that the API server would refuse or that cannot be
+/// undone.
+pub(super) fn hold_definitions(plan: &mut Plan, desired: &Desired, live: &Live) -> Vec<Held> {
+    let mut held = Vec::new();
+    for change in &mut plan.changes {
+        if change.object.kind != "CustomResourceDefinition" || change.action != Action::Update {
+            continue;
+        }
+        let (Some(before), Some(after)) = (live.get(&change.object), change.body.clone()) else { continue };
+        if let Some(message) = stored(before, &after) {
+            block(change, message);
+            continue;
+        }
+        let mut reasons: Vec<String> = lower(before, &after).into_iter().collect();
+        reasons.extend(unserved(&after, desired));
+        reasons.extend(lost_field(&after, live));
+        if reasons.is_empty() {
+            continue;
+        }
+        change.because.extend(reasons.into_iter().map(Untrusted::new));
+        held.push(hold(change));
+    }
+    held
+}
+
+fn hold(change: &mut Change) -> Held {
+    let held = guard::destroys(change, "change");
+    change.action = Action::Held;
+    held
+}
+
+fn names(crd: &Value, keep: impl Fn(&Value) -> bool) -> BTreeSet<&str> {
+    let versions = crd_versions(crd).map(|(_, versions)| versions.as_slice()).unwrap_or_default();
+    versions.iter().filter(|version| keep(version)).filter_map(|version| version.get("name")?.as_str()).collect()
+}
+
+/// A version in which objects may be stored cannot go: they could not be read any more.
+fn stored(before: &Value, after: &Value) -> Option<String> {
+    let stored = before.pointer("/status/storedVersions")?.as_array()?;
+    let kept = names(after, |_| true);
+    let lost = stored.iter().filter_map(Value::as_str).find(|version| !kept.contains(version))?;
+    Some(format!(
+        "Objects may be stored as {lost} (status.storedVersions), which the new definition does not have: write them again \
+         in the new version, and take {lost} out of status.storedVersions, first."
+    ))
+}
+
+/// An older bundle, or the standard channel over the experimental one.
+fn lower(before: &Value, after: &Value) -> Option<String> {
+    let (old, new) = (annotation(before, CHANNEL), annotation(after, CHANNEL));
+    if old == Some("experimental") && new == Some("standard") {
+        return Some(
+            "The channel changes from experimental to standard: experimental fields go with the next write.".to_owned(),
+        );
+    }
+    let (old, new) = (annotation(before, BUNDLE)?, annotation(after, BUNDLE)?);
+    (numbers(new) < numbers(old)).then(|| format!("The bundle goes back from {old} to {new}."))
+}
+
+fn numbers(version: &str) -> Vec<u64> {
+    version.trim_start_matches('v').split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+}
+
+/// A version that the repository still writes.
+fn unserved(after: &Value, desired: &Desired) -> Option<String> {
+    let (kind, _) = crd_versions(after)?;
+    let served = names(after, |version| version.get("served") == Some(&Value::Bool(true)));
+    let mut written = desired.objects.iter().filter(|(reference, _)| reference.group_kind() == kind);
+    let (reference, member) = written.find(|(_, member)| !served.contains(member.object.version.as_str()))?;
+    Some(format!("{reference} is written as {}, which is no longer served.", member.object.version))
+}
+
+/// A field of a live object that the new definition does not know.
+fn lost_field(after: &Value, live: &Live) -> Option<String> {
+    let mut schemas = Schemas::default();
+    schemas.add_crd(after);
+    let (kind, _): (GroupKind, _) = crd_versions(after)?;
+    let mut validator = Validator::default();
+    live.of_kind(&kind.group, &kind.kind, None).take(LOOKED_AT).find_map(|(reference, value)| {
+        let version = crate::object::split_api_version(value.get("apiVersion")?.as_str()?).1;
+        let mut text = value.clone();
+        // What controllers report is theirs to write again.
+        text.as_object_mut()?.shift_remove("status");
+        let schema = schemas.of(&kind, version)?;
+        let unknown = validator
+            .violations(&text, schema)
+            .into_iter()
+            .find(|(_, message)| message.starts_with("There is no field"))?;
+        Some(format!("{reference} uses {}, which the new definition does not have.", crate::object::dotted(&unknown.0)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn bundles_are_compared_by_number() {
+        let crd =
+            |bundle: &str, channel: &str| json!({"metadata": {"annotations": {BUNDLE: bundle, CHANNEL: channel}}});
+        let is_lower = |old: &str, new: &str| lower(&crd(old, "standard"), &crd(new, "standard")).is_some();
+        assert!(is_lower("v1.10.0", "v1.9.1") && !is_lower("v1.9.1", "v1.10.0") && !is_lower("v1.6.0", "v1.6.0"));
+        assert!(lower(&crd("v1.6.0", "experimental"), &crd("v1.7.0", "standard")).is_some());
+        assert!(lower(&crd("v1.6.0", "standard"), &crd("v1.7.0", "experimental")).is_none());
+    }
+}
