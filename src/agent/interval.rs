@@ -28,14 +28,14 @@ impl Agent {
         loop {
             let start = Instant::now();
             let mut ended = false;
-            let turn = {
+            let mut turn = {
                 let noted = async {
                     interrupt.as_mut().await;
                     ended = true;
                 };
                 self.turn(std::pin::pin!(noted), tell).await
             };
-            self.tell(&turn, tellers, start.elapsed().as_secs_f64()).await;
+            self.tell(&mut turn, tellers, start.elapsed().as_secs_f64()).await;
             each(&turn);
             if ended {
                 return;

@@ -26,10 +26,10 @@ pub struct Tellers {
 
 impl Agent {
     /// Tells what a turn came to that took so many seconds. Nothing of it can fail the turn.
-    pub async fn tell(&self, turn: &Turn, tellers: &mut Tellers, seconds: f64) {
+    pub async fn tell(&self, turn: &mut Turn, tellers: &mut Tellers, seconds: f64) {
         let now = jiff::Timestamp::now().as_second();
         let environment = self.environment_name(turn);
-        let mut news = match (&turn.planned, &turn.trouble) {
+        let mut news = match (&mut turn.planned, &turn.trouble) {
             (Some(planned), trouble) => {
                 let mut news = gather(planned, turn.outcome.as_ref());
                 if trouble.is_some() {
@@ -46,6 +46,7 @@ impl Agent {
         if let Some(text) = self.refusal(turn) {
             news.push(News::of_turn(&environment, text));
         }
+        let turn = &*turn;
         let before = self.events(turn, tellers, &news).await;
         let traffic = turn.planned.as_ref().and_then(|planned| planned.cluster.as_ref()).map(|c| c.traffic().requests);
         let mut requests = traffic.unwrap_or_default();

@@ -11,14 +11,14 @@ use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds
 use crate::plan::{self, Leave, Options};
 use crate::source::{PullError, Pulled};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How often a plan is made again because someone else wrote in between.
+/// How often a turn is begun because someone else wrote in between.
 const REPLANS: usize = 3;
 
 /// What a turn came to.
@@ -73,12 +73,21 @@ impl Agent {
 
     async fn one_turn(
         &self,
-        interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
         tell: &mut (dyn FnMut(Event) + Send),
     ) -> Turn {
         let mut turn = Turn::default();
-        if let Err(trouble) = self.try_turn(&mut turn, interrupt, tell).await {
-            turn.trouble.get_or_insert(trouble);
+        for _ in 0..REPLANS {
+            turn = Turn::default();
+            match self.try_turn(&mut turn, interrupt.as_mut(), tell).await {
+                Ok(()) => return turn,
+                // Whoever wrote in between may have applied a newer revision: everything begins anew, with the pull.
+                Err(Trouble::Overtaken) => turn.trouble = Some(Trouble::Overtaken),
+                Err(trouble) => {
+                    turn.trouble.get_or_insert(trouble);
+                    return turn;
+                }
+            }
         }
         turn
     }
@@ -123,7 +132,10 @@ impl Agent {
         connected.cluster = connected.cluster.sparing();
         let cluster = connected.cluster.clone();
         let namespace = self.inventory_namespace.as_str();
-        let maps = cluster.inventories(Some(namespace), &connected.types.kinds).await.map_err(unreadable)?;
+        let maps = cluster
+            .inventories(Some(namespace), &connected.types.kinds)
+            .await
+            .map_err(|refused| unreadable(&refused))?;
         seconds.insert("discover", start.elapsed().as_secs_f64());
         let applied = self.applied(&maps);
         connected.maps = Some((namespace.to_owned(), Ok(maps)));
@@ -155,7 +167,7 @@ impl Agent {
         let options = self.options(&read.1, applied.as_ref(), &turn.pulled.revision).await;
         turn.planned = Some(ops::plan_live(&given, read, connected, seconds, &options).await?);
         if turn.trouble.is_none() {
-            self.perform(turn, &given, &options, interrupt, tell).await?;
+            self.perform(turn, &options, interrupt, tell).await?;
         }
         Ok(())
     }
@@ -164,52 +176,44 @@ impl Agent {
     async fn perform(
         &self,
         turn: &mut Turn,
-        given: &Given,
         options: &Options,
         mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
         tell: &mut (dyn FnMut(Event) + Send),
     ) -> Result<(), Trouble> {
-        for _ in 0..REPLANS {
-            let Some(mut planned) = turn.planned.take() else { return Ok(()) };
-            let (Some(cluster), false) = (planned.cluster.clone(), is_idle(&planned)) else {
+        let Some(mut planned) = turn.planned.take() else { return Ok(()) };
+        let (Some(cluster), false) = (planned.cluster.clone(), is_idle(&planned)) else {
+            turn.planned = Some(planned);
+            return Ok(());
+        };
+        let lock = match self.lock(&cluster, &planned).await {
+            Ok(lock) => lock,
+            Err(error) => {
                 turn.planned = Some(planned);
-                return Ok(());
-            };
-            let taken = self.lock(&cluster, &planned).await;
-            let lock = match taken {
-                Ok(lock) => lock,
-                Err(error) => {
-                    turn.planned = Some(planned);
-                    return Err(error);
+                return Err(error);
+            }
+        };
+        if !is_current(&cluster, &planned).await {
+            lock.release().await;
+            turn.planned = Some(planned);
+            return Err(Trouble::Overtaken);
+        }
+        planned.cluster = Some(cluster.fenced(lock.fence()));
+        let settings =
+            ops::Settings { now: options.now, superseded: turn.pulled.superseded.clone(), ..self.settings.clone() };
+        let outcome = {
+            let ended = async {
+                tokio::select! {
+                    () = interrupt.as_mut() => {}
+                    () = lost(lock.fence()) => {}
                 }
             };
-            if !is_current(&cluster, &planned).await {
-                lock.release().await;
-                let read = read(given).await?;
-                let connected =
-                    Connected { types: cluster.types().await.map_err(ops::Error::from)?, cluster, maps: None };
-                turn.planned = Some(ops::plan_live(given, read, connected, planned.seconds, options).await?);
-                continue;
-            }
-            planned.cluster = Some(cluster.fenced(lock.fence()));
-            let settings =
-                ops::Settings { now: options.now, superseded: turn.pulled.superseded.clone(), ..self.settings.clone() };
-            let outcome = {
-                let ended = async {
-                    tokio::select! {
-                        () = interrupt.as_mut() => {}
-                        () = lost(lock.fence()) => {}
-                    }
-                };
-                ops::apply(&mut planned, settings, std::pin::pin!(ended), tell).await
-            };
-            lock.release().await;
-            planned.cluster = Some(cluster);
-            turn.planned = Some(planned);
-            turn.outcome = Some(outcome);
-            return Ok(());
-        }
-        Err(Trouble::Overtaken)
+            ops::apply(&mut planned, settings, std::pin::pin!(ended), tell).await
+        };
+        lock.release().await;
+        planned.cluster = Some(cluster);
+        turn.planned = Some(planned);
+        turn.outcome = Some(outcome);
+        Ok(())
     }
 
     async fn lock(&self, cluster: &Cluster, planned: &Planned) -> Result<Lock, Trouble> {
@@ -219,7 +223,7 @@ impl Agent {
             return Err(ops::Error::from(crate::cluster::Error::Server("it serves no Leases".to_owned())).into());
         };
         let namespace = desired.rules().inventory.namespace.as_str();
-        ops::ensure_namespace(cluster, planned, namespace).await.map_err(unwritable)?;
+        ops::ensure_namespace(cluster, planned, namespace).await.map_err(|refused| unwritable(&refused))?;
         let name = format!("spinway.{}.{}", desired.name, desired.environment.name);
         let lease = cluster.take_lease((namespace, &name), served, &self.holder, self.lease).await?;
         Ok(Lock::keep(cluster, lease))
@@ -296,13 +300,13 @@ fn folder(source: &str, identity: &str) -> Option<PathBuf> {
     (rest.is_empty() || rest.starts_with('/')).then(|| PathBuf::from(rest.trim_start_matches('/')))
 }
 
-/// The objects whose text is another one than before.
-fn renewed(desired: &Desired, before: &Desired) -> BTreeSet<ObjectRef> {
-    let differs = |reference: &ObjectRef, value: &Value| {
-        before.objects.get(reference).is_none_or(|member| member.object.value != *value)
-    };
-    let objects = desired.objects.iter().filter(|(reference, member)| differs(reference, &member.object.value));
-    objects.map(|(reference, _)| reference.clone()).collect()
+/// The objects whose text is another one than before, with the text before.
+fn renewed(desired: &Desired, before: &Desired) -> BTreeMap<ObjectRef, Option<Value>> {
+    let pairs = desired.objects.iter().filter_map(|(reference, member)| {
+        let old = before.objects.get(reference).map(|member| &member.object.value);
+        (old != Some(&member.object.value)).then(|| (reference.clone(), old.cloned()))
+    });
+    pairs.collect()
 }
 
 async fn read(given: &Given) -> Result<(crate::source::Repository, Desired), ops::Error> {
@@ -327,12 +331,12 @@ async fn is_current(cluster: &Cluster, planned: &Planned) -> bool {
     broken.keys().eq(planned.plan.broken.iter()) && versions(&now) == versions(&planned.plan.parents)
 }
 
-fn unreadable(refused: plan::Refused) -> Trouble {
+fn unreadable(refused: &plan::Refused) -> Trouble {
     let text = format!("inventories cannot be read: {} {}", refused.code, refused.message.terminal());
     ops::Error::from(crate::cluster::Error::Server(text)).into()
 }
 
-fn unwritable(refused: plan::Refused) -> Trouble {
+fn unwritable(refused: &plan::Refused) -> Trouble {
     let text =
         format!("the namespace of the inventory cannot be made: {} {}", refused.code, refused.message.terminal());
     ops::Error::from(crate::cluster::Error::Server(text)).into()

@@ -184,8 +184,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     let start = Instant::now();
-    let turn = agent.turn(interrupt.as_mut(), &mut told).await;
-    agent.tell(&turn, &mut tellers, start.elapsed().as_secs_f64()).await;
+    let mut turn = agent.turn(interrupt.as_mut(), &mut told).await;
+    agent.tell(&mut turn, &mut tellers, start.elapsed().as_secs_f64()).await;
     arguments.forget_cache();
     let report = report(&turn, &arguments.output);
     if let Some(report) = &report {
@@ -203,7 +203,7 @@ fn told(event: Event) {
         Event::Started { object, step, .. } => tracing::info!(object, ?step, "started"),
         Event::Done { object, step, seconds } => tracing::info!(object, ?step, seconds, "done"),
         Event::Waiting { object, reason, holds, .. } => {
-            tracing::info!(object, reason = reason.raw(), ?holds, "waiting")
+            tracing::info!(object, reason = reason.raw(), ?holds, "waiting");
         }
         Event::Failed { object, step, reason, seconds } => {
             tracing::warn!(object, ?step, reason = reason.raw(), seconds, "failed");

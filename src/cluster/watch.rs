@@ -7,7 +7,7 @@ use super::{Cluster, get, in_time};
 use crate::desired::Desired;
 use crate::inventory::{ID, Parent};
 use crate::live::Live;
-use crate::object::{GroupKind, meta};
+use crate::object::{GroupKind, ObjectRef, meta};
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
@@ -70,7 +70,7 @@ pub fn watched(desired: &Desired, live: &Live, parents: &[Parent]) -> BTreeSet<S
 fn owned(desired: &Desired, live: &Live, parents: &[Parent]) -> Vec<List> {
     let ids: Vec<&str> = parents.iter().map(|parent| parent.id.as_str()).collect();
     let selector = format!("{} in ({})", crate::inventory::PART_OF, ids.join(","));
-    let kinds: BTreeSet<GroupKind> = desired.objects.keys().map(|reference| reference.group_kind()).collect();
+    let kinds: BTreeSet<GroupKind> = desired.objects.keys().map(ObjectRef::group_kind).collect();
     let mut lists = Vec::new();
     for kind in kinds {
         let Some(served) = live.kinds.get(&kind) else { continue };

@@ -72,7 +72,7 @@ pub(super) fn joined(rules: impl IntoIterator<Item = Rule>) -> Vec<Value> {
 /// The agent's Roles and bindings.
 pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
     let plurals = plurals(desired);
-    let mut made = bound(names, "", &names.agent, joined(cluster_rules(desired, &plurals))).to_vec();
+    let mut made = bound(names, "", &names.agent, &joined(cluster_rules(desired, &plurals))).to_vec();
     let mut by_namespace: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
     by_namespace.insert(names.namespace.clone(), own_rules(desired, names));
     for reference in desired.objects.keys() {
@@ -90,13 +90,13 @@ pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
         }
     }
     for (namespace, rules) in by_namespace {
-        made.extend(bound(names, &namespace, &names.agent, joined(rules)));
+        made.extend(bound(names, &namespace, &names.agent, &joined(rules)));
     }
     made
 }
 
 /// A Role, or a ClusterRole without a namespace, and its binding to the agent.
-fn bound(names: &Names, namespace: &str, name: &str, rules: Vec<Value>) -> [Value; 2] {
+fn bound(names: &Names, namespace: &str, name: &str, rules: &[Value]) -> [Value; 2] {
     let kind = if namespace.is_empty() { "ClusterRole" } else { "Role" };
     let subject = json!({"kind": "ServiceAccount", "name": names.agent, "namespace": names.namespace});
     let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
@@ -145,7 +145,7 @@ fn cluster_rules(desired: &Desired, plurals: &BTreeMap<GroupKind, String>) -> Ve
     }
     // What is referred to and lives elsewhere: whether it is there. Secrets of others are none of its business.
     let graph = Graph::of(desired);
-    let outside = graph.outside().into_iter().map(ObjectRef::group_kind).filter(|kind| *kind != secret);
+    let outside = graph.outside().map(ObjectRef::group_kind).filter(|kind| *kind != secret);
     let outside: BTreeSet<GroupKind> = outside.collect();
     rules.extend(outside.iter().map(|kind| rule(&kind.group, &plural(&kind.kind), &["get", "list"], &[])));
     rules

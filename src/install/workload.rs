@@ -99,7 +99,7 @@ fn container(names: &Names, setting: &Setting) -> Value {
     match &setting.run {
         Run::CronJob(_) => arguments.push("--once".to_owned()),
         Run::Deployment(seconds) => {
-            arguments.extend([format!("--interval={seconds}s"), format!("--metrics=0.0.0.0:{METRICS_PORT}")])
+            arguments.extend([format!("--interval={seconds}s"), format!("--metrics=0.0.0.0:{METRICS_PORT}")]);
         }
     }
     arguments.extend([

@@ -65,7 +65,8 @@ pub fn find<'a>(
         let parent = Parent::new(name, &desired.environment.name, partition, namespace);
         let read = parent.read(value).unwrap_or_else(|error| {
             broken.insert(partition.to_owned(), error.to_string());
-            parent
+            // What is stopped stays so, whatever else of it is damaged.
+            Parent { stops: stop::read(value), ..parent }
         });
         match parents.iter_mut().find(|p| p.name == read.name) {
             Some(known) => *known = read,

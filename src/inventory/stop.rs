@@ -57,6 +57,11 @@ impl Stop {
         seconds(&self.until).is_none_or(|end| now < end)
     }
 
+    /// Whether it holds something at a revision now: for at most 24 hours ahead, whoever wrote it.
+    pub fn is_rollback(&self, now: i64) -> bool {
+        self.revision.is_some() && seconds(&self.until).is_some_and(|end| now < end && end - now <= MAX_PAUSE)
+    }
+
     /// In words.
     pub fn text(&self) -> Untrusted {
         let what = self.revision.as_ref().map_or_else(
@@ -68,19 +73,20 @@ impl Stop {
     }
 }
 
-/// The stops on a parent. Ones that cannot be read stop everything, for the same reason.
+/// The stops on a parent. Ones that cannot be read stop everything that they may have been about, for the same reason.
 pub(super) fn read(parent: &Value) -> Vec<Stop> {
     let Some(text) = annotation(parent, STOPS) else { return Vec::new() };
     serde_json::from_str(text).unwrap_or_else(|error| {
         let reason = format!("the annotation {STOPS} cannot be read: {error}");
-        vec![Stop {
-            scope: Scope::Tenant,
+        let stop = |scope| Stop {
+            scope,
             until: "it is mended".to_owned(),
             by: "spinway".to_owned(),
-            reason,
+            reason: reason.clone(),
             failed: None,
             revision: None,
-        }]
+        };
+        vec![stop(Scope::Tenant), stop(Scope::Environment)]
     })
 }
 

@@ -179,6 +179,17 @@ impl Live {
         self.objects.get(reference).map(Stored::value)
     }
 
+    /// Lets go of what was read again of packed objects: who looks at all of them, one after the other, needs no memory for
+    /// all at once.
+    pub fn pack(&mut self) {
+        self.objects.values_mut().for_each(Stored::pack);
+    }
+
+    /// Whether it was proven, when it was read, that an object is as the repository wants it.
+    pub fn is_unchanged(&self, reference: &ObjectRef) -> bool {
+        self.objects.get(reference).is_some_and(Stored::is_unchanged)
+    }
+
     /// The uid of an object that was seen.
     pub fn uid(&self, reference: &ObjectRef) -> Option<&str> {
         self.objects.get(reference).map(Stored::uid)

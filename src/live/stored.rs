@@ -81,6 +81,13 @@ impl Stored {
         }
     }
 
+    /// Lets go of what was read again of a packed object; its text stays.
+    pub fn pack(&mut self) {
+        if let Self::Packed(packed) | Self::Unchanged(packed) = self {
+            packed.value = OnceLock::new();
+        }
+    }
+
     /// The object; of a packed one without `managedFields`.
     pub fn value(&self) -> &Value {
         match self {

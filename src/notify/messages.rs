@@ -3,11 +3,15 @@
 
 use super::{News, client, deliver};
 use crate::desired::Desired;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+/// The longest that telling takes in one turn.
+const LONGEST: Duration = Duration::from_secs(15);
 /// The most lines of one message.
 const LINES: usize = 20;
 
@@ -96,8 +100,16 @@ impl Messages {
             self.told.entry(news.fingerprint.clone()).or_insert(told);
         }
         let environment = desired.map(|desired| desired.environment.name.as_str()).unwrap_or_default();
-        for place in 0..self.routes.len() {
-            self.tell_place(place, &trouble, &resolved, environment, revision).await;
+        // All at once and not for long: who does not answer keeps nobody else waiting.
+        let sending =
+            (0..self.routes.len()).map(|place| self.tell_place(place, &trouble, &resolved, environment, revision));
+        let taken: Vec<(usize, Vec<String>)> = join_all(sending).await;
+        for (place, fingerprints) in taken {
+            for fingerprint in fingerprints {
+                if let Some(told) = self.told.get_mut(&fingerprint) {
+                    told.taken.insert(place);
+                }
+            }
         }
         if let Some(path) = &self.memory {
             // It is told once more at worst.
@@ -105,37 +117,32 @@ impl Messages {
         }
     }
 
+    /// Tells one place; gives what it took.
     async fn tell_place(
-        &mut self,
+        &self,
         place: usize,
         trouble: &[&News],
         resolved: &[Told],
         environment: &str,
         revision: &str,
-    ) {
-        let new: Vec<&News> = trouble
-            .iter()
-            .filter(|news| {
-                self.told.get(&news.fingerprint).is_some_and(|t| t.places.contains(&place) && !t.taken.contains(&place))
-            })
-            .copied()
-            .collect();
+    ) -> (usize, Vec<String>) {
+        let untold = |news: &&&News| {
+            self.told.get(&news.fingerprint).is_some_and(|t| t.places.contains(&place) && !t.taken.contains(&place))
+        };
+        let new: Vec<&News> = trouble.iter().filter(untold).copied().collect();
         let over: Vec<&str> = resolved.iter().filter(|t| t.taken.contains(&place)).map(|t| t.line.as_str()).collect();
-        let (Some(client), Some(route)) = (client(), self.routes.get(place)) else { return };
+        let (Some(client), Some(route)) = (client(), self.routes.get(place)) else { return (place, Vec::new()) };
         if new.is_empty() && over.is_empty() {
-            return;
+            return (place, Vec::new());
         }
         let body = match route.format {
             Format::Json => json_message(&new, &over, environment, revision),
             Format::Slack => json!({"text": slack_message(&new, &over, environment, revision)}),
         };
-        if deliver("message", client.post(&route.url).json(&body)).await {
-            for news in new {
-                if let Some(told) = self.told.get_mut(&news.fingerprint) {
-                    told.taken.insert(place);
-                }
-            }
-        }
+        let sent = tokio::time::timeout(LONGEST, deliver("message", client.post(&route.url).json(&body))).await;
+        let taken =
+            if sent.unwrap_or(false) { new.iter().map(|news| news.fingerprint.clone()).collect() } else { Vec::new() };
+        (place, taken)
     }
 
     /// The routes of the owners of what it is about; else those of nobody in particular.

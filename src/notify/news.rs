@@ -2,12 +2,13 @@
 
 use crate::inventory::hex;
 use crate::kinds::Verdict;
+use crate::live::Observed;
 use crate::object::{ObjectRef, Untrusted};
 use crate::ops::{Outcome, Planned};
 use crate::plan::{Action, Cause, Change};
-use crate::report::{HealthRow, health_rows};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// What kind of news it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,8 +106,8 @@ fn fingerprint(parts: &[&str]) -> String {
     hex(&state.finalize()[..16])
 }
 
-/// Gathers the news of a turn.
-pub fn gather(planned: &Planned, outcome: Option<&Outcome>) -> Vec<News> {
+/// Gathers the news of a turn. All objects are looked at, so those that were packed are packed again.
+pub fn gather(planned: &mut Planned, outcome: Option<&Outcome>) -> Vec<News> {
     let environment = planned.plan.environment.as_str();
     let mut found: Vec<News> = Vec::new();
     for change in &planned.plan.changes {
@@ -114,7 +115,7 @@ pub fn gather(planned: &Planned, outcome: Option<&Outcome>) -> Vec<News> {
             // An object's trouble is the same whatever the words for it today; what was applied is told once a revision.
             let revision = planned.repository.revision.as_ref().map_or("", |r| r.id.as_str());
             let once = if what == What::Applied { revision } else { "" };
-            let mut news = about(environment, what, change, text, once);
+            let mut news = about(environment, what, change, &text, once);
             // One that was made has its uid only now.
             if let (true, Some(uid)) = (news.uid.is_empty(), planned.reading.live.uid(&change.object)) {
                 uid.clone_into(&mut news.uid);
@@ -123,26 +124,39 @@ pub fn gather(planned: &Planned, outcome: Option<&Outcome>) -> Vec<News> {
         }
     }
     found.extend(held_destruction(planned));
-    let rows = health_rows(&planned.desired, &planned.reading.live);
-    let sick = |row: &&HealthRow| matches!(row.verdict, Verdict::Failed | Verdict::Missing);
-    for row in rows.iter().filter(sick) {
-        let change = planned.plan.changes.iter().find(|change| {
-            change.object.kind == row.object.kind
-                && change.object.group == row.object.group
-                && change.object.namespace == row.object.namespace
-                && change.object.name == row.object.name.raw()
-        });
-        let Some(change) = change else { continue };
-        // One that is told of already, for a reason that explains it.
-        if !found.iter().any(|news| news.what.is_trouble() && news.object.as_ref() == Some(&change.object)) {
-            let text = format!("{} {}", row.reason.raw(), row.message.raw());
-            found.push(about(environment, What::Unhealthy, change, text, ""));
+    found.extend(unhealthy(planned, &found));
+    found
+}
+
+/// So many objects are looked at before they are packed again.
+const AT_ONCE: usize = 500;
+
+/// What is not healthy, but for objects of which something is told that explains it.
+fn unhealthy(planned: &mut Planned, told: &[News]) -> Vec<News> {
+    let told: BTreeSet<&ObjectRef> =
+        told.iter().filter(|news| news.what.is_trouble()).filter_map(|news| news.object.as_ref()).collect();
+    let Planned { plan, desired, reading, .. } = planned;
+    let made = Observed::made(desired);
+    let mut found = Vec::new();
+    for changes in plan.changes.chunks(AT_ONCE) {
+        {
+            let observed = Observed::with_made(desired, &reading.live, &made);
+            let wanted =
+                changes.iter().filter(|c| desired.objects.contains_key(&c.object) && !told.contains(&c.object));
+            for change in wanted {
+                let health = observed.health(&change.object);
+                if matches!(health.verdict, Verdict::Failed | Verdict::Missing) {
+                    let text = format!("{} {}", health.reason.raw(), health.message.raw());
+                    found.push(about(&plan.environment, What::Unhealthy, change, &text, ""));
+                }
+            }
         }
+        reading.live.pack();
     }
     found
 }
 
-fn about(environment: &str, what: What, change: &Change, text: String, once: &str) -> News {
+fn about(environment: &str, what: What, change: &Change, text: &str, once: &str) -> News {
     let object = change.object.to_string();
     News {
         what,

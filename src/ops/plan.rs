@@ -123,6 +123,19 @@ impl Given {
         Self { place: self.place.at(revision), environment: self.environment.clone() }
     }
 
+    /// What an earlier revision wanted.
+    async fn read_earlier(&self, revision: &str) -> Result<Desired, Error> {
+        let Place::Pulled { remote, .. } = &self.place else {
+            return self.at(revision).read_aside().await.map(|(_, desired, _)| desired);
+        };
+        let (remote, revision, environment) = (Arc::clone(remote), revision.to_owned(), self.environment.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let repository = remote.read_earlier(&revision)?;
+            Ok(desired::read(&repository.tree, environment.as_deref())?)
+        });
+        read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
+    }
+
     /// Reads it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
     async fn read_aside(&self) -> Result<(Repository, Desired, f64), Error> {
         let given = self.clone();
@@ -252,8 +265,8 @@ async fn hold_back(given: &Given, desired: &mut Desired, maps: &Inventories, now
     let parents = inventory::find(desired, maps.iter().flatten()).0;
     for (partition, stop) in plan::holds(desired, &parents, now) {
         let Some(revision) = &stop.revision else { continue };
-        match given.at(revision).read_aside().await {
-            Ok((_, older, _)) => plan::hold_back(desired, &older, &partition, &stop),
+        match given.read_earlier(revision).await {
+            Ok(older) => plan::hold_back(desired, &older, &partition, &stop),
             // Nothing newer may take its place, so nothing of it is done.
             Err(error) => plan::hold_unread(desired, &partition, &stop, &error.to_string()),
         }

@@ -3,10 +3,10 @@
 use super::{Outcome, Planned, Settings};
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::fields::MANAGER;
-use crate::inventory::{self, Deletion, Entry, ON_FAILURE, Parent, Scope};
+use crate::inventory::{self, Deletion, Entry, ON_FAILURE, Parent};
 use crate::kinds::{SPIN, Verdict};
 use crate::live::{Coverage, Observed};
-use crate::object::{ObjectRef, annotation, meta};
+use crate::object::{ObjectRef, Untrusted, annotation, meta};
 use crate::plan::{self, Action, Cause, Change, Refused};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -113,11 +113,29 @@ pub(super) async fn save(
 ) -> Result<(), Refused> {
     let mut failed = Vec::new();
     for mut parent in recorded(planned, parents, done) {
-        if let Err(refused) = write_parent(cluster, planned, &mut parent).await {
-            failed.push(refused);
+        let mut written = write_parent(cluster, planned, &mut parent).await;
+        if written.as_ref().is_err_and(|refused| refused.code == 409) && reread(cluster, planned, &mut parent).await {
+            written = write_parent(cluster, planned, &mut parent).await;
         }
+        failed.extend(written.err());
     }
     failed.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Takes a parent's newest version, when only what people say stands in it: nobody else wrote its state.
+async fn reread(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> bool {
+    let reference = parent.reference();
+    let Some(served) = planned.reading.live.kinds.get(&reference.group_kind()) else { return false };
+    let Ok(Some(live)) = cluster.get(&reference, "v1", served).await else { return false };
+    let Ok(now) = parent.read(&live) else { return false };
+    let before = planned.plan.parents.iter().find(|before| before.name == parent.name);
+    // Our own announcement adds deletions; all else must be as it was planned with.
+    let same = |before: &Parent| before.uid == now.uid && before.state.history == now.state.history;
+    let unchanged = before.is_some_and(same) && before.is_some_and(|b| b.state.objects == now.state.objects);
+    if unchanged {
+        parent.resource_version = now.resource_version;
+    }
+    unchanged
 }
 
 /// Whether the inventory has something to learn although the plan has nothing to do: a run before ended too early for it.
@@ -184,10 +202,15 @@ fn remember_healthy(parent: &mut Parent, planned: &Planned, done: &Done<'_>) {
     });
     for (reference, _) in apps {
         let app = reference.path();
-        let held = parent.stops.iter().any(|stop| stop.revision.is_some() && stop.scope == Scope::App(app.clone()));
+        // What is held is not as this revision has it.
+        let held = planned.desired.notes.contains_key(reference);
         let good = match done.outcome.results.get(reference) {
             Some(text) => text.raw() == "done",
-            None => observed.health(reference).verdict == Verdict::Current,
+            None => {
+                let change = planned.plan.changes.iter().find(|change| change.object == *reference);
+                change.is_some_and(|change| change.action == Action::Unchanged && change.left.is_empty())
+                    && observed.health(reference).verdict == Verdict::Current
+            }
         };
         if good && !held && !revision.is_empty() {
             parent.state.healthy.insert(app, revision.clone());
@@ -272,7 +295,7 @@ fn shortened(text: &str) -> String {
 fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str {
     let of_partition = planned.plan.changes.iter().filter(|change| change.partition == partition);
     let texts: BTreeSet<&str> =
-        of_partition.filter_map(|change| outcome.results.get(&change.object)).map(|text| text.raw()).collect();
+        of_partition.filter_map(|change| outcome.results.get(&change.object)).map(Untrusted::raw).collect();
     if texts.iter().all(|text| *text == "done") {
         "done"
     } else if outcome.interrupted {

@@ -163,7 +163,7 @@ impl Context<'_> {
         if parent.is_some_and(|p| p.known_uid(&change.object).is_some()) {
             let gone = "It was there after the last apply and is gone: deleted by someone else.";
             change.because.push(Untrusted::new(gone));
-            if self.options.leave.as_ref().is_some_and(|leave| !leave.renewed.contains(&change.object)) {
+            if self.options.leave.as_ref().is_some_and(|leave| !leave.renewed.contains_key(&change.object)) {
                 change.because.push(Untrusted::new("Drift is reported and left (`drift: report`)."));
                 let missing = FieldChange {
                     path: FieldPath::default(),
@@ -309,7 +309,9 @@ impl Context<'_> {
         let contested =
             |path: &FieldPath| state.is_some_and(|s| s.is_contested(object, &path.to_string(), self.options.now));
         let stays = |field: &FieldChange| {
-            field.cause == Cause::Drift && (self.options.leave.is_some() || contested(&field.path))
+            field.cause == Cause::Drift
+                && (self.options.leave.is_some() || contested(&field.path))
+                && !self.changed_in_repository(object, &field.path, declared)
         };
         let (left, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut drift.fields).into_iter().partition(stays);
         drift.fields = rest;
@@ -333,6 +335,13 @@ impl Context<'_> {
             }
         }
         (left, reasons)
+    }
+
+    /// Whether the repository itself gave the leaf at a path another value since the last apply.
+    fn changed_in_repository(&self, object: &ObjectRef, path: &FieldPath, declared: &Declared<'_>) -> bool {
+        let before = self.options.leave.as_ref().and_then(|leave| leave.renewed.get(object)?.as_ref());
+        let leaf = declared.leaves.iter().find(|leaf| path.is_below(&leaf.path));
+        before.zip(leaf).is_some_and(|(before, leaf)| value_at(before, &leaf.path) != Some(leaf.value))
     }
 
     /// Whether every difference is one that the Config ignores.

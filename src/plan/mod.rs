@@ -165,6 +165,21 @@ impl Change {
         !self.taken.is_empty()
     }
 
+    /// Why going back to an earlier revision would not undo it, if so.
+    pub fn irreversible(&self) -> Option<&'static str> {
+        let destroys = matches!(self.intended, Action::Delete | Action::Replace);
+        match (self.object.kind.as_str(), self.intended) {
+            ("CustomResourceDefinition", Action::Delete) => Some("all objects of its kind go with it"),
+            ("CustomResourceDefinition", Action::Update) => Some("definitions of kinds are not rolled back"),
+            ("Namespace", _) if destroys => Some("everything in it goes with it"),
+            ("PersistentVolume" | "PersistentVolumeClaim" | "StatefulSet", _) if destroys => {
+                Some("its data may go with it")
+            }
+            ("Job", Action::Create | Action::Replace) => Some("it runs"),
+            _ => None,
+        }
+    }
+
     /// An object to which nothing is done.
     pub fn unchanged(object: &ObjectRef, version: &str, partition: &str) -> Self {
         Self {
@@ -225,8 +240,9 @@ pub struct Options {
 /// Drift is reported and left: what the repository did not change is not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leave {
-    /// Objects whose text has changed since the last apply: one of these that someone deleted is made again.
-    pub renewed: BTreeSet<ObjectRef>,
+    /// Objects whose text has changed since the last apply, with the text then: one of these that someone deleted is made
+    /// again, and a field that the repository changed itself is no mere drift.
+    pub renewed: BTreeMap<ObjectRef, Option<Value>>,
 }
 
 /// How the API server answered a dry-run.

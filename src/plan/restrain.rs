@@ -5,6 +5,7 @@ use crate::desired::{Desired, PLATFORM};
 use crate::inventory::{PAUSE, Parent, Scope, Stop, parent_of, paused};
 use crate::live::Live;
 use crate::object::{Diagnostic, Untrusted, annotation};
+use serde_json::Value;
 
 /// Holds the changes that are paused or suspended, before anything is asked about approval: consent to a destruction does
 /// not start what someone stopped.
@@ -13,7 +14,9 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64
     let everywhere: Vec<&Stop> =
         platform.into_iter().flat_map(|parent| &parent.stops).filter(|stop| stop.scope == Scope::Environment).collect();
     for change in &mut plan.changes {
-        if let Some(value) = live.get(&change.object) {
+        // One that is proven as wanted carries no pause: the screen keeps those that do.
+        let looked = (!live.is_unchanged(&change.object)).then(|| live.get(&change.object)).flatten();
+        if let Some(value) = looked {
             match paused(value, now) {
                 Ok(Some(text)) => hold(change, text),
                 Ok(None) => {}
@@ -47,9 +50,10 @@ fn covers(stop: &Stop, change: &Change, desired: &Desired, live: &Live) -> bool 
     match &stop.scope {
         Scope::Environment | Scope::Tenant => true,
         Scope::App(app) => {
-            let value =
-                desired.objects.get(&change.object).map(|m| &m.object.value).or_else(|| live.get(&change.object));
-            value.is_some_and(|value| selection::is_of_app(&change.object, value, app))
+            // What is of it now, or becomes so.
+            let wanted = desired.objects.get(&change.object).map(|m| &m.object.value);
+            let of_app = |value: &Value| selection::is_of_app(&change.object, value, app);
+            wanted.is_some_and(of_app) || live.get(&change.object).is_some_and(of_app)
         }
     }
 }

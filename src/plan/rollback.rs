@@ -1,21 +1,21 @@
 //! What people hold at an older revision: the objects of then take the place of those of now.
 
 use super::selection;
-use crate::desired::{Desired, PLATFORM};
+use crate::desired::{Desired, Member, PLATFORM};
 use crate::inventory::{Parent, Scope, Stop, hex};
 use crate::kinds::SPIN;
 use crate::object::{Diagnostic, ObjectRef};
 use crate::schema::CRD_GROUP;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// The rollbacks in force, with the partition that each stands on.
 pub fn holds(desired: &Desired, parents: &[Parent], now: i64) -> Vec<(String, Stop)> {
     let all =
         parents.iter().flat_map(|parent| parent.stops.iter().map(|stop| (parent.partition.clone(), stop.clone())));
     let known = |partition: &str| desired.config.as_ref().is_some_and(|c| c.partitions().contains(&partition));
-    let rollbacks =
-        all.filter(|(partition, stop)| stop.revision.is_some() && stop.is_in_force(now) && known(partition));
+    let rollbacks = all.filter(|(partition, stop)| stop.is_rollback(now) && known(partition));
     // One that a failure made is over when the repository has another text for the app.
     rollbacks.filter(|(_, stop)| stop.failed.is_none() || stop.failed == text_of(desired, &stop.scope)).collect()
 }
@@ -37,12 +37,24 @@ pub fn text_digest(desired: &Desired, object: &ObjectRef) -> Option<String> {
 /// they are today: what is stored may be of their newer versions.
 pub fn hold_back(desired: &mut Desired, older: &Desired, partition: &str, stop: &Stop) {
     let covered = |reference: &ObjectRef, value: &Value, of: &str| covers(reference, value, of, partition, stop);
-    let then: Vec<_> = older.objects.iter().filter(|(r, m)| covered(r, &m.object.value, &m.partition)).collect();
+    // Covered is what is of it now or was then; a route that was shared then and is its own now goes back as a whole.
     let now = desired.objects.iter().filter(|(r, m)| covered(r, &m.object.value, &m.partition));
-    let all: Vec<ObjectRef> = now.map(|(r, _)| r.clone()).chain(then.iter().map(|(r, _)| (*r).clone())).collect();
-    desired.notes.extend(all.into_iter().map(|reference| (reference, stop.text().raw().to_owned())));
-    desired.objects.retain(|reference, member| !covered(reference, &member.object.value, &member.partition));
-    desired.objects.extend(then.into_iter().map(|(reference, member)| (reference.clone(), member.clone())));
+    let then = older.objects.iter().filter(|(r, m)| covered(r, &m.object.value, &m.partition));
+    let all: BTreeSet<ObjectRef> = now.chain(then).map(|(reference, _)| reference.clone()).collect();
+    for reference in all {
+        let (new, old) = (desired.objects.get(&reference), older.objects.get(&reference));
+        // What is someone else's today stays theirs, and what was someone else's then is not brought back.
+        let foreign =
+            |of: Option<&Member>| of.is_some_and(|m| stop.scope != Scope::Environment && m.partition != partition);
+        if foreign(new) || foreign(old) {
+            continue;
+        }
+        desired.notes.insert(reference.clone(), stop.text().raw().to_owned());
+        match old.cloned() {
+            Some(member) => desired.objects.insert(reference, member),
+            None => desired.objects.remove(&reference),
+        };
+    }
     // What could not be read then may be what is covered.
     desired.unread.extend(older.unread.iter().filter(|unread| *unread == partition).cloned());
 }

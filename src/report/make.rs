@@ -130,6 +130,7 @@ pub fn from_drift(environment: &str, found: Vec<(ObjectRef, String, Vec<FieldCha
             origin: None,
             steps: Vec::new(),
             breaks: None,
+            irreversible: None,
             because,
             needs: Vec::new(),
             result: None,
@@ -206,6 +207,7 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         left: change.left.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
         because: change.because.clone(),
         breaks: change.breaks.clone(),
+        irreversible: change.irreversible().map(Untrusted::new),
         needs: change.needs.iter().map(|n| name(n, "")).collect(),
         result: None,
     }

@@ -119,6 +119,9 @@ fn change(row: &Row, out: &mut String) {
     for because in &row.because {
         let _ = writeln!(out, "- {}", because.markdown());
     }
+    if let Some(why) = &row.irreversible {
+        let _ = writeln!(out, "- cannot be undone: {}", why.markdown());
+    }
     if !row.fields.is_empty() {
         let _ = writeln!(out, "\n| Field | Before | After | Cause |\n|---|---|---|---|");
         for field in &row.fields {

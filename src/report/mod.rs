@@ -136,6 +136,9 @@ pub struct Row {
     /// Why the change has no order that keeps every reference whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks: Option<Untrusted>,
+    /// Why going back to an earlier revision would not undo it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<Untrusted>,
     /// The objects whose change comes first.
     pub needs: Vec<Name>,
     /// For an apply: `done`, or why not.

@@ -137,6 +137,9 @@ impl Writer {
         if let Some(breaks) = &row.breaks {
             self.line(&format!("      break: {}", breaks.terminal()));
         }
+        if let Some(why) = &row.irreversible {
+            self.line(&format!("      cannot be undone: {}", why.terminal()));
+        }
         if row.steps.len() > 1 {
             let steps: Vec<&str> = row.steps.iter().map(|s| step(*s)).collect();
             self.line(&format!("      in steps: {}", steps.join(", then ")));

@@ -124,6 +124,10 @@ impl Remote {
     }
 
     fn pull_by(&self, access: &Arc<Access>, applied: Option<&str>) -> Result<Pulled, PullError> {
+        // Only before anything is fetched: what was fetched is needed.
+        if is_overgrown(&self.cache) {
+            self.forget();
+        }
         let known = applied.and_then(|id| Oid::from_str(id).ok());
         let pull = || self.update(access, known);
         let tip = match pull() {
@@ -161,6 +165,20 @@ impl Remote {
     /// The identity of what is read: the URL and the folder.
     pub fn source(&self) -> String {
         git::join(&self.identity(), &self.directory)
+    }
+
+    /// Reads an earlier revision of what is wanted. It is fetched when it is not in the cache; it must be part of the history
+    /// and signed by whom the wanted one must be.
+    ///
+    /// # Errors
+    /// It cannot be fetched or read, or must not be believed.
+    pub fn read_earlier(&self, revision: &str) -> Result<Repository, Error> {
+        let refused = |error: PullError| Error::Git(error.to_string());
+        self.pull(Some(revision)).map_err(refused)?;
+        let failed = |error: git2::Error| Error::Git(format!("revision {revision}: {}", error.message()));
+        let cache = git2::Repository::open_bare(&self.cache).map_err(failed)?;
+        self.judge(&cache, Oid::from_str(revision).map_err(failed)?).map_err(refused)?;
+        self.read(revision)
     }
 
     /// The URL in one spelling: part of the identity of the repository.
@@ -263,9 +281,6 @@ impl Remote {
 
     /// Opens the cache, made if it is not there.
     fn open(&self, access: &Access) -> Result<git2::Repository, PullError> {
-        if is_overgrown(&self.cache) {
-            self.forget();
-        }
         if let Ok(cache) = git2::Repository::open_bare(&self.cache) {
             return Ok(cache);
         }

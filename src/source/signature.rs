@@ -57,6 +57,7 @@ impl Signers {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn wrong(why: impl ToString) -> Unsigned {
     Unsigned::Wrong(why.to_string())
 }
@@ -194,7 +195,7 @@ fn issued_by(signature: &Signature, fingerprint: &pgp::types::Fingerprint, id: &
 
 /// Whether a key is still good: the newest self-signature says for how long.
 fn in_time<'a>(created: i64, own: impl Iterator<Item = &'a Signature>, now: i64) -> Result<(), String> {
-    let newest = own.max_by_key(|signature| signature.created().map(|at| at.as_secs()));
+    let newest = own.max_by_key(|signature| signature.created().map(pgp::types::Timestamp::as_secs));
     let lasts = newest.and_then(Signature::key_expiration_time).map(|lasts| i64::from(lasts.as_secs()));
     match lasts {
         Some(lasts) if lasts > 0 && now >= created + lasts => Err("its key has expired".to_owned()),

@@ -32,8 +32,8 @@ impl Way for Ssh {
         access.count();
         let lost = || Unreachable::Transport(access.host(), "there is no runtime to connect with".to_owned());
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| lost())?;
-        let connecting = tokio::time::timeout(access.remaining(), connect(&access, program));
-        let connected = runtime.block_on(async { connecting.await });
+        let limit = access.remaining();
+        let connected = runtime.block_on(async { tokio::time::timeout(limit, connect(&access, program)).await });
         let (handle, reader, writer) = connected.map_err(|_| slow(&access))??;
         let rest = bytes::Bytes::new();
         Ok(Box::new(Session { access: Arc::clone(&access), runtime, handle, reader, writer, rest }))

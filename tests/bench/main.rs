@@ -22,8 +22,14 @@ mod cluster;
 mod control_plane;
 #[path = "../it/etcd.rs"]
 mod etcd;
+#[allow(dead_code)]
+#[path = "../it/git_server.rs"]
+mod git_server;
 mod measure;
 mod reading;
+#[allow(dead_code)]
+#[path = "../it/repo.rs"]
+mod repo;
 mod scenario;
 mod table;
 mod workload;

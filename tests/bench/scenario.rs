@@ -1,6 +1,7 @@
 //! What is measured at one size.
 
 use crate::cluster::Cluster;
+use crate::git_server::GitServer;
 use crate::measure::{self, Cost, median};
 use crate::workload::Workload;
 use crate::{Arguments, bare, reading};
@@ -54,6 +55,7 @@ pub fn run(objects: usize, arguments: &Arguments) -> Size {
     bench.read();
     bench.first_apply();
     bench.nothing_to_do();
+    bench.agent_idle();
     bench.drifted();
     bench.pending();
     bench.snapshot();
@@ -221,6 +223,39 @@ impl Bench<'_> {
             let report = self.push(name, cost, Some("floor: bare lists"));
             assert_eq!(report["summary"]["unchanged"], json!(self.workload.objects()), "{name}");
         }
+    }
+
+    /// A turn of the agent, which pulls from a Git server over TLS first. The cache is there, as in an agent that runs on.
+    fn agent_idle(&mut self) {
+        let git = |arguments: &[&str]| {
+            let mut command = Command::new("git");
+            command.args([
+                "-c",
+                "user.name=b",
+                "-c",
+                "user.email=b@b",
+                "-c",
+                "init.defaultBranch=main",
+                "-c",
+                "gc.auto=0",
+            ]);
+            assert!(command.args(arguments).current_dir(self.workload.path()).status().expect("git runs").success());
+        };
+        git(&["init", "-q"]);
+        git(&["add", "-A"]);
+        git(&["commit", "-q", "-m", "all"]);
+        let server = GitServer::https_at(self.workload.path());
+        let options = server.options();
+        let cache = server.secret.path().join("cache").display().to_string();
+        let mut arguments = vec!["agent", "--once", "--take-inventory", "--git-cache", &cache];
+        arguments.extend(options.iter().map(String::as_str));
+        self.spinway(&arguments, true);
+        let runs = (0..self.arguments.runs).map(|_| self.spinway(&arguments, false)).collect();
+        let report = self.push("agent, nothing to do", self.median(runs, &arguments), Some("floor: bare lists"));
+        assert_eq!(report["summary"]["unchanged"], json!(self.workload.objects()));
+        assert_eq!(report["requests"]["GIT"], json!(1));
+        assert!(report["requests"].get("PATCH").is_none() && report["requests"].get("dry-run").is_none());
+        std::fs::remove_dir_all(self.workload.path().join(".git")).expect("it was made here");
     }
 
     fn app_path(&self, index: usize) -> String {

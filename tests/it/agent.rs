@@ -200,6 +200,15 @@ fn drift_is_reported_and_left_or_corrected_as_the_environment_says() {
     let report = done(&turn(&cluster, &server, &[]));
     assert_eq!(row(&report, "ConfigMap", "a")["left"][0]["path"], "data.k", "still drift: {report:#}");
     assert_eq!(data(&cluster, "b"), Value::Null);
+    // Where the repository itself changes the very field, that is no mere drift: it is applied.
+    repo.edit("apps/one/a.yaml", "k: v1", "k: v9");
+    repo.commit("the same field");
+    done(&turn(&cluster, &server, &[]));
+    assert_eq!(data(&cluster, "a"), json!({"k": "v9", "l": "v2"}));
+    repo.edit("apps/one/a.yaml", "k: v9", "k: v1");
+    repo.commit("back");
+    done(&turn(&cluster, &server, &[]));
+    cluster.edit(A, "kubectl-edit", &json!({"data": {"k": "edited"}}));
     // An object that is missing is made again when the repository changes it.
     repo.write("apps/two/b.yaml", &config_map("b", "v2"));
     repo.commit("b again");
@@ -369,4 +378,37 @@ fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
     ] {
         assert_eq!(ask(beyond), "no", "{beyond:?}");
     }
+}
+
+#[test]
+fn a_tag_a_pinned_commit_and_a_folder_are_followed_too() {
+    let cluster = Cluster::take();
+    let repo = committed();
+    let first = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["tag", "-a", "v1", "-m", "one"]);
+    repo.write("apps/one/a.yaml", &config_map("a", "v2"));
+    repo.commit("two");
+    let server = GitServer::https(&repo);
+    server.installed.set(cluster.install(repo.path(), &[])).unwrap();
+    done(&turn(&cluster, &server, &["--commit", &first]));
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    server.taken();
+    done(&turn(&cluster, &server, &["--commit", &first]));
+    assert_eq!(server.taken(), 0, "a pinned commit that is here needs no request");
+    done(&turn(&cluster, &server, &["--tag", "v1"]));
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    done(&turn(&cluster, &server, &[]));
+    assert_eq!(data(&cluster, "a")["k"], "v2");
+    let ran = turn(&cluster, &server, &["--tag", "v1"]);
+    assert_eq!(code(&ran), 3, "back to a tag is back in history: {}", Ran(&ran));
+    done(&turn(&cluster, &server, &["--tag", "v1", "--rewrites", "allow"]));
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    // The same in a folder of the repository.
+    std::fs::create_dir(repo.file("shop")).unwrap();
+    repo.git(&["mv", "apps", "platform", "spinway.yaml", "shop/"]);
+    repo.commit("in a folder");
+    let ran = turn(&cluster, &server, &["--path", "shop"]);
+    assert_eq!(code(&ran), 3, "another source: {}", Ran(&ran));
+    done(&turn(&cluster, &server, &["--path", "shop", "--take-inventory"]));
+    assert_eq!(data(&cluster, "a")["k"], "v2");
 }

@@ -41,7 +41,11 @@ impl GitServer {
     /// Serves a repository over HTTPS, with a certificate of an authority that only `ca.crt` of the secret knows.
     pub fn https(repo: &Repo) -> Self {
         repo.git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
-        repo.git(&["config", "http.receivepack", "true"]);
+        Self::https_at(repo.path())
+    }
+
+    /// The same of any folder with a Git repository.
+    pub fn https_at(root: &Path) -> Self {
         let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
         let secret = tempfile::tempdir().expect("a folder");
         fs::write(secret.path().join("ca.crt"), certified.cert.pem()).expect("a file");
@@ -51,9 +55,9 @@ impl GitServer {
         let config = config.expect("versions").with_no_client_auth();
         let config = config.with_single_cert(vec![certified.cert.der().clone()], key).expect("a configuration");
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let (server, listener) = Self::new("https", repo, secret);
+        let (server, listener) = Self::new("https", root, secret);
         let state = Arc::new(Backend {
-            root: repo.path().to_owned(),
+            root: root.to_owned(),
             password: Arc::clone(&server.password),
             redirect: Arc::clone(&server.redirect),
             requests: Arc::clone(&server.requests),
@@ -82,7 +86,7 @@ impl GitServer {
         let (host, user) = (key(1), key(2));
         fs::write(secret.path().join("identity"), user.to_openssh(Default::default()).expect("a key").as_bytes())
             .expect("a file");
-        let (mut server, listener) = Self::new("ssh", repo, secret);
+        let (mut server, listener) = Self::new("ssh", repo.path(), secret);
         server.url = format!("ssh://git@127.0.0.1:{}{}/.git", server.port(), repo.dir());
         server.trust(host.public_key());
         let config = Arc::new(russh::server::Config {
@@ -107,7 +111,7 @@ impl GitServer {
         server
     }
 
-    fn new(scheme: &str, repo: &Repo, secret: tempfile::TempDir) -> (Self, std::net::TcpListener) {
+    fn new(scheme: &str, root: &Path, secret: tempfile::TempDir) -> (Self, std::net::TcpListener) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let port = listener.local_addr().expect("a port").port();
@@ -117,7 +121,7 @@ impl GitServer {
             requests: Arc::default(),
             password: Arc::default(),
             redirect: Arc::default(),
-            root: repo.path().to_owned(),
+            root: root.to_owned(),
             installed: std::sync::OnceLock::new(),
             secret,
             _runtime: runtime.expect("a runtime"),

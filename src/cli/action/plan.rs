@@ -10,7 +10,8 @@ use crate::object::Untrusted;
 use crate::ops::{self, Given, LiveSource, Place, Planned};
 use crate::report::{Report, markdown_within};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Plan each environment, write the summary and the outputs
@@ -132,17 +133,12 @@ impl Arguments {
     fn new_permissions(&self, environment: &str, desired: &Desired) -> Option<Untrusted> {
         let base = self.base.as_ref()?;
         let (_, before) = self.given(Some(environment)).at(base).read().ok()?;
-        let old = permissions(&before);
-        let new: Vec<String> = permissions(desired)
-            .iter()
-            .filter(|role| role["rules"].is_array() && !old.contains(role))
-            .map(|role| {
-                let text = |pointer: &str| role.pointer(pointer).and_then(|v| v.as_str()).unwrap_or_default();
-                format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
-            })
-            .collect();
+        let old = allowed(&permissions(&before));
+        let new: BTreeSet<String> =
+            allowed(&permissions(desired)).difference(&old).map(|(role, rule)| format!("{rule} in {role}")).collect();
+        let new: Vec<String> = new.into_iter().collect();
         let text = format!(
-            "The agent needs other permissions than before: {}. An administrator applies them before the merge: \
+            "The agent needs permissions that it does not have: {}. An administrator applies them before the merge: \
              spinway install --env {environment} --permissions | kubectl apply -f -",
             new.join(", ")
         );
@@ -165,7 +161,7 @@ impl Arguments {
                     return Ok(LiveSource::Snapshot(file));
                 }
                 None => {
-                    warn(&format!("The branch {branch} holds no snapshot of {environment}; comparing with the base."))
+                    warn(&format!("The branch {branch} holds no snapshot of {environment}; comparing with the base."));
                 }
             }
         }
@@ -197,9 +193,30 @@ impl Arguments {
         output("destruction-digest", &one_or_all(&|report| report.destruction.digest.clone()))?;
         output("report", &self.reports.display().to_string())?;
         // For the step that comments, which may run elsewhere: the number is held against the server there.
-        let number = runner.event.pointer("/pull_request/number").and_then(serde_json::Value::as_u64);
+        let number = runner.event.pointer("/pull_request/number").and_then(Value::as_u64);
         write(&self.reports.join("pull-request"), number.map(|n| n.to_string()).unwrap_or_default().as_bytes())
     }
+}
+
+/// What Roles allow, one by one: the Role, and verb and resource.
+fn allowed(roles: &[Value]) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for role in roles {
+        let text = |pointer: &str| role.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let name = format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let list = |field: &str| rule[field].as_array().cloned().unwrap_or_default();
+            let names = list("resourceNames").iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+            for (verb, resource) in
+                list("verbs").iter().flat_map(|v| list("resources").into_iter().map(move |r| (v.clone(), r)))
+            {
+                let text =
+                    format!("{} {} {names}", verb.as_str().unwrap_or_default(), resource.as_str().unwrap_or_default());
+                found.insert((name.clone(), text.trim().to_owned()));
+            }
+        }
+    }
+    found
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
