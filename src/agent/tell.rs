@@ -1,7 +1,7 @@
 //! Telling people what a turn came to.
 
 use super::{Agent, Trouble, Turn};
-use crate::notify::{Messages, Metrics, News, Status, Statuses, What, gather, send_events};
+use crate::notify::{Measured, Messages, Metrics, News, Status, Statuses, What, gather, send_events};
 use crate::object::GroupKind;
 use crate::ops::Planned;
 use crate::plan::Action;
@@ -53,7 +53,12 @@ impl Agent {
         requests.insert("GIT", turn.pulled.requests);
         {
             let mut metrics = tellers.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-            metrics.turn(turn, &news, requests.iter(), seconds, now);
+            let revision = turn.pulled.revision.as_str();
+            let parents = turn.planned.iter().flat_map(|planned| &planned.plan.parents);
+            let entries = parents.filter_map(|p| p.state.newest()).filter(|entry| entry.revision == revision);
+            let recorded = entries.map(|entry| entry.at).max();
+            let measured = Measured { completed: turn.trouble.is_none(), revision, recorded };
+            metrics.turn(&measured, &news, requests.iter(), seconds, now);
             if let Some(path) = &tellers.metrics_file
                 && let Err(error) = metrics.write(path)
             {

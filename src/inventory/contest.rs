@@ -1,8 +1,7 @@
 //! Fields that someone else writes back each time: after some rounds they are left alone, so that two controllers do not
 //! write against each other for ever.
 
-use super::parent::{State, key};
-use crate::object::ObjectRef;
+use std::collections::BTreeMap;
 
 /// So many corrections make a field contested: within [`WINDOW`], or in consecutive turns that wrote.
 const ROUNDS: usize = 3;
@@ -20,41 +19,38 @@ pub struct Corrections {
     pub turns: usize,
 }
 
-impl State {
-    /// Whether a field is contested.
-    pub fn is_contested(&self, object: &ObjectRef, path: &str, now: i64) -> bool {
-        let found = self.corrections.get(&format!("{} {path}", key(object)));
-        found.is_some_and(|found| {
-            let recent = found.at.iter().filter(|at| **at > now - WINDOW).count();
-            recent >= ROUNDS || found.turns >= ROUNDS && found.at.last().is_some_and(|at| *at > now - 24 * WINDOW)
-        })
+impl Corrections {
+    /// Whether the field is contested.
+    pub(super) fn is_contested(&self, now: i64) -> bool {
+        let recent = self.at.iter().filter(|at| **at > now - WINDOW).count();
+        recent >= ROUNDS || self.turns >= ROUNDS && self.at.last().is_some_and(|at| *at > now - 24 * WINDOW)
     }
+}
 
-    /// Records which fields a turn corrected; those that it did not have to correct are no longer in a row.
-    pub fn corrected(&mut self, fields: &[(ObjectRef, String)], now: i64) {
-        let names: Vec<String> = fields.iter().map(|(object, path)| format!("{} {path}", key(object))).collect();
-        self.corrections.retain(|name, found| names.contains(name) || found.at.iter().any(|at| *at > now - WINDOW));
-        for found in self.corrections.values_mut() {
-            found.at.retain(|at| *at > now - WINDOW);
+/// Records which fields, by name, a turn corrected; those that it did not have to correct are no longer in a row.
+pub(super) fn corrected(known: &mut BTreeMap<String, Corrections>, names: Vec<String>, now: i64) {
+    known.retain(|name, found| names.contains(name) || found.at.iter().any(|at| *at > now - WINDOW));
+    for found in known.values_mut() {
+        found.at.retain(|at| *at > now - WINDOW);
+    }
+    for (name, found) in &mut *known {
+        if !names.contains(name) {
+            found.turns = 0;
         }
-        for (name, found) in &mut self.corrections {
-            if !names.contains(name) {
-                found.turns = 0;
-            }
-        }
-        for name in names {
-            if self.corrections.len() < MAX_FIELDS || self.corrections.contains_key(&name) {
-                let found = self.corrections.entry(name).or_default();
-                found.at.push(now);
-                found.turns += 1;
-            }
+    }
+    for name in names {
+        if known.len() < MAX_FIELDS || known.contains_key(&name) {
+            let found = known.entry(name).or_default();
+            found.at.push(now);
+            found.turns += 1;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::inventory::State;
+    use crate::object::ObjectRef;
 
     #[test]
     fn a_field_is_contested_after_three_rounds_and_free_again_later() {

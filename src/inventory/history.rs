@@ -1,11 +1,10 @@
 //! What happened to a partition: one entry for each turn that changed something.
 
-use super::parent::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How many entries are kept.
-const KEPT: usize = 20;
+pub(super) const KEPT: usize = 20;
 
 /// One turn that changed something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,32 +29,4 @@ pub struct Entry {
     /// Revisions since the entry before that were overtaken by this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<String>,
-}
-
-impl State {
-    /// Records a turn.
-    pub fn record_turn(&mut self, entry: Entry) {
-        self.history.push(entry);
-        let excess = self.history.len().saturating_sub(KEPT);
-        self.history.drain(..excess);
-    }
-
-    /// The newest entry that has a revision.
-    pub fn newest(&self) -> Option<&Entry> {
-        self.history.iter().rev().find(|entry| !entry.revision.is_empty())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_last_turns_are_kept() {
-        let mut state = State::default();
-        for at in 0..30 {
-            state.record_turn(Entry { at, ..Entry::default() });
-        }
-        assert_eq!((state.history.len(), state.history[0].at), (KEPT, 10));
-    }
 }

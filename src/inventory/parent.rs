@@ -1,7 +1,7 @@
 //! The parent ConfigMap of a partition: hints, and the state that labels cannot hold.
 
-use super::contest::Corrections;
-use super::history::Entry;
+use super::contest::{Corrections, corrected};
+use super::history::{Entry, KEPT};
 use super::stop::{Stop, read as read_stops};
 use super::{ID, id, parent_name};
 use crate::object::{GroupKind, ObjectRef, annotation, label, meta};
@@ -197,6 +197,11 @@ pub(super) fn key(reference: &ObjectRef) -> String {
     format!("{}|{}|{}", reference.group_kind(), reference.namespace(), reference.name)
 }
 
+/// A field of an object as a key of the state.
+fn field(object: &ObjectRef, path: &str) -> String {
+    format!("{} {path}", key(object))
+}
+
 impl State {
     /// The digest of the Job that ran under that name.
     pub fn job(&self, reference: &ObjectRef) -> Option<&str> {
@@ -206,6 +211,29 @@ impl State {
     /// Records a Job that was applied.
     pub fn ran(&mut self, reference: &ObjectRef, digest: &str) {
         self.jobs.insert(key(reference), digest.to_owned());
+    }
+
+    /// Whether a field is contested.
+    pub fn is_contested(&self, object: &ObjectRef, path: &str, now: i64) -> bool {
+        self.corrections.get(&field(object, path)).is_some_and(|found| found.is_contested(now))
+    }
+
+    /// Records which fields a turn corrected; those that it did not have to correct are no longer in a row.
+    pub fn corrected(&mut self, fields: &[(ObjectRef, String)], now: i64) {
+        let names = fields.iter().map(|(object, path)| field(object, path)).collect();
+        corrected(&mut self.corrections, names, now);
+    }
+
+    /// Records a turn.
+    pub fn record_turn(&mut self, entry: Entry) {
+        self.history.push(entry);
+        let excess = self.history.len().saturating_sub(KEPT);
+        self.history.drain(..excess);
+    }
+
+    /// The newest entry that has a revision.
+    pub fn newest(&self) -> Option<&Entry> {
+        self.history.iter().rev().find(|entry| !entry.revision.is_empty())
     }
 
     /// The identities of the last apply.
@@ -247,6 +275,15 @@ mod tests {
         let read = empty.read(&parent.render());
         assert_eq!(read.ok().as_ref(), Some(&parent));
         assert_eq!(parent.state.references(), [cart]);
+    }
+
+    #[test]
+    fn only_the_last_turns_are_kept() {
+        let mut state = State::default();
+        for at in 0..30 {
+            state.record_turn(Entry { at, ..Entry::default() });
+        }
+        assert_eq!((state.history.len(), state.history[0].at), (KEPT, 10));
     }
 
     #[test]

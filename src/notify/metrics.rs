@@ -1,7 +1,6 @@
 //! Prometheus metrics: as a file for a CronJob (textfile collector), served over HTTP by an agent that runs all the time.
 
 use super::{News, What};
-use crate::agent::Turn;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -36,6 +35,16 @@ struct Revision {
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
+
+/// What is measured of a turn.
+pub struct Measured<'a> {
+    /// Whether it was completed.
+    pub completed: bool,
+    /// The revision that is applied.
+    pub revision: &'a str,
+    /// When the history says that it was applied, in seconds since 1970.
+    pub recorded: Option<i64>,
+}
 
 /// The metrics of an agent.
 pub struct Metrics {
@@ -80,13 +89,13 @@ impl Metrics {
     /// Takes in a turn, and the requests that it cost.
     pub fn turn<'a>(
         &mut self,
-        turn: &Turn,
+        turn: &Measured<'_>,
         news: &[News],
         requests: impl Iterator<Item = (&'a &'static str, &'a u64)>,
         seconds: f64,
         now: i64,
     ) {
-        let ok = turn.trouble.is_none();
+        let ok = turn.completed;
         self.turns.get_or_create(&Result { result: if ok { "completed" } else { "failed" } }).inc();
         self.duration.set(seconds);
         for (verb, count) in requests {
@@ -107,18 +116,17 @@ impl Metrics {
         }
         if ok {
             self.success.set(now);
-            self.applied(&turn.pulled.revision, turn, now);
+            self.applied(turn, now);
         }
     }
 
-    fn applied(&mut self, revision: &str, turn: &Turn, now: i64) {
+    fn applied(&mut self, turn: &Measured<'_>, now: i64) {
+        let revision = turn.revision;
         if self.since.0 == revision {
             return;
         }
         // An agent that was just started knows it from the history.
-        let parents = turn.planned.iter().flat_map(|planned| &planned.plan.parents);
-        let entries = parents.filter_map(|parent| parent.state.newest()).filter(|entry| entry.revision == revision);
-        let at = entries.map(|entry| entry.at).max().unwrap_or(now);
+        let at = turn.recorded.unwrap_or(now);
         self.revision.clear();
         self.revision.get_or_create(&Revision { revision: revision.to_owned() }).set(1);
         self.applied.set(at);

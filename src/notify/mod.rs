@@ -11,7 +11,7 @@ mod status;
 pub use comment::{CommentError, Commented, MAX_COMMENT, PullRequest};
 pub use events::send_events;
 pub use messages::{Messages, Routes};
-pub use metrics::{Metrics, serve};
+pub use metrics::{Measured, Metrics, serve};
 pub use news::{News, What, gather};
 pub use status::{Status, Statuses};
 

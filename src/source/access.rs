@@ -1,9 +1,10 @@
 //! What a connection to a Git server needs: where it goes, who we are, whom we trust; and what came of it.
 
+use git2::transport::{Service, SmartSubtransportStream};
 use reqwest::Url;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The longest that all requests of one pull may take together.
@@ -170,6 +171,14 @@ impl Access {
         self.failed(failure);
         std::io::Error::other(text)
     }
+}
+
+/// A way to a server.
+pub(super) trait Way: Send + 'static {
+    /// Makes one.
+    fn of(access: Arc<Access>) -> Self;
+    /// Opens the stream of a service.
+    fn open(&self, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Unreachable>;
 }
 
 /// A file of the folder; none when it is not there.

@@ -1,7 +1,6 @@
 //! Git's smart protocol over HTTPS (gitprotocol-http): a GET for the references, a POST for each round of a fetch or push.
 
-use super::access::{Access, Unreachable};
-use super::transport::Way;
+use super::access::{Access, Unreachable, Way};
 use git2::transport::{Service, SmartSubtransportStream};
 use reqwest::blocking::{Client, Request, Response};
 use reqwest::redirect::{Attempt, Policy};

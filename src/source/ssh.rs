@@ -1,8 +1,7 @@
 //! Git's smart protocol over SSH: one connection, `git-upload-pack` or `git-receive-pack` run at the other end.
 
-use super::access::{Access, Unreachable};
+use super::access::{Access, Unreachable, Way};
 use super::known_hosts::{Verdict, judge};
-use super::transport::Way;
 use git2::transport::{Service, SmartSubtransportStream};
 use russh::client::{self, Handle, Msg};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};

@@ -1,7 +1,7 @@
 //! How libgit2 reaches a server: over HTTPS and SSH of our own, so that there is one TLS stack, no OpenSSH program and no
 //! configuration of the machine in the way. The only file with `unsafe`: libgit2 keeps transports and options globally.
 
-use super::access::{Access, Unreachable};
+use super::access::{Access, Way};
 use super::{https, ssh};
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{ConfigLevel, Remote};
@@ -41,14 +41,6 @@ fn install() -> Result<(), git2::Error> {
         done.map_err(|error| error.message().to_owned())
     });
     done.as_ref().map_err(|message| git2::Error::from_str(message)).copied()
-}
-
-/// A way to a server.
-pub(super) trait Way: Send + 'static {
-    /// Makes one.
-    fn of(access: Arc<Access>) -> Self;
-    /// Opens the stream of a service.
-    fn open(&self, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Unreachable>;
 }
 
 /// A way, with the access to which failures are told: of an error only its text passes through libgit2.
