@@ -10,6 +10,8 @@ pub(super) const KEPT: usize = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Entry {
+    /// Which turn of the environment it was, among those that changed something: clocks of different machines do not tell.
+    pub number: u64,
     /// When it began, in seconds since 1970.
     pub at: i64,
     /// The commit; empty for a directory.

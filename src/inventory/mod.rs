@@ -89,7 +89,7 @@ pub fn parent_of<'a>(parents: &'a [Parent], config: &str, environment: &str, par
 
 /// The revision that was applied last in an environment, by any of its partitions; empty when none was.
 pub fn last_revision(parents: &[Parent]) -> &str {
-    let newest = parents.iter().filter_map(|parent| parent.state.newest()).max_by_key(|entry| entry.at);
+    let newest = parents.iter().filter_map(|parent| parent.state.newest()).max_by_key(|entry| entry.number);
     // Inventories from before there was a history have one revision each.
     let old = || parents.iter().map(|parent| parent.state.revision.as_str()).find(|revision| !revision.is_empty());
     newest.map(|entry| entry.revision.as_str()).or_else(old).unwrap_or_default()

@@ -274,7 +274,9 @@ fn entry(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Entry> {
         return None;
     }
     let found = planned.repository.revision.clone().unwrap_or_default();
+    let newest = planned.plan.parents.iter().filter_map(|parent| parent.state.newest());
     Some(Entry {
+        number: 1 + newest.map(|entry| entry.number).max().unwrap_or_default(),
         at: done.settings.now,
         revision: found.id,
         subject: shortened(found.subject.raw()),
