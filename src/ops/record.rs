@@ -130,8 +130,9 @@ async fn reread(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> bo
     let Ok(now) = parent.read(&live) else { return false };
     let before = planned.plan.parents.iter().find(|before| before.name == parent.name);
     // Our own announcement adds deletions; all else must be as it was planned with.
-    let same = |before: &Parent| before.uid == now.uid && before.state.history == now.state.history;
-    let unchanged = before.is_some_and(same) && before.is_some_and(|b| b.state.objects == now.state.objects);
+    let unchanged = before.is_some_and(|before| {
+        before.uid == now.uid && before.state.history == now.state.history && before.state.objects == now.state.objects
+    });
     if unchanged {
         parent.resource_version = now.resource_version;
     }
@@ -155,6 +156,7 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
     for (reference, member) in &planned.desired.objects {
         members.entry(&member.partition).or_default().push(reference);
     }
+    let healthy = if done.written.is_empty() { Vec::new() } else { healthy_apps(planned, done) };
     let mut changed = Vec::new();
     for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
         let mut parent = before.clone();
@@ -182,7 +184,8 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
             parent.state.deletions.retain(|d| d.at > done.settings.now - plan::DELETION_WINDOW);
             parent.state.revision = revision(planned);
             if let Some(entry) = turn {
-                remember_healthy(&mut parent, planned, done);
+                let apps = healthy.iter().filter(|(of, _)| *of == parent.partition);
+                parent.state.healthy.extend(apps.map(|(_, app)| (app.clone(), entry.revision.clone())));
                 parent.state.record_turn(entry);
             }
             changed.push(parent);
@@ -191,31 +194,32 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
     changed
 }
 
-/// Remembers the revision for apps that may be brought back by themselves and are healthy as it has them.
-fn remember_healthy(parent: &mut Parent, planned: &Planned, done: &Done<'_>) {
-    let observed = Observed::new(&planned.desired, &planned.reading.live);
-    let revision = revision(planned);
-    let apps = planned.desired.objects.iter().filter(|(reference, member)| {
-        reference.is(SPIN, "SpinApp")
-            && member.partition == parent.partition
-            && annotation(&member.object.value, ON_FAILURE) == Some("rollback")
-    });
-    for (reference, _) in apps {
-        let app = reference.path();
+/// The apps that may be brought back by themselves and are healthy as this revision has them, with their partitions.
+fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, String)> {
+    let asking = planned.desired.objects.iter().filter(|(reference, member)| {
         // What is held is not as this revision has it.
-        let held = planned.desired.notes.contains_key(reference);
-        let good = match done.outcome.results.get(reference) {
-            Some(text) => text.raw() == "done",
-            None => {
-                let change = planned.plan.changes.iter().find(|change| change.object == *reference);
-                change.is_some_and(|change| change.action == Action::Unchanged && change.left.is_empty())
-                    && observed.health(reference).verdict == Verdict::Current
-            }
-        };
-        if good && !held && !revision.is_empty() {
-            parent.state.healthy.insert(app, revision.clone());
-        }
+        reference.is(SPIN, "SpinApp")
+            && annotation(&member.object.value, ON_FAILURE) == Some("rollback")
+            && !planned.desired.notes.contains_key(reference)
+    });
+    let asking: Vec<_> = asking.collect();
+    if asking.is_empty() || planned.repository.revision.is_none() {
+        return Vec::new();
     }
+    let observed = Observed::new(&planned.desired, &planned.reading.live);
+    let as_wanted: HashSet<&ObjectRef> = planned
+        .plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Unchanged && change.left.is_empty())
+        .map(|change| &change.object)
+        .collect();
+    let good = |reference: &ObjectRef| match done.outcome.results.get(reference) {
+        Some(text) => text.raw() == "done",
+        None => as_wanted.contains(reference) && observed.health(reference).verdict == Verdict::Current,
+    };
+    let good = asking.into_iter().filter(|(reference, _)| good(reference));
+    good.map(|(reference, member)| (member.partition.as_str(), reference.path())).collect()
 }
 
 fn revision(planned: &Planned) -> String {

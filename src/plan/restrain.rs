@@ -2,17 +2,16 @@
 
 use super::{Action, Change, Plan, selection};
 use crate::desired::{Desired, PLATFORM};
-use crate::inventory::{PAUSE, Parent, Scope, Stop, parent_of, paused};
+use crate::inventory::{PAUSE, Scope, Stop, parent_of, paused};
 use crate::live::Live;
 use crate::object::{Diagnostic, Untrusted, annotation};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Holds the changes that are paused or suspended, before anything is asked about approval: consent to a destruction does
 /// not start what someone stopped.
 pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64) {
-    let platform = parent_of(&plan.parents, &desired.name, &desired.environment.name, PLATFORM);
-    let everywhere: Vec<&Stop> =
-        platform.into_iter().flat_map(|parent| &parent.stops).filter(|stop| stop.scope == Scope::Environment).collect();
+    let stops = suspensions(plan, desired, now);
     for change in &mut plan.changes {
         // One that is proven as wanted carries no pause: the screen keeps those that do.
         let looked = (!live.is_unchanged(&change.object)).then(|| live.get(&change.object)).flatten();
@@ -23,16 +22,35 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64
                 Err(why) => plan.diagnostics.push(Diagnostic::warning("pause", why.terminal()).about(&change.object)),
             }
         }
-        let parents = plan.parents.iter().filter(|parent| parent.partition == change.partition);
-        let own = parents.flat_map(|parent: &Parent| &parent.stops).filter(|stop| stop.scope != Scope::Environment);
-        let in_force =
-            everywhere.iter().copied().chain(own).filter(|stop| stop.revision.is_none() && stop.is_in_force(now));
-        let stops: Vec<&Stop> = in_force.filter(|stop| covers(stop, change, desired, live)).collect();
-        for stop in stops {
+        let own = stops.by_partition.get(&change.partition).into_iter().flatten();
+        let over: Vec<&Stop> =
+            stops.everywhere.iter().chain(own).filter(|stop| covers(stop, change, desired, live)).collect();
+        for stop in over {
             hold(change, stop.text());
         }
         change.because.extend(desired.notes.get(&change.object).map(Untrusted::new));
     }
+}
+
+/// The suspensions in force.
+struct Suspensions {
+    everywhere: Vec<Stop>,
+    by_partition: BTreeMap<String, Vec<Stop>>,
+}
+
+/// Finds them once: there are hardly any, and many changes.
+fn suspensions(plan: &Plan, desired: &Desired, now: i64) -> Suspensions {
+    let platform = parent_of(&plan.parents, &desired.name, &desired.environment.name, PLATFORM);
+    let is_in_force = |stop: &&Stop| stop.revision.is_none() && stop.is_in_force(now);
+    let environment = |stop: &&Stop| stop.scope == Scope::Environment;
+    let on_platform = platform.into_iter().flat_map(|parent| &parent.stops);
+    let everywhere = on_platform.filter(is_in_force).filter(environment).cloned().collect();
+    let mut by_partition: BTreeMap<String, Vec<Stop>> = BTreeMap::new();
+    for parent in plan.parents.iter().filter(|parent| !parent.stops.is_empty()) {
+        let own = parent.stops.iter().filter(is_in_force).filter(|stop| !environment(stop)).cloned();
+        by_partition.entry(parent.partition.clone()).or_default().extend(own);
+    }
+    Suspensions { everywhere, by_partition }
 }
 
 /// Objects of the repository that pause themselves: a pause is set in the cluster, never from Git.

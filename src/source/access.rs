@@ -160,6 +160,11 @@ impl Access {
         known.get_or_insert(failure);
     }
 
+    /// Whether the way to the server failed, rather than what was done with its answers.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    }
+
     /// Why it failed, if it did.
     pub(super) fn take_failure(&self) -> Option<Unreachable> {
         self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()

@@ -131,8 +131,8 @@ impl Remote {
         let known = applied.and_then(|id| Oid::from_str(id).ok());
         let pull = || self.update(access, known);
         let tip = match pull() {
-            // A damaged cache is none: once more, from nothing.
-            Err(PullError::Git(..)) if self.cache.exists() && access.requests() <= 1 => {
+            // A damaged cache is none: once more, from nothing. When it is the server that fails, the cache is all there is.
+            Err(PullError::Git(..)) if self.cache.exists() && !access.has_failed() => {
                 self.forget();
                 pull()?
             }
@@ -174,10 +174,15 @@ impl Remote {
     /// It cannot be fetched or read, or must not be believed.
     pub fn read_earlier(&self, revision: &str) -> Result<Repository, Error> {
         let refused = |error: PullError| Error::Git(error.to_string());
-        self.pull(Some(revision)).map_err(refused)?;
         let failed = |error: git2::Error| Error::Git(format!("revision {revision}: {}", error.message()));
+        let id = Oid::from_str(revision).map_err(failed)?;
         let cache = git2::Repository::open_bare(&self.cache).map_err(failed)?;
-        self.judge(&cache, Oid::from_str(revision).map_err(failed)?).map_err(refused)?;
+        let tip = cache.refname_to_id(TIP).map_err(failed)?;
+        // What is here needs no request, and is there while the server is not.
+        if cache.find_commit(id).is_err() || !proven(&cache, tip, Some(id), self.rewrites) {
+            self.pull(Some(revision)).map_err(refused)?;
+        }
+        self.judge(&cache, id).map_err(refused)?;
         self.read(revision)
     }
 

@@ -141,6 +141,13 @@ fn a_server_that_is_not_trusted_or_does_not_trust_is_told_apart() {
     let ran = turn(&cluster, &server, &[]);
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     assert!(stderr(&ran).contains("refuses our credentials") && !stderr(&ran).contains("t0ken"), "{}", Ran(&ran));
+    // What was applied last stays known, so drift is told all the same, time and again.
+    cluster.edit(A, "kubectl-edit", &json!({"data": {"k": "edited"}}));
+    for _ in 0..2 {
+        let ran = turn(&cluster, &server, &[]);
+        assert_eq!((code(&ran), &row(&json(&ran), "ConfigMap", "a")["fields"][0]["path"]), (1, &json!("data.k")));
+    }
+    cluster.edit(A, "kubectl-edit", &json!({"data": {"k": "v1"}}));
     // It is sent elsewhere.
     *server.redirect.lock().unwrap() = Some("https://169.254.169.254/latest".to_owned());
     let ran = turn(&cluster, &server, &[]);
