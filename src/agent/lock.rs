@@ -56,5 +56,9 @@ async fn renew(cluster: Cluster, mut lease: Lease, mut stopped: oneshot::Receive
         if let Err(refused) = cluster.renew_lease(&mut lease).await {
             tracing::warn!(code = refused.code, reason = refused.reason, "the lease is not renewed");
         }
+        if lease.fence().is_closed() {
+            let _ = stopped.await;
+            return lease;
+        }
     }
 }

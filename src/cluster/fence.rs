@@ -35,6 +35,11 @@ impl Fence {
         self.until.store(0, Ordering::Release);
     }
 
+    /// Whether it was closed, as opposed to having ended by itself.
+    pub fn is_closed(&self) -> bool {
+        self.until.load(Ordering::Acquire) == 0
+    }
+
     /// How long writes may still be sent.
     pub fn remaining(&self) -> Duration {
         let until = Duration::from_millis(self.until.load(Ordering::Acquire));

@@ -129,6 +129,9 @@ impl Cluster {
 
     /// Gives a Lease back. One that is lost already is left alone.
     pub async fn release_lease(&self, mut lease: Lease) {
+        if lease.fence.is_closed() {
+            return;
+        }
         lease.fence.close();
         lease.holder.clear();
         let body = text(&lease.object, Some(&lease.current), "", lease.duration);
