@@ -1,8 +1,7 @@
 //! Turns one after the other: when the repository has something new, when someone changed what is ours, and now and then in
 //! any case.
 
-use super::tell::Tellers;
-use super::{Agent, Turn};
+use super::{Agent, Snapshots, Tellers, Turn};
 use crate::cluster::Watches;
 use crate::ops::{Event, Planned};
 use std::future::Future;
@@ -20,6 +19,7 @@ impl Agent {
         &self,
         interval: Duration,
         tellers: &mut Tellers,
+        snapshots: &mut Snapshots,
         mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
         tell: &mut (dyn FnMut(Event) + Send),
         each: &mut (dyn FnMut(&Turn) + Send),
@@ -39,6 +39,10 @@ impl Agent {
             each(&turn);
             if ended {
                 return;
+            }
+            tokio::select! {
+                () = snapshots.keep(&turn) => {}
+                () = interrupt.as_mut() => return,
             }
             let quiet = is_quiet(&turn);
             if let Some(planned) = &turn.planned

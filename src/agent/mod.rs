@@ -5,9 +5,11 @@
 
 mod interval;
 mod lock;
+mod snapshots;
 mod tell;
 mod turn;
 
+pub use snapshots::Snapshots;
 pub use tell::Tellers;
 pub use turn::{Trouble, Turn};
 

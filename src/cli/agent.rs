@@ -4,11 +4,11 @@ use super::common::{Connection, Output, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::plan::report_of;
 use super::signals::interrupted;
-use crate::agent::{Agent, Tellers, Trouble, Turn};
+use crate::agent::{Agent, Snapshots, Tellers, Trouble, Turn};
 use crate::notify::{Messages, Routes, Statuses, serve};
 use crate::ops::{Event, Settings};
 use crate::report::{Report, drift_only};
-use crate::source::{Remote, Secrets, Signers, Want, cache_below};
+use crate::source::{Branch, Remote, Secrets, Signers, Want, cache_below};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,8 @@ pub(super) struct Arguments {
     #[arg(long, env = "SPINWAY_LEASE", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
     lease: u64,
     #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
     telling: Telling,
     #[command(flatten)]
     output: Output,
@@ -87,6 +89,23 @@ struct Telling {
     /// secret, or SPINWAY_STATUS_TOKEN
     #[arg(long, env = "SPINWAY_STATUSES", value_name = "URL")]
     statuses: Option<String>,
+}
+
+/// Where snapshots for pull requests are kept.
+#[derive(Args)]
+struct Keeping {
+    /// After each turn that finds something new, write what is live to this file, without secret values
+    #[arg(long, env = "SPINWAY_SNAPSHOT_FILE", value_name = "FILE")]
+    snapshot_file: Option<PathBuf>,
+    /// The same to the branch NAME/ENVIRONMENT, which holds nothing but that and is written anew each time
+    #[arg(long, env = "SPINWAY_SNAPSHOT_BRANCH", value_name = "NAME", requires = "snapshot_secret")]
+    snapshot_branch: Option<String>,
+    /// The repository of that branch; default: the one that is pulled
+    #[arg(long, env = "SPINWAY_SNAPSHOT_REPOSITORY", value_name = "URL", requires = "snapshot_branch")]
+    snapshot_repository: Option<String>,
+    /// A folder as --git-secret, with credentials that may push that branch
+    #[arg(long, env = "SPINWAY_SNAPSHOT_SECRET", value_name = "DIR")]
+    snapshot_secret: Option<PathBuf>,
 }
 
 /// A span of time: `500ms`, `60s`, `5m`, `1h`.
@@ -160,6 +179,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         return Err(Failure::usage("give --once for one turn, or --interval for turns one after the other"));
     }
     let agent = arguments.agent()?;
+    let mut snapshots = arguments.snapshots()?;
     let mut tellers = arguments.tellers()?;
     if let Some(address) = arguments.telling.metrics {
         let metrics = Arc::clone(&tellers.metrics);
@@ -179,13 +199,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         let mut each = |turn: &Turn| drop(report(turn, output).map(|report| output.write(&report)));
         let mut quietly = |_: &Turn| {};
         let each: &mut (dyn FnMut(&Turn) + Send) = if output.output.is_empty() { &mut quietly } else { &mut each };
-        agent.run(interval, &mut tellers, interrupt.as_mut(), &mut told, each).await;
+        agent.run(interval, &mut tellers, &mut snapshots, interrupt.as_mut(), &mut told, each).await;
         arguments.forget_cache();
         return Ok(0);
     }
     let start = Instant::now();
     let mut turn = agent.turn(interrupt.as_mut(), &mut told).await;
     agent.tell(&mut turn, &mut tellers, start.elapsed().as_secs_f64()).await;
+    if !ended.load(Ordering::Relaxed) {
+        tokio::select! {
+            () = snapshots.keep(&turn) => {}
+            () = interrupt.as_mut() => {}
+        }
+    }
     arguments.forget_cache();
     let report = report(&turn, &arguments.output);
     if let Some(report) = &report {
@@ -296,6 +322,29 @@ impl Arguments {
             messages: Messages::new(routes, self.memory("told.json").as_deref()),
             statuses,
         })
+    }
+
+    fn snapshots(&self) -> Result<Snapshots, Failure> {
+        let keeping = &self.keeping;
+        let branch = match (&keeping.snapshot_branch, &self.env) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Err(Failure::usage("--snapshot-branch needs --env: each environment has its own"));
+            }
+            (Some(name), Some(environment)) => {
+                let url = keeping.snapshot_repository.as_ref().unwrap_or(&self.repository);
+                // The names and passwords of the environment are those that pull.
+                let secrets = Secrets {
+                    folder: keeping.snapshot_secret.clone(),
+                    proxy: self.git.git_proxy.clone(),
+                    ..Secrets::default()
+                };
+                let scratch = self.cache().join("snapshot");
+                Some(Branch { url: url.clone(), secrets, name: format!("{name}/{environment}"), scratch })
+            }
+        };
+        let memory = self.memory(&format!("snapshot-{}.json", self.env.as_deref().unwrap_or_default()));
+        Ok(Snapshots { file: keeping.snapshot_file.clone(), branch, memory, written: None })
     }
 
     /// Where something is remembered between processes: beside the cache, when that outlives this one.

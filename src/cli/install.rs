@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// The Secret with the credentials for Git: username, password or token, ca.crt, identity, known_hosts
     #[arg(long, value_name = "NAME", default_value = "spinway-git")]
     git_secret: String,
+    /// After each turn, push what is live to the branch NAME/ENVIRONMENT, with the credentials in the Secret spinway-snapshots
+    #[arg(long, value_name = "NAME")]
+    snapshot_branch: Option<String>,
     /// Seconds that one turn of the CronJob may take
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     deadline: u64,
@@ -82,6 +85,7 @@ impl Arguments {
             run,
             image: self.image.clone(),
             git_secret: self.git_secret.clone(),
+            snapshot_branch: self.snapshot_branch.clone(),
             arguments,
             deadline: self.deadline,
         }

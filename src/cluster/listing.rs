@@ -104,7 +104,9 @@ impl Cluster {
         let selector = owned_selector(&reading.parents);
         let mut lists = JoinSet::new();
         let mut left: BTreeMap<GroupKind, usize> = BTreeMap::new();
-        for (kind, scope) in scopes(desired, &reading.parents, &reading.live) {
+        let scopes = scopes(desired, &reading.parents, &reading.live);
+        let apps = scopes.iter().any(|(_, scope)| *scope == Scope::Apps);
+        for (kind, scope) in scopes {
             let Some(served) = reading.live.kinds.get(&kind) else { continue };
             let list = List::of(&kind, &wanted_version(desired, &kind, served), served);
             let list = match scope {
@@ -146,7 +148,7 @@ impl Cluster {
             let reason = "it was not listed to the end".to_owned();
             reading.live.coverage.insert(kind, Coverage::Unknown(reason));
         }
-        if sick || everything {
+        if sick || everything && apps {
             self.list_pods(reading, &screen).await;
         }
     }

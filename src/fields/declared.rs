@@ -5,6 +5,7 @@ use crate::object::SERVER_FIELDS;
 use crate::object::escape;
 use crate::schema::{ListType, Schema};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A declared field that holds a value as a whole.
 #[derive(Clone, Debug)]
@@ -178,6 +179,45 @@ pub fn value_at<'a>(value: &'a Value, path: &FieldPath) -> Option<&'a Value> {
     })
 }
 
+/// A copy of a value with what some sets of paths cover alone: a path without paths below it covers all that is there. Items
+/// of lists keep the fields by which they are told apart.
+pub fn restrict(value: &Value, sets: &[&FieldSet]) -> Value {
+    if sets.iter().any(|set| set.is_empty()) {
+        return value.clone();
+    }
+    match value {
+        Value::Object(map) => {
+            let covered = map.iter().filter_map(|(name, child)| {
+                let element = format!("f:{name}");
+                let below: Vec<&FieldSet> = sets.iter().filter_map(|set| set.children.get(&element)).collect();
+                (!below.is_empty()).then(|| (name.clone(), restrict(child, &below)))
+            });
+            covered.collect()
+        }
+        Value::Array(items) => {
+            let mut found: BTreeMap<usize, (Vec<&FieldSet>, Map<String, Value>)> = BTreeMap::new();
+            for (element, below) in sets.iter().flat_map(|set| &set.children) {
+                let Some(index) = index_of(items, element) else { continue };
+                let (sets, keys) = found.entry(index).or_default();
+                sets.push(below);
+                let named = element.strip_prefix("k:").and_then(|keys| serde_json::from_str(keys).ok());
+                keys.extend(named.unwrap_or_else(Map::new));
+            }
+            let item = |(index, (sets, keys)): (usize, (Vec<&FieldSet>, Map<String, Value>))| {
+                let mut item = restrict(&items[index], &sets);
+                if let Some(item) = item.as_object_mut() {
+                    for (key, value) in keys {
+                        item.entry(key).or_insert(value);
+                    }
+                }
+                item
+            };
+            found.into_iter().map(item).collect()
+        }
+        scalar => scalar.clone(),
+    }
+}
+
 /// The JSON pointer of a path in a value, as far as the value has it.
 pub fn pointer_of(value: &Value, path: &FieldPath) -> String {
     let mut pointer = String::new();
@@ -237,6 +277,19 @@ mod tests {
         );
         let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": {}}, "data": {"a.b": "1"}});
         assert_eq!(derived(&config), json!({"f:metadata": {"f:labels": {}}, "f:data": {"f:a.b": {}}}));
+    }
+
+    #[test]
+    fn a_restricted_value_has_what_the_set_covers_and_the_keys_of_items() {
+        let live = json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}, {"port": 80, "protocol": "TCP", "name": "x", "other": 1}],
+            "whole": {"a": [1]}, "not": 2}});
+        let set = FieldSet::parse(
+            &json!({"f:spec": {"f:whole": {}, "f:gone": {}, "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}}}}}),
+        );
+        let covered = json!({"spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "x"}], "whole": {"a": [1]}}});
+        assert_eq!(restrict(&live, &[&set]), covered);
+        let all = FieldSet::parse(&json!({"f:spec": {"f:ports": {}}}));
+        assert_eq!(restrict(&live, &[&set, &all])["spec"]["ports"], live["spec"]["ports"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod set;
 mod unchanged;
 
 pub use compare::{Answer, Known, compare, difference};
-pub use declared::{Declared, Leaf, declare, pointer_of, value_at};
+pub use declared::{Declared, Leaf, declare, pointer_of, restrict, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
 pub use set::{FieldPath, FieldSet};
 pub use unchanged::{Wanted, is_unchanged};

@@ -76,7 +76,7 @@ fn plain(value: &Value) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
     member: bool,
-    children: BTreeMap<String, FieldSet>,
+    pub(super) children: BTreeMap<String, FieldSet>,
 }
 
 impl FieldSet {

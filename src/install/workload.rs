@@ -8,6 +8,9 @@ const USER: u32 = 65532;
 /// The port of its metrics, when it runs all the time.
 pub(crate) const METRICS_PORT: u16 = 9464;
 
+/// The Secret with the credentials that push snapshots.
+const SNAPSHOT_SECRET: &str = "spinway-snapshots";
+
 /// How it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
@@ -26,6 +29,8 @@ pub struct Setting {
     pub image: String,
     /// The Secret with its credentials for Git.
     pub git_secret: String,
+    /// The branch below which it keeps snapshots for pull requests, if it does.
+    pub snapshot_branch: Option<String>,
     /// Its further arguments: the repository, and what is read of it.
     pub arguments: Vec<String>,
     /// Seconds that one turn of a CronJob may take.
@@ -74,6 +79,15 @@ fn deployment(names: &Names, setting: &Setting) -> Value {
 }
 
 fn template(names: &Names, setting: &Setting, restart: &str) -> Value {
+    let secret = |name: &str, secret: &str| json!({"name": name, "secret": {"secretName": secret, "defaultMode": 0o400, "optional": true}});
+    let mut volumes = vec![
+        secret("git", &setting.git_secret),
+        json!({"name": "cache", "emptyDir": {"sizeLimit": "2Gi"}}),
+        json!({"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}),
+    ];
+    if setting.snapshot_branch.is_some() {
+        volumes.push(secret("snapshots", SNAPSHOT_SECRET));
+    }
     json!({
         "metadata": {"labels": labels(names)},
         "spec": {
@@ -85,11 +99,7 @@ fn template(names: &Names, setting: &Setting, restart: &str) -> Value {
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [container(names, setting)],
-            "volumes": [
-                {"name": "git", "secret": {"secretName": setting.git_secret, "defaultMode": 0o400, "optional": true}},
-                {"name": "cache", "emptyDir": {"sizeLimit": "2Gi"}},
-                {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-            ],
+            "volumes": volumes,
         },
     })
 }
@@ -107,6 +117,15 @@ fn container(names: &Names, setting: &Setting) -> Value {
         format!("--inventory-namespace={}", names.namespace),
         "--git-secret=/git".to_owned(),
     ]);
+    let mut mounts = vec![
+        json!({"name": "git", "mountPath": "/git", "readOnly": true}),
+        json!({"name": "cache", "mountPath": "/cache"}),
+        json!({"name": "tmp", "mountPath": "/tmp"}),
+    ];
+    if let Some(branch) = &setting.snapshot_branch {
+        arguments.extend([format!("--snapshot-branch={branch}"), "--snapshot-secret=/snapshots".to_owned()]);
+        mounts.push(json!({"name": "snapshots", "mountPath": "/snapshots", "readOnly": true}));
+    }
     arguments.extend(setting.arguments.iter().cloned());
     let mut container = json!({
         "name": "spinway",
@@ -120,11 +139,7 @@ fn container(names: &Names, setting: &Setting) -> Value {
             "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
         },
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-        "volumeMounts": [
-            {"name": "git", "mountPath": "/git", "readOnly": true},
-            {"name": "cache", "mountPath": "/cache"},
-            {"name": "tmp", "mountPath": "/tmp"},
-        ],
+        "volumeMounts": mounts,
     });
     if matches!(setting.run, Run::Deployment(_)) {
         container["ports"] = json!([{"name": "metrics", "containerPort": METRICS_PORT}]);

@@ -26,7 +26,7 @@ pub struct Held {
 /// All destruction that one plan holds, and the digest that approves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Destruction {
-    /// The digest; empty when nothing is held.
+    /// The digest; empty when nothing is held, or by a snapshot that is too old to issue one.
     pub digest: String,
     /// What is held.
     pub objects: Vec<Held>,

@@ -15,7 +15,7 @@ mod stop;
 pub use applied::{ANNOTATION as APPLIED, Applied};
 pub use approval::{Destruction, Held, approved, seconds};
 pub use history::Entry;
-pub use owner::{Owner, keep_mark, owner};
+pub use owner::{Owner, is_mark, keep_mark, owner};
 pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};
 pub use stop::{MAX_PAUSE, ON_FAILURE, PAUSE, STOPS, Scope, Stop, paused};
 

@@ -15,6 +15,37 @@ pub enum Owner {
     Other(Untrusted),
 }
 
+/// Annotations and labels by which other tools claim objects: the tool, the annotation, the label.
+const CLAIMS: [(&str, &str, &str); 6] = [
+    ("Argo CD application", "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance"),
+    ("Flux Kustomization", "", "kustomize.toolkit.fluxcd.io/name"),
+    ("Flux HelmRelease", "", "helm.toolkit.fluxcd.io/name"),
+    ("kapp app", "", "kapp.k14s.io/app"),
+    ("kluctl deployment", "", "kluctl.io/discriminator"),
+    ("kpt inventory", "config.k8s.io/owning-inventory", ""),
+];
+
+/// The annotation in which Helm names the release that an object is part of.
+const HELM_RELEASE: &str = "meta.helm.sh/release-name";
+
+/// Annotations or labels, and the value with which they keep an object from being pruned.
+const KEEP_MARKS: [(&str, &str); 7] = [
+    ("argocd.argoproj.io/sync-options", "Prune=false"),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+    ("helm.sh/resource-policy", "keep"),
+    ("kluctl.io/skip-delete", "true"),
+    ("cli-utils.sigs.k8s.io/on-remove", "keep"),
+    ("client.lifecycle.config.k8s.io/deletion", "detach"),
+    ("spinway.dev/prune", "disabled"),
+];
+
+/// Whether an annotation is one by which the owner of an object is found, or whether it may be pruned.
+pub fn is_mark(annotation: &str) -> bool {
+    annotation == HELM_RELEASE
+        || CLAIMS.iter().any(|(_, name, _)| *name == annotation)
+        || KEEP_MARKS.iter().any(|(name, _)| *name == annotation)
+}
+
 /// Finds the owner of a live object; `ids` are the ids of this environment with their partitions.
 pub fn owner(live: &Value, ids: &[(String, String)]) -> Owner {
     let other = |text: String| Owner::Other(Untrusted::new(text));
@@ -29,21 +60,12 @@ pub fn owner(live: &Value, ids: &[(String, String)]) -> Owner {
     {
         return other(format!("controller {} {}", text(controller, "kind"), text(controller, "name")));
     }
-    let helm = annotation(live, "meta.helm.sh/release-name")
+    let helm = annotation(live, HELM_RELEASE)
         .or_else(|| (label(live, "app.kubernetes.io/managed-by") == Some("Helm")).then_some("unknown"));
-    let claims = [
-        ("Helm release", helm),
-        (
-            "Argo CD application",
-            annotation(live, "argocd.argoproj.io/tracking-id").or_else(|| label(live, "argocd.argoproj.io/instance")),
-        ),
-        ("Flux Kustomization", label(live, "kustomize.toolkit.fluxcd.io/name")),
-        ("Flux HelmRelease", label(live, "helm.toolkit.fluxcd.io/name")),
-        ("kapp app", label(live, "kapp.k14s.io/app")),
-        ("kluctl deployment", label(live, "kluctl.io/discriminator")),
-        ("kpt inventory", annotation(live, "config.k8s.io/owning-inventory")),
-    ];
-    let claimed = claims.into_iter().find_map(|(tool, name)| Some(format!("{tool} {}", name?)));
+    let others =
+        CLAIMS.iter().map(|(tool, name, labelled)| (*tool, annotation(live, name).or_else(|| label(live, labelled))));
+    let mut claims = std::iter::once(("Helm release", helm)).chain(others);
+    let claimed = claims.find_map(|(tool, name)| Some(format!("{tool} {}", name?)));
     claimed.map_or(Owner::Nobody, other)
 }
 
@@ -53,16 +75,7 @@ pub fn keep_mark(live: &Value) -> Option<&'static str> {
         let value = annotation(live, name).or_else(|| label(live, name));
         value.is_some_and(|value| value.split(',').any(|v| v.trim().eq_ignore_ascii_case(wanted)))
     };
-    let marks = [
-        ("argocd.argoproj.io/sync-options", "Prune=false"),
-        ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
-        ("helm.sh/resource-policy", "keep"),
-        ("kluctl.io/skip-delete", "true"),
-        ("cli-utils.sigs.k8s.io/on-remove", "keep"),
-        ("client.lifecycle.config.k8s.io/deletion", "detach"),
-        ("spinway.dev/prune", "disabled"),
-    ];
-    marks.into_iter().find(|(name, wanted)| is(name, wanted)).map(|(name, _)| name)
+    KEEP_MARKS.into_iter().find(|(name, wanted)| is(name, wanted)).map(|(name, _)| name)
 }
 
 #[cfg(test)]

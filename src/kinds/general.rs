@@ -12,6 +12,9 @@ pub(super) const REFERENCES: &[Rule] = &[
     Rule { at: "spec.targetRefs[]", to: To::Local("", "Service") },
 ];
 
+/// What an object of any kind is judged by.
+pub(super) const EVIDENCE: [&str; 3] = ["status.conditions", "status.observedGeneration", "status.phase"];
+
 /// An observed generation behind, `Reconciling` or `Stalled`, then `Ready` or `Available`. An object without any status
 /// is `unknown/NoStatus`: nobody may ever write one.
 pub(super) fn health(live: &Value, _: &dyn World) -> Health {

@@ -47,6 +47,8 @@ pub struct Kind {
     pub held: bool,
     /// Paths that cannot be changed once set.
     pub immutable: &'static [&'static str],
+    /// Paths, beside those of references, at which rules read a live object of this kind, whoever wrote them.
+    evidence: &'static [&'static str],
 }
 
 /// The defaults from which each kind's rules are built.
@@ -58,6 +60,7 @@ const PLAIN: Kind = Kind {
     health: general::health,
     held: false,
     immutable: &[],
+    evidence: &[],
 };
 
 const TABLES: [&[Kind]; 11] = [
@@ -94,6 +97,18 @@ pub fn references(reference: &ObjectRef, value: &Value) -> Vec<Reference> {
     }
     reference::depends_on(value, &mut found);
     found
+}
+
+/// The paths at which a live object of a kind is read, whoever wrote them: what it refers to, and what it and others are
+/// judged by. `[]` stands for every item, `{}` for every value of a map.
+pub fn read_at(kind: &GroupKind) -> Vec<&'static str> {
+    if kind.group == GATEWAY {
+        // Who attaches to what, and what came of it.
+        return vec!["spec", "status"];
+    }
+    let known = of(kind);
+    let references = known.references.iter().map(|rule| rule.at);
+    references.chain(known.evidence.iter().copied()).chain(general::EVIDENCE).collect()
 }
 
 /// The kinds that scale others, by group and kind.

@@ -9,9 +9,16 @@ use serde_json::Value;
 const SIMPLE: Kind = Kind { health: exists, ..PLAIN };
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { kind: "Service", health: service, immutable: &["spec.clusterIP", "spec.clusterIPs"], ..PLAIN },
-    Kind { kind: "ConfigMap", ..SIMPLE },
-    Kind { kind: "Secret", immutable: &["type"], ..SIMPLE },
+    Kind {
+        kind: "Service",
+        health: service,
+        immutable: &["spec.clusterIP", "spec.clusterIPs"],
+        evidence: &["spec.type", "spec.ports", "status.loadBalancer"],
+        ..PLAIN
+    },
+    Kind { kind: "ConfigMap", evidence: &["immutable"], ..SIMPLE },
+    // Of its values there are only the names of their keys, wherever it goes.
+    Kind { kind: "Secret", immutable: &["type"], evidence: &["type", "immutable", "data"], ..SIMPLE },
     Kind {
         kind: "ServiceAccount",
         references: &[

@@ -46,6 +46,7 @@ pub(super) const KINDS: &[Kind] = &[
             Rule { at: "spec.volumes[].configMap", to: To::Local("", "ConfigMap") },
             Rule { at: "spec.volumes[].persistentVolumeClaim.claimName", to: To::Name("", "PersistentVolumeClaim") },
         ],
+        evidence: &["spec.image", "spec.replicas", "spec.enableAutoscaling"],
         provides: |app, _| {
             let namespace = app.namespace();
             vec![
@@ -65,6 +66,7 @@ pub(super) const KINDS: &[Kind] = &[
         }],
         health: exists,
         held: true,
+        evidence: &["spec.createDeployment"],
         ..PLAIN
     },
     Kind { group: "node.k8s.io", kind: "RuntimeClass", health: exists, immutable: &["handler"], ..PLAIN },

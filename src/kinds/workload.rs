@@ -50,10 +50,22 @@ const STATEFUL: &[Rule] =
 const POD: &[Rule] = pod_references!("spec.");
 const CRON: &[Rule] = pod_references!("spec.jobTemplate.spec.template.spec.");
 
+/// What a Deployment or StatefulSet, and the SpinApp that a Deployment is made for, is judged by.
+const REPLICAS: &[&str] = &[
+    "spec.replicas",
+    "spec.template.spec.containers[].image",
+    "spec.updateStrategy",
+    "status.replicas",
+    "status.updatedReplicas",
+    "status.availableReplicas",
+    "status.unavailableReplicas",
+];
+
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "apps",
         kind: "Deployment",
+        evidence: REPLICAS,
         references: TEMPLATE,
         health: deployment,
         immutable: &["spec.selector"],
@@ -62,6 +74,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "apps",
         kind: "StatefulSet",
+        evidence: REPLICAS,
         references: STATEFUL,
         health: stateful_set,
         held: true,
@@ -71,6 +84,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "apps",
         kind: "DaemonSet",
+        evidence: &["status.desiredNumberScheduled", "status.updatedNumberScheduled", "status.numberAvailable"],
         references: TEMPLATE,
         health: daemon_set,
         immutable: &["spec.selector"],
@@ -79,13 +93,21 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "batch",
         kind: "Job",
+        evidence: &["status.succeeded"],
         references: TEMPLATE,
         health: job,
         immutable: &["spec.selector", "spec.template", "spec.completionMode"],
         ..PLAIN
     },
     Kind { group: "batch", kind: "CronJob", references: CRON, health: exists, ..PLAIN },
-    Kind { kind: "Pod", references: POD, health: pod, immutable: &["spec"], ..PLAIN },
+    Kind {
+        kind: "Pod",
+        references: POD,
+        health: pod,
+        immutable: &["spec"],
+        evidence: &["spec.containers[].image", "status.containerStatuses[].state"],
+        ..PLAIN
+    },
 ];
 
 fn wanted(live: &Value) -> i64 {

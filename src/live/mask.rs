@@ -30,10 +30,10 @@ pub fn is_masked(kind: &GroupKind, path: &FieldPath) -> bool {
     }
 }
 
-/// A copy of a live object without its secret values. `public` says which literal values are in Git and so no secret.
-pub fn masked(value: &Value, public: &dyn Fn(&str) -> bool) -> Value {
-    let mut made = value.clone();
-    let kind = ObjectRef::of(value).map(|r| r.group_kind());
+/// A live object without its secret values. `public` says which literal values are in Git and so no secret.
+pub(super) fn masked(value: Value, public: &dyn Fn(&str) -> bool) -> Value {
+    let mut made = value;
+    let kind = ObjectRef::of(&made).map(|r| r.group_kind());
     if let Some(annotation) =
         made.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
     {
@@ -56,7 +56,7 @@ pub fn masked(value: &Value, public: &dyn Fn(&str) -> bool) -> Value {
             }
         }
         // The operator copies variables into the environment of what it makes.
-        _ if label(value, "core.spinkube.dev/app-name").is_some() => {
+        _ if label(&made, "core.spinkube.dev/app-name").is_some() => {
             if let Some(spec) = made.get_mut("spec") {
                 mask_literals(spec, public);
             }
@@ -89,13 +89,13 @@ mod tests {
     #[test]
     fn secret_values_are_masked_and_names_kept() {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {LAST_APPLIED: "{\"data\":1}"}}, "data": {"k": "dg=="}});
-        let shown = masked(&secret, &|_| false);
+        let shown = masked(secret, &|_| false);
         assert_eq!(shown["data"], json!({"k": MASK}));
         assert!(!shown.to_string().contains("dg=="));
         assert!(!shown.to_string().contains("{\\\"data"));
         let app = json!({"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinApp", "metadata": {"name": "a"},
             "spec": {"variables": [{"name": "level", "value": "info"}, {"name": "key", "value": "hush"}]}});
-        let shown = masked(&app, &|text| text == "info");
+        let shown = masked(app, &|text| text == "info");
         assert_eq!(
             shown["spec"]["variables"],
             json!([{"name": "level", "value": "info"}, {"name": "key", "value": MASK}])

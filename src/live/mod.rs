@@ -3,20 +3,22 @@
 //! **Invariant:** absence must be proven (design law 6). An object is [`Presence::Absent`] only when its kind was listed
 //! in a way that would have shown it, or when the server said 404 for it.
 
+mod allowed;
 mod mask;
 mod observed;
 mod snapshot;
 mod stored;
 
-pub use mask::{MASK, is_masked, masked};
+pub use mask::{MASK, is_masked};
 pub use observed::Observed;
-pub use snapshot::{SCHEMA as SNAPSHOT_SCHEMA, SnapshotError};
+pub use snapshot::{Age, SCHEMA as SNAPSHOT_SCHEMA, SnapshotError, content, taken};
 pub use stored::{Packed, Stored};
 
 use crate::desired::Desired;
 use crate::object::{GroupKind, ObjectRef};
 use crate::schema::{CRD_GROUP, Schemas, crd_versions};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where live state comes from.
@@ -230,6 +232,18 @@ impl Live {
             while wanted.next_if(|known| *known < *reference).is_some() {}
             wanted.peek() != Some(reference)
         })
+    }
+
+    /// A digest of all objects as they were read. While it is the same nothing was written.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let (mut state, mut text) = (Sha256::new(), Vec::new());
+        for (reference, stored) in &self.objects {
+            text.clear();
+            // Writing to memory cannot fail.
+            let _ = stored.write(reference, &mut text);
+            state.update(&text);
+        }
+        state.finalize().into()
     }
 
     /// Whether there is anything of which it is not known if it exists.

@@ -1,11 +1,15 @@
 //! Live state as a file: enough to plan without a cluster, and no secret value.
 
-use super::{Coverage, Live, Served, Source, masked};
-use crate::object::{GroupKind, ObjectRef};
-use crate::schema::{CRD_GROUP, compact_crd};
+use super::allowed::Allowed;
+use super::{Coverage, Live, Served, Source};
+use crate::desired::Desired;
+use crate::object::{GroupKind, ObjectRef, Untrusted};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use serde_json_borrow::Value as Borrowed;
+
+use std::fmt::Write as _;
 
 /// The version of the format.
 pub const SCHEMA: &str = "spinway.dev/snapshot/v1";
@@ -19,17 +23,6 @@ pub enum SnapshotError {
     /// It is of another version.
     #[error("a snapshot of format `{0}`; this version reads `{SCHEMA}`")]
     Schema(String),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct File {
-    schema: String,
-    cluster: String,
-    time: String,
-    kinds: Vec<KindRow>,
-    absent: Vec<ObjectRef>,
-    objects: Vec<Value>,
 }
 
 /// A file as it is read: its objects stay in its bytes.
@@ -62,9 +55,49 @@ struct KindRow {
     listed: Option<String>,
 }
 
+/// How old live state is that was read from a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Age {
+    /// When it was taken (RFC 3339), as the file says.
+    pub time: Untrusted,
+    /// Whole hours since then; none when the time cannot be read.
+    pub hours: Option<i64>,
+    /// Whether it is too old to issue approvals: what stands there now may be something else.
+    pub stale: bool,
+}
+
+/// A snapshot of so many hours is too old to issue approvals.
+const STALE_HOURS: i64 = 24;
+
+/// A list, an item a line.
+fn lines(text: &mut String, items: impl Iterator<Item = Value>) {
+    text.push('[');
+    for (index, item) in items.enumerate() {
+        let _ = write!(text, "{}\n{item}", if index == 0 { "" } else { "," });
+    }
+    text.push(']');
+}
+
+/// What a snapshot says beside when it was taken.
+pub fn content(snapshot: &str) -> &str {
+    snapshot.split_once('\n').map_or("", |(_, content)| content)
+}
+
+/// When a snapshot was taken, in seconds since 1970, as its first line says; none when it is no snapshot.
+pub fn taken(snapshot: &str) -> Option<i64> {
+    let first = snapshot.lines().next()?.trim_end_matches(',');
+    let head: Value = serde_json::from_str(&format!("{first}}}")).ok()?;
+    seconds(head.get("time")?.as_str()?)
+}
+
+fn seconds(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
 impl Live {
-    /// Writes the state as a snapshot; `public` says which literal values are in Git and so no secret.
-    pub fn to_snapshot(&self, public: &dyn Fn(&str) -> bool) -> Value {
+    /// Writes the state as a snapshot: what planning this repository needs of it (`allowed.rs`). The first line alone holds
+    /// the time, and each object is a line, so that what stays the same is the same text.
+    pub fn to_snapshot(&self, desired: &Desired) -> String {
         let rows = self.kinds.iter().map(|(kind, served)| KindRow {
             group: kind.group.clone(),
             kind: kind.kind.clone(),
@@ -77,19 +110,27 @@ impl Live {
                 Coverage::Unknown(reason) => format!("unknown: {reason}"),
             }),
         });
-        let objects = self.objects().map(|(reference, value)| {
-            let is_crd = reference.is(CRD_GROUP, "CustomResourceDefinition");
-            if is_crd { compact_crd(value) } else { masked(value, public) }
-        });
-        let file = File {
-            schema: SCHEMA.to_owned(),
-            cluster: self.cluster_uid.clone(),
-            time: self.time.clone(),
-            kinds: rows.collect(),
-            absent: self.absent.iter().cloned().collect(),
-            objects: objects.collect(),
-        };
-        serde_json::to_value(file).unwrap_or_default()
+        let allowed = Allowed::new(desired, &self.schemas);
+        let objects = self.objects().map(|(reference, value)| allowed.copy(reference, value));
+        let mut text = format!("{{\"schema\":{},\"time\":{},\n", json!(SCHEMA), json!(self.time));
+        let _ = write!(text, "\"cluster\":{},\n\"kinds\":", json!(self.cluster_uid));
+        lines(&mut text, rows.map(|row| json!(row)));
+        text.push_str(",\n\"absent\":");
+        lines(&mut text, self.absent.iter().map(|reference| json!(reference)));
+        text.push_str(",\n\"objects\":");
+        lines(&mut text, objects);
+        text.push_str("}\n");
+        text
+    }
+
+    /// The age at a time in seconds since 1970; none when this is no snapshot.
+    pub fn age(&self, now: i64) -> Option<Age> {
+        if self.source != Source::Snapshot {
+            return None;
+        }
+        let hours = seconds(&self.time).map(|taken| (now - taken).max(0) / 3600);
+        let stale = hours.is_none_or(|hours| hours >= STALE_HOURS);
+        Some(Age { time: Untrusted::new(self.time.as_str()), hours, stale })
     }
 
     /// Reads a snapshot: what is known but for the objects, and these as they stand in the text.
@@ -124,7 +165,6 @@ impl Live {
 mod tests {
     use super::*;
     use crate::live::Presence;
-    use serde_json::json;
 
     #[test]
     fn a_snapshot_keeps_what_was_proven() {
@@ -137,7 +177,7 @@ mod tests {
         live.coverage.insert(kind, Coverage::Labelled);
         live.insert(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"x": "1"}}));
         live.prove_absent(ObjectRef::new("", "ConfigMap", "n", "gone"));
-        let text = live.to_snapshot(&|_| true).to_string();
+        let text = live.to_snapshot(&Desired::default());
         let read = Live::from_snapshot(text.as_bytes());
         let (mut read, objects) = read.unwrap_or_default();
         objects.iter().for_each(|object| read.insert(object.into()));
@@ -145,5 +185,11 @@ mod tests {
         assert_eq!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "gone")), Presence::Absent);
         assert!(matches!(read.presence(&ObjectRef::new("", "ConfigMap", "n", "other")), Presence::Unseen));
         assert!(Live::from_snapshot(b"{}").is_err());
+        // A later one of the same state differs in its first line alone.
+        live.time = "later".to_owned();
+        let later = live.to_snapshot(&Desired::default());
+        assert!(later != text && content(&later) == content(&text) && taken(&later).is_none());
+        live.time = "1970-01-01T01:00:00Z".to_owned();
+        assert_eq!(taken(&live.to_snapshot(&Desired::default())), Some(3600));
     }
 }

@@ -1,9 +1,10 @@
 //! How live objects are kept: whole, or packed when all of it will hardly be looked at.
 
-use crate::object::meta;
+use crate::object::{ObjectRef, meta};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json_borrow::{ObjectAsVec, Value as Borrowed};
+use std::io::Write;
 use std::sync::OnceLock;
 
 /// The annotation in which kubectl keeps a whole object.
@@ -78,6 +79,15 @@ impl Stored {
         match self {
             Self::Whole(value) => meta(value, "uid"),
             Self::Packed(packed) | Self::Unchanged(packed) => &packed.uid,
+        }
+    }
+
+    /// Writes what is kept of the object.
+    pub(super) fn write(&self, reference: &ObjectRef, mut to: impl Write) -> std::io::Result<()> {
+        writeln!(to, "{reference}")?;
+        match self {
+            Self::Whole(value) => serde_json::to_writer(to, value).map_err(std::io::Error::from),
+            Self::Packed(packed) | Self::Unchanged(packed) => to.write_all(packed.text.as_bytes()),
         }
     }
 

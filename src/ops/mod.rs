@@ -4,11 +4,13 @@ mod apply;
 mod people;
 mod plan;
 mod record;
+mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use people::{Environment, Part, PeopleError};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};
 pub use record::{ensure_namespace, is_unrecorded};
+pub use snapshot::snapshot;
 
 use crate::desired::ReadError;
 use crate::live::SnapshotError;

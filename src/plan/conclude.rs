@@ -88,7 +88,12 @@ pub fn conclude(
         hold_breaks(&mut plan, &mut held);
     }
     plan.destruction = Destruction::new(&live.cluster_uid, &plan.environment, held);
-    plan.approved = approved(&plan.destruction, &options.approve, &desired.approvals, &plan.parents, options.now);
+    plan.snapshot = live.age(options.now);
+    if plan.snapshot.as_ref().is_some_and(|age| age.stale) {
+        plan.destruction.digest.clear();
+    } else {
+        plan.approved = approved(&plan.destruction, &options.approve, &desired.approvals, &plan.parents, options.now);
+    }
     if plan.approved {
         release(&mut plan, desired, options);
     }

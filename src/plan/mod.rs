@@ -32,6 +32,7 @@ pub use steps::{Need, Step, StepKind, Stepped, available, needs_of, sequence};
 
 use crate::fields::{FieldPath, Holder};
 use crate::inventory::{Destruction, Parent};
+use crate::live::Age;
 use crate::object::{Diagnostic, ObjectRef, Origin, Untrusted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -288,6 +289,8 @@ pub struct Plan {
     pub destruction: Destruction,
     /// Whether that was approved.
     pub approved: bool,
+    /// How old the live state is, when it is a snapshot.
+    pub snapshot: Option<Age>,
     /// Findings.
     pub diagnostics: Vec<Diagnostic>,
     /// Why nothing may be done.

@@ -67,6 +67,7 @@ pub fn from_plan(verb: &'static str, plan: &Plan, desired: &Desired) -> Report {
         verb: verb.into(),
         environment: plan.environment.clone(),
         digest: plan.digest.clone(),
+        snapshot: plan.snapshot.clone(),
         destruction: plan.destruction.clone(),
         approved: plan.approved,
         refused: plan.refused.as_ref().map(|r| Refused { message: r.message.clone(), help: r.help.into() }),

@@ -1,6 +1,6 @@
 //! The report as Markdown for a review: a summary, then each object folded. Foreign text stands in `<code>` only.
 
-use super::text::{cause_word, cost, shown, word, writer};
+use super::text::{age_text, cause_word, cost, shown, word, writer};
 use super::{Report, Row};
 use crate::kinds::Verdict;
 use crate::object::Untrusted;
@@ -67,6 +67,9 @@ pub fn markdown(report: &Report) -> String {
     for notice in &report.notices {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", notice.markdown());
     }
+    if let Some(age) = &report.snapshot {
+        let _ = writeln!(out, "{}\n", age_text(age, Untrusted::markdown));
+    }
     if let Some(refused) = &report.refused {
         let _ = writeln!(out, "**Refused:** {}. {}\n", refused.message.markdown(), refused.help);
     }
@@ -108,7 +111,10 @@ fn changes(report: &Report, out: &mut String) {
     for row in report.changes.iter().filter(|r| r.action != Action::Unchanged || !r.left.is_empty()) {
         change(row, out);
     }
-    if !report.destruction.objects.is_empty() && !report.approved {
+    if report.destruction.objects.is_empty() || report.approved {
+    } else if report.destruction.digest.is_empty() {
+        out.push_str("What is held waits for approval, for which a newer snapshot is needed.\n\n");
+    } else {
         let _ = writeln!(out, "What is held waits for approval of {}.\n", code(&report.destruction.digest));
     }
 }

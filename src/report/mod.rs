@@ -18,6 +18,7 @@ pub use text::text;
 use crate::fields::Operation;
 use crate::inventory::Destruction;
 use crate::kinds::Verdict;
+use crate::live::Age;
 use crate::object::{Revision, Severity, Untrusted};
 use crate::plan::{Action, Cause, StepKind};
 use schemars::JsonSchema;
@@ -45,6 +46,9 @@ pub struct Report {
     pub revision: Option<Revision>,
     /// The digest of the plan.
     pub digest: String,
+    /// How old the live state is, when it is a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Age>,
     /// What waits for approval.
     pub destruction: Destruction,
     /// Whether that was approved.

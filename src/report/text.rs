@@ -2,6 +2,7 @@
 
 use super::{FieldRow, Name, Report, Row};
 use crate::kinds::Verdict;
+use crate::live::Age;
 use crate::object::Untrusted;
 use crate::plan::{Action, Cause, StepKind};
 use anstyle::{AnsiColor, Style};
@@ -57,6 +58,18 @@ struct Writer {
     colour: bool,
 }
 
+/// How old a snapshot is, in words.
+pub(super) fn age_text(age: &Age, shown: fn(&Untrusted) -> String) -> String {
+    let old = match age.hours {
+        Some(_) if age.stale => "over 24 hours old: no approval is issued".to_owned(),
+        Some(0) => "less than an hour old".to_owned(),
+        Some(1) => "1 hour old".to_owned(),
+        Some(hours) => format!("{hours} hours old"),
+        None => "of an unknown age: no approval is issued".to_owned(),
+    };
+    format!("Live state: a snapshot of {}, {old}.", shown(&age.time))
+}
+
 impl Writer {
     fn line(&mut self, text: &str) {
         self.out.push_str(text.trim_end());
@@ -79,6 +92,9 @@ impl Writer {
         self.line(&format!("{}{environment}{}", report.verb, revision.unwrap_or_default()));
         for notice in &report.notices {
             self.line(&notice.terminal());
+        }
+        if let Some(age) = &report.snapshot {
+            self.line(&age_text(age, Untrusted::terminal));
         }
         self.line("");
     }
@@ -119,6 +135,10 @@ impl Writer {
             return;
         }
         self.line("");
+        if report.destruction.digest.is_empty() {
+            self.line("What is held (?) waits for approval, for which a newer snapshot is needed.");
+            return;
+        }
         self.line("What is held (?) waits for approval; give to `spinway apply`:");
         self.line(&format!("  --approve {}", report.destruction.digest));
     }

@@ -1,6 +1,7 @@
 //! The bytes of a repository: from a directory, from a Git revision without ever checking it out, or pulled from a server.
 
 mod access;
+mod branch;
 mod directory;
 mod git;
 mod https;
@@ -11,6 +12,7 @@ mod ssh;
 mod transport;
 
 pub use access::{Secrets, Unreachable};
+pub use branch::Branch;
 pub use remote::{PullError, Pulled, Remote, Want, cache_below};
 pub use signature::Signers;
 

@@ -1,6 +1,8 @@
 //! The GitHub Action: its own steps, run as a runner runs them, against a server that speaks the calls it makes.
 
+use crate::agent::turn;
 use crate::cluster::Cluster;
+use crate::git_server::GitServer;
 use crate::http_server::{Asked, HttpServer};
 use crate::repo::Repo;
 use crate::run::Ran;
@@ -434,4 +436,31 @@ fn a_cluster_is_never_planned_with_for_others_and_is_for_ones_own() {
     assert_eq!(apply(&plan.outputs["digest"]).status.code(), Some(3), "it is good for once");
     let held = Runner::new(&repo, &server.url, &base).with("fail-on", "blocked").run();
     assert_eq!(held.steps[0].status.code(), Some(0));
+}
+
+#[test]
+fn a_pull_request_is_planned_by_what_the_agent_keeps_on_its_branch() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    repo.write("apps/one/a.yaml", &config_map("a", "v1"));
+    let base = repo.commit("base");
+    let server = GitServer::https(&repo);
+    repo.git(&["config", "http.receivepack", "true"]);
+    let secret = server.secret.path().to_str().unwrap();
+    let ran = turn(&cluster, &server, &["--env", "test", "--snapshot-branch", "live", "--snapshot-secret", secret]);
+    assert_eq!(ran.status.code(), Some(0), "{}", Ran(&ran));
+    repo.write("apps/one/a.yaml", &config_map("a", "v2"));
+    repo.commit("change");
+    let hub = Hub::default();
+    let github = hub.serve();
+    let run = Runner::new(&repo, &github.url, &base).with("snapshot-branch", "live").run();
+    ok(&run);
+    let body = &hub.bodies()[0];
+    assert!(body.contains("snapshot of") && body.contains("less than an hour old"), "{body}");
+    assert!(body.contains("1 to update") && body.contains("v1") && body.contains("v2"), "{body}");
+    // A branch that is not there is a warning, and the base stands in for live state.
+    let run = Runner::new(&repo, &github.url, &base).with("snapshot-branch", "none").run();
+    ok(&run);
+    let said = String::from_utf8_lossy(&run.steps[0].stdout).into_owned();
+    assert!(said.contains("::warning") && said.contains("none/test"), "{said}");
 }

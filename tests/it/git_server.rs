@@ -26,6 +26,8 @@ pub struct GitServer {
     pub requests: Arc<AtomicUsize>,
     /// The password that is asked for; none for everybody.
     pub password: Arc<Mutex<Option<String>>>,
+    /// The password that may push; it may read too.
+    pub push_password: Arc<Mutex<Option<String>>>,
     /// A redirect that is answered instead.
     pub redirect: Arc<Mutex<Option<String>>>,
     /// The repository that is served.
@@ -59,6 +61,7 @@ impl GitServer {
         let state = Arc::new(Backend {
             root: root.to_owned(),
             password: Arc::clone(&server.password),
+            push_password: Arc::clone(&server.push_password),
             redirect: Arc::clone(&server.redirect),
             requests: Arc::clone(&server.requests),
         });
@@ -120,6 +123,7 @@ impl GitServer {
             url: format!("{scheme}://127.0.0.1:{port}/.git"),
             requests: Arc::default(),
             password: Arc::default(),
+            push_password: Arc::default(),
             redirect: Arc::default(),
             root: root.to_owned(),
             installed: std::sync::OnceLock::new(),
@@ -159,6 +163,7 @@ pub fn key(seed: u8) -> PrivateKey {
 struct Backend {
     root: PathBuf,
     password: Arc<Mutex<Option<String>>>,
+    push_password: Arc<Mutex<Option<String>>>,
     redirect: Arc<Mutex<Option<String>>>,
     requests: Arc<AtomicUsize>,
 }
@@ -179,7 +184,10 @@ impl Backend {
             let given = head.headers.get("authorization").and_then(|h| h.to_str().ok()?.strip_prefix("Basic "));
             let given = given.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
             let given = given.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-            if given.split_once(':').map(|(_, found)| found) != Some(password.as_str()) {
+            let given = given.split_once(':').map(|(_, found)| found.to_owned());
+            let may_push = self.push_password.lock().expect("a lock").clone();
+            let pushes = head.uri.to_string().contains("git-receive-pack");
+            if given.is_none() || given != may_push && (pushes || given != Some(password)) {
                 return Ok(plain(401).header("www-authenticate", "Basic").body(Full::default()).expect("an answer"));
             }
         }

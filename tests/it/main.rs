@@ -42,6 +42,7 @@ mod run;
 mod secrets;
 mod session;
 mod signing;
+mod snapshots;
 mod soak;
 mod stand_in;
 mod telling;

@@ -1,12 +1,7 @@
 //! Hostile and foreign files, from a directory and from a Git revision: a diagnostic each, never a panic.
 
 use crate::repo::Repo;
-use crate::run::{Ran, code, json, stderr};
-use std::process::{Command, Output};
-
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_spinway")).args(arguments).env("NO_COLOR", "1").output().expect("spinway runs")
-}
+use crate::run::{Ran, code, json, run, stderr};
 
 fn hostile() -> Repo {
     let repo = Repo::with_config();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::fmt;
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// Shows an output in full when an assertion fails.
 pub struct Ran<'a>(pub &'a Output);
@@ -11,6 +11,12 @@ impl fmt::Display for Ran<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exit {:?}\n--- stdout\n{}\n--- stderr\n{}", self.0.status.code(), stdout(self.0), stderr(self.0))
     }
+}
+
+/// Runs spinway without a cluster.
+pub fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
+    command.args(arguments).env("NO_COLOR", "1").env_remove("KUBECONFIG").output().expect("spinway runs")
 }
 
 pub fn code(output: &Output) -> i32 {

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// A snapshot file, in which {environment} stands for the name
     #[arg(long, env = "SPINWAY_SNAPSHOT", value_name = "FILE", conflicts_with_all = ["snapshot_branch", "kubeconfig"])]
     snapshot: Option<String>,
-    /// The branch on which agents keep their snapshots
+    /// Agents keep their snapshots on the branches NAME/ENVIRONMENT
     #[arg(long, env = "SPINWAY_SNAPSHOT_BRANCH", value_name = "NAME", conflicts_with = "kubeconfig")]
     snapshot_branch: Option<String>,
     /// A kubeconfig: plan against the cluster itself
@@ -154,7 +154,8 @@ impl Arguments {
         }
         if let Some(branch) = &self.snapshot_branch {
             let file = self.reports.join(format!("{environment}.snapshot"));
-            let bytes = crate::source::file_of_branch(&self.directory, branch, &format!("{environment}.json"));
+            let branch = format!("{branch}/{environment}");
+            let bytes = crate::source::file_of_branch(&self.directory, &branch, &format!("{environment}.json"));
             match bytes.map_err(ops::Error::from)? {
                 Some(bytes) => {
                     write(&file, &bytes)?;

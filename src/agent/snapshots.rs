@@ -1,0 +1,151 @@
+//! Snapshots for pull requests: after a turn, what is live is written to a file or to a branch of its own, when it is another
+//! than what stands there.
+
+use super::Turn;
+use crate::inventory::hex;
+use crate::live::{content, taken};
+use crate::ops::{self, Planned};
+use crate::source::{Branch, PullError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// One that says the same is written anew after so long: its age tells how old what it says may be.
+const RENEW_SECONDS: i64 = 12 * 3600;
+
+/// Where snapshots are kept.
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    /// A file.
+    pub file: Option<PathBuf>,
+    /// A branch, in which it is the file `ENVIRONMENT.json`.
+    pub branch: Option<Branch>,
+    /// Where what was written is remembered between processes, if it is.
+    pub memory: Option<PathBuf>,
+    /// What was written by this process.
+    pub written: Option<Written>,
+}
+
+/// What was written last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The digest of the live state that it was made of.
+    seen: String,
+    /// The digest of what it says.
+    content: String,
+    /// When it was taken, in seconds since 1970.
+    at: i64,
+}
+
+/// Why a snapshot was not kept.
+#[derive(Debug, thiserror::Error)]
+enum SnapshotError {
+    /// Live state cannot be read.
+    #[error(transparent)]
+    Read(#[from] ops::Error),
+    /// The branch cannot be read or written.
+    #[error(transparent)]
+    Branch(#[from] PullError),
+    /// The file cannot be written.
+    #[error("{0}: {1}")]
+    File(PathBuf, std::io::Error),
+}
+
+impl Snapshots {
+    /// Keeps what is live after a turn. What cannot be written is logged, and tried again after the next turn: the age of
+    /// the old one tells everybody else.
+    pub async fn keep(&mut self, turn: &Turn) {
+        if let Err(error) = self.try_to_keep(turn).await {
+            tracing::warn!(%error, "no snapshot was written");
+        }
+    }
+
+    async fn try_to_keep(&mut self, turn: &Turn) -> Result<(), SnapshotError> {
+        let Some(planned) = turn.planned.as_ref().filter(|_| self.is_wanted()) else { return Ok(()) };
+        let Some(cluster) = &planned.cluster else { return Ok(()) };
+        let now = jiff::Timestamp::now().as_second();
+        let seen = seen(planned);
+        let written = self.written.clone().or_else(|| remembered(self.memory.as_deref()));
+        let is_there = self.file.as_ref().is_none_or(|file| file.exists());
+        let written = written.filter(|written| is_there && now - written.at < RENEW_SECONDS);
+        if turn.outcome.is_none() && written.as_ref().is_some_and(|written| written.seen == seen) {
+            return Ok(());
+        }
+        let live = ops::snapshot(cluster, &planned.desired).await?;
+        let text = live.to_snapshot(&planned.desired);
+        let same = hex(&Sha256::digest(content(&text)));
+        let is_known = written.as_ref().is_some_and(|written| written.content == same);
+        let at = written.filter(|_| is_known).map_or(now, |written| written.at);
+        if !is_known {
+            let name = file_name(&planned.plan.environment);
+            self.write(&name, text, now).await?;
+        }
+        self.remember(Written { seen, content: same, at });
+        Ok(())
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.file.is_some() || self.branch.is_some()
+    }
+
+    /// Writes to each place where something else stands, or the same for too long.
+    async fn write(&self, name: &str, text: String, now: i64) -> Result<(), SnapshotError> {
+        if let Some(path) = &self.file
+            && !std::fs::read(path).is_ok_and(|found| is_current(&found, &text, now))
+        {
+            replace(path, &text).map_err(|error| SnapshotError::File(path.clone(), error))?;
+        }
+        let Some(branch) = self.branch.clone() else { return Ok(()) };
+        let name = name.to_owned();
+        let pushing = tokio::task::spawn_blocking(move || match branch.read(&name)? {
+            Some(found) if is_current(&found, &text, now) => Ok(()),
+            _ => branch.write(&name, text.as_bytes(), "What is live"),
+        });
+        let ended = |error: tokio::task::JoinError| ops::Error::Thread(error.to_string());
+        Ok(pushing.await.map_err(ended)??)
+    }
+
+    fn remember(&mut self, written: Written) {
+        if let Some(path) = &self.memory
+            && self.written.as_ref() != Some(&written)
+            && let Ok(text) = serde_json::to_string(&written)
+            && let Err(error) = replace(path, &text)
+        {
+            tracing::warn!(path = %path.display(), %error, "what was written cannot be remembered");
+        }
+        self.written = Some(written);
+    }
+}
+
+/// A digest of what a turn saw: while it is the same, so is what would be written.
+fn seen(planned: &Planned) -> String {
+    let mut state = Sha256::new();
+    state.update(planned.reading.live.fingerprint());
+    state.update(planned.repository.revision.as_ref().map(|revision| revision.id.as_str()).unwrap_or_default());
+    for parent in &planned.plan.parents {
+        state.update(&parent.resource_version);
+        state.update([0]);
+    }
+    hex(&state.finalize())
+}
+
+/// Whether what was found says what a snapshot says, and not too long ago.
+fn is_current(found: &[u8], text: &str, now: i64) -> bool {
+    let found = String::from_utf8_lossy(found);
+    content(&found) == content(text) && taken(&found).is_some_and(|at| now - at < RENEW_SECONDS)
+}
+
+fn file_name(environment: &str) -> String {
+    format!("{}.json", if environment.is_empty() { "default" } else { environment })
+}
+
+fn remembered(memory: Option<&Path>) -> Option<Written> {
+    serde_json::from_slice(&std::fs::read(memory?).ok()?).ok()
+}
+
+/// Writes a file whole or not at all.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, text)?;
+    std::fs::rename(&partial, path)
+}

@@ -1,0 +1,234 @@
+//! What of a live object may leave the cluster in a snapshot: what planning reads of it, and nothing else.
+//!
+//! Of every object: its identity, labels, owners and marks, who holds which field, what it refers to and is judged by. Of
+//! the rest, the fields that we applied or that the repository declares. Values of Secrets never; those of ConfigMaps, of
+//! variables and of headers only where the repository has the same.
+
+use super::mask::masked;
+use crate::desired::Desired;
+use crate::fields::{FieldPath, FieldSet, Managers, declare, restrict};
+use crate::inventory::{ID, is_mark};
+use crate::kinds;
+use crate::object::{GroupKind, ObjectRef, label, unescape};
+use crate::schema::{CRD_GROUP, Schemas, compact_crd};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// Fields of `metadata` that are kept. A resourceVersion says nothing that outlives the next write of a status.
+const METADATA: [&str; 9] = [
+    "name",
+    "namespace",
+    "uid",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "labels",
+    "finalizers",
+    "ownerReferences",
+];
+/// Annotations that are kept because of who defines them.
+const DOMAINS: [&str; 3] = ["spinway.dev/", "applyset.kubernetes.io/", "gateway.networking.k8s.io/"];
+/// Where routes set headers, whose values may be credentials.
+const HEADERS: [&str; 2] = ["requestHeaderModifier", "responseHeaderModifier"];
+
+/// What stands in place of a value that the repository does not have: unlike a masked one it is known to differ from it.
+const NOT_SHOWN: &str = "(not in the repository)";
+
+/// Decides what may leave.
+pub(super) struct Allowed<'a> {
+    desired: &'a Desired,
+    schemas: &'a Schemas,
+    /// Literal values that are in the repository, and so no secret.
+    public: BTreeSet<&'a str>,
+}
+
+impl<'a> Allowed<'a> {
+    pub(super) fn new(desired: &'a Desired, schemas: &'a Schemas) -> Self {
+        let values = desired.objects.iter().flat_map(|(reference, member)| {
+            let variables = kinds::each(&member.object.value, "spec.variables[].value").into_iter().map(|(_, v)| v);
+            variables.chain(headers(&reference.group_kind(), &member.object.value).into_iter().map(|(_, v)| v))
+        });
+        Self { desired, schemas, public: values.filter_map(Value::as_str).collect() }
+    }
+
+    /// A copy of an object with what may leave.
+    pub(super) fn copy(&self, reference: &ObjectRef, value: &Value) -> Value {
+        if reference.is(CRD_GROUP, "CustomResourceDefinition") {
+            return compact_crd(value);
+        }
+        let kind = reference.group_kind();
+        let mut read = FieldSet::default();
+        for pointer in self.read_at(&kind, value) {
+            read.insert(&path(value, &pointer));
+        }
+        let managers = Managers::of(value);
+        let declared = self.desired.objects.get(reference).map(|member| {
+            let schema = self.schemas.of(&kind, &member.object.version);
+            declare(&member.object.value, schema).set
+        });
+        let sets = [Some(&read), managers.ours(), declared.as_ref()];
+        // A set without any path would cover everything.
+        let sets: Vec<&FieldSet> = sets.into_iter().flatten().filter(|set| !set.is_empty()).collect();
+        let mut made = restrict(value, &sets);
+        self.annotations(&mut made, value);
+        self.mask_config_map(reference, &managers, &mut made);
+        self.mask_headers(&kind, &mut made);
+        masked(made, &|text| self.public.contains(text))
+    }
+
+    /// The pointers at which an object of this kind is read, whoever wrote it.
+    fn read_at(&self, kind: &GroupKind, value: &Value) -> Vec<String> {
+        let mut patterns = vec!["apiVersion", "kind"];
+        patterns.extend(kinds::read_at(kind));
+        if label(value, ID).is_some() {
+            // An inventory is ours from end to end.
+            patterns.extend(["data", "binaryData"]);
+        }
+        let found = patterns.iter().flat_map(|pattern| kinds::each(value, pattern));
+        let metadata = METADATA.iter().map(|field| format!("/metadata/{field}"));
+        found.map(|(pointer, _)| pointer).chain(metadata).collect()
+    }
+
+    /// Keeps annotations that are read beside those that are covered already, and who holds which field.
+    fn annotations(&self, made: &mut Value, value: &Value) {
+        let Some(metadata) = made.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let live = value.pointer("/metadata/annotations").and_then(Value::as_object);
+        let read = live.into_iter().flatten().filter(|(name, _)| {
+            is_mark(name)
+                || DOMAINS.iter().any(|domain| name.starts_with(domain))
+                || *name == "config.kubernetes.io/depends-on"
+        });
+        let read: Map<String, Value> = read.map(|(name, text)| (name.clone(), text.clone())).collect();
+        if !read.is_empty()
+            && let Some(kept) =
+                metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+        {
+            kept.extend(read);
+        }
+        let rows = value.pointer("/metadata/managedFields").and_then(Value::as_array);
+        // Whoever writes statuses does so all the time, and holds nothing that anybody else declares.
+        let rows: Vec<Value> =
+            rows.into_iter().flatten().filter(|row| row.get("subresource").is_none()).cloned().collect();
+        if !rows.is_empty() {
+            metadata.insert("managedFields".to_owned(), Value::Array(rows));
+        }
+    }
+
+    /// Masks values of a ConfigMap that do not come from the repository: it has the same at that key, or nobody wrote there
+    /// since we did.
+    fn mask_config_map(&self, reference: &ObjectRef, managers: &Managers, made: &mut Value) {
+        if !reference.is("", "ConfigMap") || label(made, ID).is_some() {
+            return;
+        }
+        let wanted = self.desired.objects.get(reference).map(|member| &member.object.value);
+        for field in ["data", "binaryData"] {
+            for (key, value) in made.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
+                let known = wanted.and_then(|wanted| wanted.get(field)?.get(key));
+                let path = FieldPath::of(&[field, key]);
+                let ours =
+                    managers.ours().is_some_and(|ours| ours.contains(&path)) && managers.other_of(&path).is_none();
+                if known != Some(value) && !ours {
+                    *value = Value::from(NOT_SHOWN);
+                }
+            }
+        }
+    }
+
+    fn mask_headers(&self, kind: &GroupKind, made: &mut Value) {
+        let found: Vec<String> = headers(kind, made).into_iter().map(|(pointer, _)| pointer).collect();
+        for pointer in found {
+            if let Some(value) = made.pointer_mut(&pointer)
+                && value.as_str().is_some_and(|text| !self.public.contains(text))
+            {
+                *value = Value::from(NOT_SHOWN);
+            }
+        }
+    }
+}
+
+/// The values that a route sets headers to.
+fn headers<'v>(kind: &GroupKind, value: &'v Value) -> Vec<(String, &'v Value)> {
+    if kind.group != kinds::GATEWAY {
+        return Vec::new();
+    }
+    let filters = ["spec.rules[].filters[]", "spec.rules[].backendRefs[].filters[]"];
+    let patterns = filters.iter().flat_map(|filter| HEADERS.iter().map(move |name| format!("{filter}.{name}")));
+    let patterns = patterns.flat_map(|at| ["set", "add"].map(|list| format!("{at}.{list}[].value")));
+    patterns.flat_map(|pattern| kinds::each(value, &pattern)).collect()
+}
+
+/// The path of a JSON pointer into a value.
+fn path(value: &Value, pointer: &str) -> FieldPath {
+    let mut node = Some(value);
+    let elements = pointer.split('/').skip(1).map(|step| {
+        let name = unescape(step);
+        let is_item = node.is_some_and(Value::is_array);
+        node = node.and_then(|node| match name.parse::<usize>() {
+            Ok(index) if is_item => node.get(index),
+            _ => node.get(name.as_ref()),
+        });
+        if is_item { format!("i:{name}") } else { format!("f:{name}") }
+    });
+    FieldPath(elements.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Entry, Tree, read};
+    use serde_json::json;
+
+    fn desired(text: &str) -> Desired {
+        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        read(&tree, None).unwrap_or_default()
+    }
+
+    fn copy(desired: &Desired, value: &Value) -> Value {
+        let reference = ObjectRef::of(value);
+        reference.map_or(Value::Null, |r| Allowed::new(desired, &Schemas::default()).copy(&r, value))
+    }
+
+    #[test]
+    fn only_what_is_ours_or_declared_leaves() {
+        let live = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "m", "namespace": "ns", "uid": "u", "resourceVersion": "7", "labels": {"l": "1"},
+                "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hush", "other": "hush", "helm.sh/resource-policy": "keep", "spinway.dev/applied": "d"},
+                "managedFields": [
+                    {"manager": "spinway", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:data": {"f:ours": {}, "f:1": {}, "f:older": {}}}},
+                    {"manager": "kubectl", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:data": {"f:1": {}}}},
+                    {"manager": "x", "operation": "Update", "subresource": "status", "fieldsV1": {}}]},
+            "data": {"ours": "same", "older": "of an earlier revision", "1": "hush", "theirs": "hush", "new": "there"}});
+        let wanted = desired(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: ns}\ndata: {ours: same, '1': other, new: there}\n",
+        );
+        let made = copy(&wanted, &live);
+        assert!(!made.to_string().contains("hush"), "{made}");
+        assert_eq!(
+            made["data"],
+            json!({"ours": "same", "older": "of an earlier revision", "1": NOT_SHOWN, "new": "there"})
+        );
+        assert_eq!(
+            made["metadata"]["annotations"],
+            json!({"helm.sh/resource-policy": "keep", "spinway.dev/applied": "d"})
+        );
+        assert_eq!(made["metadata"]["managedFields"].as_array().map(Vec::len), Some(2));
+        assert_eq!(made["metadata"]["resourceVersion"], Value::Null);
+        // Of a map of others there is its name alone.
+        assert_eq!(copy(&Desired::default(), &live)["data"].get("theirs"), None);
+    }
+
+    #[test]
+    fn routes_keep_what_attaches_them_and_hide_headers_that_are_not_in_git() {
+        let rules = |value: &str| {
+            json!([{"matches": [{"path": {"type": "PathPrefix", "value": "/a"}}],
+            "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "authorization", "value": value}]}}]}])
+        };
+        let route = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "r", "namespace": "n"},
+            "spec": {"rules": rules("hush")}, "status": {"parents": []}});
+        let made = copy(&Desired::default(), &route);
+        assert_eq!(made["spec"]["rules"], rules(NOT_SHOWN));
+        assert_eq!(made["status"], route["status"]);
+        let wanted = desired(&route.to_string());
+        assert_eq!(copy(&wanted, &route)["spec"]["rules"], rules("hush"));
+    }
+}
