@@ -11,7 +11,7 @@ mod turn;
 
 pub use snapshots::Snapshots;
 pub use tell::Tellers;
-pub use turn::{Trouble, Turn};
+pub use turn::{Owned, Trouble, Turn};
 
 use crate::ops::Settings;
 use crate::source::Remote;

@@ -1,7 +1,7 @@
 //! Telling people what a turn came to.
 
 use super::{Agent, Trouble, Turn};
-use crate::notify::{Measured, Messages, Metrics, News, Status, Statuses, What, gather, send_events};
+use crate::notify::{Measured, Messages, Metrics, News, Status, Statuses, What, gather, of_drift, send_events};
 use crate::object::GroupKind;
 use crate::ops::Planned;
 use crate::plan::Action;
@@ -38,7 +38,7 @@ impl Agent {
                 }
                 news
             }
-            (None, _) => Vec::new(),
+            (None, _) => turn.owned.as_ref().map(|owned| of_drift(&environment, &owned.drift)).unwrap_or_default(),
         };
         for text in &turn.brought_back {
             news.push(News::of_turn(&environment, text.raw().to_owned()));
@@ -92,11 +92,12 @@ impl Agent {
     }
 
     async fn events(&self, turn: &Turn, tellers: &Tellers, news: &[News]) -> BTreeSet<String> {
-        let Some(planned) = turn.planned.as_ref().filter(|_| tellers.events) else { return BTreeSet::new() };
-        let served = planned.reading.live.kinds.get(&GroupKind::new("", "Event"));
-        match (&planned.cluster, served) {
-            (Some(cluster), Some(served)) => send_events(cluster, served, news).await,
-            _ => BTreeSet::new(),
+        let planned = turn.planned.as_ref().and_then(|planned| Some((planned.cluster.as_ref()?, &planned.reading)));
+        let owned = turn.owned.as_ref().map(|owned| (&owned.cluster, &owned.reading));
+        let Some((cluster, reading)) = planned.or(owned).filter(|_| tellers.events) else { return BTreeSet::new() };
+        match reading.live.kinds.get(&GroupKind::new("", "Event")) {
+            Some(served) => send_events(cluster, served, news).await,
+            None => BTreeSet::new(),
         }
     }
 

@@ -2,14 +2,14 @@
 
 use super::Agent;
 use super::lock::{Lock, lost};
-use crate::cluster::{Cluster, LeaseError};
+use crate::cluster::{Cluster, LeaseError, Reading};
 use crate::desired::{Desired, DriftRule};
 use crate::inventory::{self, ON_FAILURE, Parent};
 use crate::kinds::SPIN;
 use crate::object::{GroupKind, ObjectRef, Untrusted, meta};
 use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds};
-use crate::plan::{self, Leave, Options};
-use crate::source::{PullError, Pulled};
+use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
+use crate::source::{PullError, Pulled, Repository};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -28,14 +28,26 @@ pub struct Turn {
     pub pulled: Pulled,
     /// Whether it is another revision than the one that was applied last.
     pub is_new: bool,
-    /// The plan; none when not even drift could be told.
+    /// The plan; none when the repository cannot be read, not even as it was applied last.
     pub planned: Option<Planned>,
+    /// What the cluster alone told of drift, when there is no plan.
+    pub owned: Option<Owned>,
     /// What was done; none when nothing was to be done, or must not be.
     pub outcome: Option<Outcome>,
     /// Apps whose last healthy version was brought back, in words.
     pub brought_back: Vec<Untrusted>,
     /// Why nothing was applied, if so.
     pub trouble: Option<Trouble>,
+}
+
+/// What the cluster alone tells.
+pub struct Owned {
+    /// The connection.
+    pub cluster: Cluster,
+    /// What the inventories own.
+    pub reading: Reading,
+    /// What drifted of it.
+    pub drift: Vec<OwnDrift>,
 }
 
 /// Why a turn applied nothing.
@@ -153,15 +165,20 @@ impl Agent {
             }
             Err(error) => Err(error.into()),
         };
-        // What was applied last is read instead of what must not be applied, so that drift is reported all the same.
-        let (given, read) = match (wanted, &applied) {
-            (Err(trouble), Some(applied)) => {
+        let (given, read) = match wanted {
+            Ok(wanted) => wanted,
+            Err(trouble) => {
                 turn.trouble = Some(trouble);
-                let given = self.given(&applied.revision, &applied.directory);
-                let read = read(&given).await?;
-                (given, read)
+                // What was applied last is read instead of what must not be applied, so that drift is reported all the
+                // same; without it, what the cluster tells by itself.
+                match self.read_applied(applied.as_ref()).await {
+                    Some(applied) => applied,
+                    None => {
+                        turn.owned = self.owned(cluster).await;
+                        return Ok(());
+                    }
+                }
             }
-            (wanted, _) => wanted?,
         };
         seconds.insert("read", start.elapsed().as_secs_f64());
         let options = self.options(&read.1, applied.as_ref(), &turn.pulled.revision).await;
@@ -243,17 +260,42 @@ impl Agent {
     /// there was none.
     fn applied(&self, maps: &[Value]) -> Option<Applied> {
         let identity = self.remote.identity();
-        let inventories = maps.iter().filter_map(|map| {
-            let mut parts = meta(map, "name").splitn(4, '.').skip(1);
-            let (config, environment, partition) = (parts.next()?, parts.next()?, parts.next()?);
-            let asked = self.environment.as_deref().is_none_or(|asked| asked == environment);
-            let parent = Parent::new(config, environment, partition, meta(map, "namespace")).read(map).ok()?;
-            (asked && folder(&parent.state.source, &identity).is_some()).then_some(parent)
-        });
-        let inventories: Vec<Parent> = inventories.collect();
+        let inventories: Vec<Parent> = maps.iter().filter_map(|map| self.inventory(map, &identity)).collect();
         let revision = inventory::last_revision(&inventories).to_owned();
         let directory = inventories.iter().find_map(|parent| folder(&parent.state.source, &identity))?;
         (!revision.is_empty()).then_some(Applied { revision, directory })
+    }
+
+    /// The revision that was applied last, as long as it is in the cache.
+    async fn read_applied(&self, applied: Option<&Applied>) -> Option<(Given, (Repository, Desired))> {
+        let applied = applied?;
+        let given = self.given(&applied.revision, &applied.directory);
+        let read = read(&given).await.ok()?;
+        Some((given, read))
+    }
+
+    /// What the cluster alone tells of what this repository's inventories own.
+    async fn owned(&self, cluster: Cluster) -> Option<Owned> {
+        let identity = self.remote.identity();
+        let is_ours = |map: &Value| self.inventory(map, &identity).is_some();
+        match cluster.observe_owned(&self.inventory_namespace, is_ours).await {
+            Ok(reading) => {
+                let drift = drift_of_owned(&reading.live, &reading.parents);
+                Some(Owned { cluster, reading, drift })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "drift cannot be told");
+                None
+            }
+        }
+    }
+
+    /// An inventory of this environment and repository.
+    fn inventory(&self, map: &Value, identity: &str) -> Option<Parent> {
+        let (parent, _, environment) = Parent::named(meta(map, "name"), meta(map, "namespace"))?;
+        let asked = self.environment.as_deref().is_none_or(|asked| asked == environment);
+        let parent = parent.read(map).ok().filter(|_| asked)?;
+        folder(&parent.state.source, identity).is_some().then_some(parent)
     }
 
     async fn pull(&self, applied: Option<&Applied>) -> Result<Pulled, PullError> {
@@ -309,7 +351,7 @@ fn renewed(desired: &Desired, before: &Desired) -> BTreeMap<ObjectRef, Option<Va
     pairs.collect()
 }
 
-async fn read(given: &Given) -> Result<(crate::source::Repository, Desired), ops::Error> {
+async fn read(given: &Given) -> Result<(Repository, Desired), ops::Error> {
     let given = given.clone();
     let read = tokio::task::spawn_blocking(move || given.read()).await;
     read.unwrap_or_else(|error| Err(ops::Error::Thread(error.to_string())))

@@ -1,13 +1,13 @@
 //! `spinway agent`.
 
-use super::common::{Connection, Output, now};
+use super::common::{Connection, Output, costing, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::plan::report_of;
 use super::signals::interrupted;
 use crate::agent::{Agent, Snapshots, Tellers, Trouble, Turn};
 use crate::notify::{Messages, Routes, Statuses, serve};
 use crate::ops::{Event, Settings};
-use crate::report::{Report, drift_only};
+use crate::report::{Report, drift_only, from_drift};
 use crate::source::{Branch, Remote, Secrets, Signers, Want, cache_below};
 use clap::Args;
 use std::net::SocketAddr;
@@ -383,7 +383,11 @@ fn holder() -> String {
 
 /// The report of a turn; none when nothing could be told.
 fn report(turn: &Turn, output: &Output) -> Option<Report> {
-    let planned = turn.planned.as_ref()?;
+    let Some(planned) = turn.planned.as_ref() else {
+        let owned = turn.owned.as_ref()?;
+        let drift = from_drift("", &owned.drift);
+        return Some(costing(Report { verb: "agent".into(), ..drift }, &owned.cluster));
+    };
     let mut report = report_of("agent", planned, output.wants_health());
     report.notices.clone_from(&turn.brought_back);
     if turn.trouble.is_some() {

@@ -36,7 +36,8 @@ impl Inspect {
     pub(super) async fn look(&self) -> Result<Seen, Failure> {
         if self.repository.is_absent() && self.live.snapshot.is_none() {
             let cluster = self.live.connection.connect().await?;
-            let reading = cluster.observe_owned(&self.inventory_namespace).await.map_err(ops::Error::from)?;
+            let reading = cluster.observe_owned(&self.inventory_namespace, |_| true).await;
+            let reading = reading.map_err(ops::Error::from)?;
             return Ok(Seen::Inventory(Box::new((cluster, reading))));
         }
         // Nothing is written, so where the inventory comes from does not matter.

@@ -170,11 +170,11 @@ impl Cluster {
         self.pages(list, &|item| screen.keep(&listing, item)).await
     }
 
-    /// Reads what the inventories in a namespace own, without any repository.
+    /// Reads what the inventories in a namespace own, without any repository: those that are `wanted`.
     ///
     /// # Errors
     /// The API server cannot be used at all, or the inventories cannot be listed.
-    pub async fn observe_owned(&self, namespace: &str) -> Result<Reading, Error> {
+    pub async fn observe_owned(&self, namespace: &str, wanted: impl Fn(&Value) -> bool) -> Result<Reading, Error> {
         let failed = |refused: Refused| {
             Error::Server(format!(
                 "the inventories in namespace {namespace} cannot be listed: {}",
@@ -184,50 +184,57 @@ impl Cluster {
         let mut reading = Reading::default();
         reading.live.source = Source::Cluster;
         reading.live.kinds = self.discover().await?;
-        let config_map = GroupKind::new("", "ConfigMap");
-        let Some(served) = reading.live.kinds.get(&config_map).cloned() else { return Ok(reading) };
-        let found = self
-            .list_whole(&List::of(&config_map, "v1", &served).labelled(crate::inventory::ID))
-            .await
-            .map_err(failed)?;
-        for value in found.iter().filter(|v| crate::object::meta(v, "namespace") == namespace) {
+        let found = self.inventories(Some(namespace), &reading.live.kinds).await.map_err(failed)?;
+        for value in found.iter().filter(|value| wanted(value)) {
             let name = crate::object::meta(value, "name");
-            let parent = Parent {
-                name: name.to_owned(),
-                namespace: namespace.to_owned(),
-                id: crate::inventory::id(name, namespace),
-                partition: name.to_owned(),
-                ..Parent::default()
-            };
-            match parent.read(value) {
+            let parent = Parent::named(name, namespace).map(|(parent, ..)| parent);
+            match parent.unwrap_or_else(|| Parent::of_name(name, namespace)).read(value) {
                 Ok(parent) => reading.parents.push(parent),
                 Err(error) => {
                     reading.broken.insert(name.to_owned(), error.to_string());
                 }
             }
         }
-        let ids: Vec<&str> = reading.parents.iter().map(|p| p.id.as_str()).collect();
-        let selector = format!("{} in ({})", crate::inventory::PART_OF, ids.join(","));
-        let kinds: BTreeSet<GroupKind> = reading.parents.iter().flat_map(|p| p.kinds.iter().cloned()).collect();
-        let mut lists: Vec<(GroupKind, &str)> = kinds.iter().map(|kind| (kind.clone(), selector.as_str())).collect();
-        if kinds.iter().any(|kind| kind.group == SPIN) {
-            lists.push((GroupKind::new("apps", "Deployment"), APP_NAME));
-            lists.push((GroupKind::new("", "Pod"), APP_NAME));
-        }
-        for (kind, selector) in lists {
-            let Some(served) = reading.live.kinds.get(&kind).cloned() else { continue };
-            let version = served.versions.first().cloned().unwrap_or_default();
-            let coverage = match self.list_whole(&List::of(&kind, &version, &served).labelled(selector)).await {
+        for (kind, list) in owned_lists(&reading, self.sparing) {
+            let coverage = match self.list_whole(&list).await {
                 Ok(items) => {
                     items.into_iter().for_each(|item| reading.live.insert(item));
                     Coverage::Labelled
                 }
                 Err(refused) => Coverage::Unknown(format!("{} {}", refused.code, refused.reason)),
             };
-            reading.live.coverage.insert(kind, coverage);
+            let known = reading.live.coverage.entry(kind).or_insert(Coverage::Labelled);
+            if !matches!(known, Coverage::Unknown(_)) {
+                *known = coverage;
+            }
         }
         Ok(reading)
     }
+}
+
+/// The lists that show what inventories own; Secrets, where they are to be spared, in the namespaces alone that had them at
+/// the last apply.
+fn owned_lists(reading: &Reading, sparing: bool) -> Vec<(GroupKind, List)> {
+    let ids: Vec<&str> = reading.parents.iter().map(|p| p.id.as_str()).collect();
+    let selector = format!("{} in ({})", crate::inventory::PART_OF, ids.join(","));
+    let kinds: BTreeSet<GroupKind> = reading.parents.iter().flat_map(|p| p.kinds.iter().cloned()).collect();
+    let mut lists: Vec<(GroupKind, &str)> = kinds.iter().map(|kind| (kind.clone(), selector.as_str())).collect();
+    if kinds.iter().any(|kind| kind.group == SPIN) {
+        lists.push((GroupKind::new("apps", "Deployment"), APP_NAME));
+        lists.push((GroupKind::new("", "Pod"), APP_NAME));
+    }
+    let mut made = Vec::new();
+    for (kind, selector) in lists {
+        let Some(served) = reading.live.kinds.get(&kind) else { continue };
+        let list = List::of(&kind, served.versions.first().map_or("", String::as_str), served).labelled(selector);
+        if sparing && is_secret(&kind) {
+            let namespaces = secret_namespaces(&Desired::default(), &reading.parents);
+            made.extend(namespaces.iter().map(|namespace| (kind.clone(), list.clone().within(Some(namespace)))));
+        } else {
+            made.push((kind, list));
+        }
+    }
+    made
 }
 
 fn read_parents(desired: &Desired, maps: Result<Vec<Value>, Refused>, reading: &mut Reading) {

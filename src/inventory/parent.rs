@@ -109,6 +109,19 @@ impl Parent {
         Self { partition: partition.to_owned(), name, namespace: namespace.to_owned(), id, ..Self::default() }
     }
 
+    /// The parent of a name that [`Parent::new`] gave, with its Config and environment; none for another name.
+    pub fn named<'a>(name: &'a str, namespace: &str) -> Option<(Self, &'a str, &'a str)> {
+        let mut parts = name.splitn(4, '.').skip(1);
+        let (config, environment, partition) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((Self::new(config, environment, partition, namespace), config, environment))
+    }
+
+    /// A parent of any other name, which stands for its partition too.
+    pub fn of_name(name: &str, namespace: &str) -> Self {
+        let (name, partition) = (name.to_owned(), name.to_owned());
+        Self { id: id(&name, namespace), name, partition, namespace: namespace.to_owned(), ..Self::default() }
+    }
+
     /// Its identity.
     pub fn reference(&self) -> ObjectRef {
         ObjectRef::new("", "ConfigMap", &self.namespace, &self.name)

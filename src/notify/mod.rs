@@ -12,7 +12,7 @@ pub use comment::{CommentError, Commented, MAX_COMMENT, PullRequest};
 pub use events::send_events;
 pub use messages::{Messages, Routes};
 pub use metrics::{Measured, Metrics, serve};
-pub use news::{News, What, gather};
+pub use news::{News, What, gather, of_drift};
 pub use status::{Status, Statuses};
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::kinds::Verdict;
 use crate::live::Observed;
 use crate::object::{ObjectRef, Untrusted};
 use crate::ops::{Outcome, Planned};
-use crate::plan::{Action, Cause, Change};
+use crate::plan::{Action, Cause, Change, OwnDrift};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -126,6 +126,30 @@ pub fn gather(planned: &mut Planned, outcome: Option<&Outcome>) -> Vec<News> {
     found.extend(held_destruction(planned));
     found.extend(unhealthy(planned, &found));
     found
+}
+
+/// The news of drift that the cluster alone tells.
+pub fn of_drift(environment: &str, found: &[OwnDrift]) -> Vec<News> {
+    let news = found.iter().map(|drift| {
+        let mut words: Vec<String> = drift.fields.iter().map(left).collect();
+        if drift.removed > 0 {
+            words.push(format!("declared fields were removed: {}", drift.removed));
+        }
+        if drift.gone {
+            words.push("it was deleted".to_owned());
+        }
+        let object = drift.object.to_string();
+        News {
+            what: What::Drifted,
+            fingerprint: fingerprint(&[environment, What::Drifted.word(), &object, &drift.uid, ""]),
+            object: Some(drift.object.clone()),
+            uid: drift.uid.clone(),
+            version: String::new(),
+            partition: drift.partition.clone(),
+            text: Untrusted::new(words.join("; ")),
+        }
+    });
+    news.collect()
 }
 
 /// So many objects are looked at before they are packed again.

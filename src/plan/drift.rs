@@ -202,34 +202,6 @@ fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, before: Option<&A
     }
 }
 
-/// What drifted in a live object as far as it tells by itself: without the repository there is no `before` value, and a
-/// removed field is only counted.
-pub fn drift(live: &Value) -> (Vec<FieldChange>, usize) {
-    let managers = Managers::of(live);
-    let Some(applied) = Applied::read(live) else { return (Vec::new(), 0) };
-    let mut known: BTreeSet<FieldPath> =
-        managers.ours().map(|ours| ours.paths().into_iter().collect()).unwrap_or_default();
-    let mut fields: Vec<FieldChange> = Vec::new();
-    for (path, holder) in managers.foreign() {
-        // Without the text, only listed hashes prove that a path was declared.
-        if applied.declared(&path, &Applied::default()) && !known.contains(&path) {
-            let before = value_at(live, &path).cloned();
-            if before.is_some() && !fields.iter().any(|f| f.path == path) {
-                fields.push(FieldChange {
-                    path: path.clone(),
-                    before,
-                    after: None,
-                    cause: Cause::Drift,
-                    holder: Some(holder.clone()),
-                });
-            }
-            known.insert(path);
-        }
-    }
-    fields.sort_by(|a, b| a.path.cmp(&b.path));
-    (fields, applied.missing_from(&known))
-}
-
 /// Who changed a field, in words.
 pub(super) fn writer(holder: Option<&Holder>) -> Untrusted {
     Untrusted::new(holder.map_or_else(|| "writer not recorded".to_owned(), |h| h.manager.raw().to_owned()))

@@ -13,6 +13,7 @@ mod definitions;
 mod drift;
 mod edit;
 mod guard;
+mod owned;
 mod policy;
 mod restrain;
 mod rollback;
@@ -22,8 +23,9 @@ mod steps;
 
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{Prepared, conclude, proof_body};
-pub use drift::{Drift, drift};
+pub use drift::Drift;
 pub use guard::DELETION_WINDOW;
+pub use owned::{OwnDrift, drift_of_owned};
 pub use policy::is_same_but_status;
 pub use rollback::{hold_back, hold_unread, holds, text_digest};
 pub use screen::{Listing, Screen};

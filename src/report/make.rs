@@ -7,7 +7,7 @@ use crate::inventory::{PART_OF, Parent};
 use crate::kinds::{self, Health, Verdict};
 use crate::live::{Live, MASK, Observed, is_masked};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Untrusted, label};
-use crate::plan::{Action, Cause, Change, FieldChange, Plan};
+use crate::plan::{Action, Cause, Change, FieldChange, OwnDrift, Plan};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -93,15 +93,7 @@ pub fn drift_only(report: &mut Report) {
         let gone =
             row.intended == Action::Create && row.because.iter().any(|b| b.raw().contains("deleted by someone else"));
         if gone {
-            row.fields = vec![FieldRow {
-                path: Untrusted::default(),
-                before: None,
-                after: None,
-                cause: Cause::Missing,
-                manager: None,
-                operation: None,
-                time: None,
-            }];
+            row.fields = vec![missing()];
         }
         !row.fields.is_empty()
     });
@@ -112,19 +104,37 @@ pub fn drift_only(report: &mut Report) {
     report.digest.clear();
 }
 
+/// What is said of an object that is gone.
+fn missing() -> FieldRow {
+    FieldRow {
+        path: Untrusted::default(),
+        before: None,
+        after: None,
+        cause: Cause::Missing,
+        manager: None,
+        operation: None,
+        time: None,
+    }
+}
+
 /// The report of drift that live objects tell by themselves, without the repository.
-pub fn from_drift(environment: &str, found: Vec<(ObjectRef, String, Vec<FieldChange>, usize)>) -> Report {
+pub fn from_drift(environment: &str, found: &[OwnDrift]) -> Report {
     let mut masker = Masker::default();
-    let rows = found.into_iter().map(|(object, partition, fields, removed)| {
+    let rows = found.iter().map(|OwnDrift { object, partition, fields, removed, gone, .. }| {
         let mut because = Vec::new();
-        if removed > 0 {
-            let noun = if removed == 1 { "field" } else { "fields" };
+        if *removed > 0 {
+            let noun = if *removed == 1 { "field" } else { "fields" };
             because.push(Untrusted::new(format!("{removed} declared {noun} removed, path not recorded")));
         }
+        let mut fields: Vec<FieldRow> = fields.iter().map(|f| field_row(object, f, &mut masker, &|_| false)).collect();
+        if *gone {
+            because.push(Untrusted::new("It was deleted by someone else, or is no longer part of the inventory."));
+            fields.push(missing());
+        }
         Row {
-            fields: fields.iter().map(|f| field_row(&object, f, &mut masker, &|_| false)).collect(),
-            object: name(&object, ""),
-            partition,
+            fields,
+            object: name(object, ""),
+            partition: partition.clone(),
             left: Vec::new(),
             action: Action::Update,
             intended: Action::Update,

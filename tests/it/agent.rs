@@ -91,7 +91,8 @@ fn what_must_not_be_believed_is_refused_and_drift_is_reported_all_the_same() {
     both(|cluster, repo, server| {
         done(&turn(cluster, server, &[]));
         cluster.edit("/api/v1/namespaces/default/configmaps/a", "kubectl-edit", &json!({"data": {"k": "edited"}}));
-        let refused = |what: &str, message: &str, expected: i32, more: &[&str]| {
+        let cache = server.secret.path().join("cache");
+        let once = |what: &str, message: &str, expected: i32, more: &[&str]| {
             let ran = turn(cluster, server, more);
             assert_eq!(code(&ran), expected, "{what}\n{}", Ran(&ran));
             assert!(stderr(&ran).contains(message), "{what}\n{}", Ran(&ran));
@@ -105,6 +106,15 @@ fn what_must_not_be_believed_is_refused_and_drift_is_reported_all_the_same() {
             assert_eq!(row(&drift, "ConfigMap", "a")["fields"][0]["path"], "data.k", "{what}: {drift:#}");
             assert_ne!(data(cluster, "a"), Value::Null, "{what}");
             assert_ne!(data(cluster, "b"), Value::Null, "{what}");
+        };
+        let refused = |what: &str, message: &str, expected: i32, more: &[&str]| {
+            once(what, message, expected, more);
+            // Without the cache the cluster tells by itself what drifted.
+            let aside = cache.with_extension("aside");
+            std::fs::rename(&cache, &aside).unwrap();
+            once(&format!("{what}, without cache"), message, expected, more);
+            let _ = std::fs::remove_dir_all(&cache);
+            std::fs::rename(&aside, &cache).unwrap();
         };
         let first = repo.git(&["rev-parse", "HEAD"]);
         refused("wrong directory", "the directory `nowhere` is not in revision", 3, &["--path", "nowhere"]);
