@@ -3,12 +3,14 @@
 //! **Invariants:** nothing is written without the Lease of the environment; a turn with nothing to write takes none; what a
 //! server says that must not be believed changes nothing, and drift is reported all the same.
 
+mod fleet;
 mod interval;
 mod lock;
 mod snapshots;
 mod tell;
 mod turn;
 
+pub use fleet::{Fleet, Member, Shard};
 pub use snapshots::Snapshots;
 pub use tell::Tellers;
 pub use turn::{Owned, Trouble, Turn};

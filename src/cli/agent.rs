@@ -1,5 +1,7 @@
 //! `spinway agent`.
 
+pub(super) mod fleet;
+
 use super::common::{Connection, Output, costing, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::plan::report_of;
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 /// One turn with --once, as a CronJob does it; one after the other with --interval. A turn with nothing to write takes no
 /// lock and writes nothing. Exit codes of --once: 0 the turn was completed, whatever single objects did (see --fail-on);
 /// 1 it could not do its job; 3 refused, nothing was done; 4 another agent writes.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct Arguments {
     /// The repository: https://…, ssh://… or USER@HOST:PATH
     #[arg(long, env = "SPINWAY_REPOSITORY", value_name = "URL")]
@@ -32,6 +34,8 @@ pub(super) struct Arguments {
     /// Do turns, asking the Git server so often (60s, 5m); what others change is seen within seconds
     #[arg(long, env = "SPINWAY_INTERVAL", value_name = "SPAN", value_parser = span)]
     interval: Option<Duration>,
+    #[command(flatten)]
+    members: fleet::Options,
     #[command(flatten)]
     revision: Revision,
     /// The folder of the repository that holds spinway.yaml
@@ -71,7 +75,7 @@ pub(super) struct Arguments {
 }
 
 /// Who is told what a turn came to.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Telling {
     /// Write no Events on objects
     #[arg(long, env = "SPINWAY_NO_EVENTS")]
@@ -92,7 +96,7 @@ struct Telling {
 }
 
 /// Where snapshots for pull requests are kept.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Keeping {
     /// After each turn that finds something new, write what is live to this file, without secret values
     #[arg(long, env = "SPINWAY_SNAPSHOT_FILE", value_name = "FILE")]
@@ -126,7 +130,7 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 /// What is read of the repository.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[group(multiple = false)]
 struct Revision {
     /// Follow this branch
@@ -141,7 +145,7 @@ struct Revision {
 }
 
 /// How the Git server is talked to, and what of it is believed.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Git {
     /// A folder, as a mounted Secret, with any of: username, password or token, ca.crt, identity (an SSH key), known_hosts
     #[arg(long, env = "SPINWAY_GIT_SECRET", value_name = "DIR")]
@@ -178,6 +182,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     if !arguments.once && arguments.interval.is_none() {
         return Err(Failure::usage("give --once for one turn, or --interval for turns one after the other"));
     }
+    if let Some(path) = &arguments.members.fleet {
+        let done = fleet::run(&arguments, path).await;
+        arguments.forget_cache();
+        return done;
+    }
+    let Some(interval) = arguments.interval else { return once(&arguments).await };
     let agent = arguments.agent()?;
     let mut snapshots = arguments.snapshots()?;
     let mut tellers = arguments.tellers()?;
@@ -188,21 +198,29 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         served
             .map_err(|error| Failure::failed(format!("{address}: {error}"), "Choose another address for metrics."))?;
     }
+    let output = &arguments.output;
+    // A reader that went away hears no more; the turns go on.
+    let mut each = |turn: &Turn| drop(report(turn, output).map(|report| output.write(&report)));
+    let mut quietly = |_: &Turn| {};
+    let each: &mut (dyn FnMut(&Turn) + Send) = if output.output.is_empty() { &mut quietly } else { &mut each };
+    let interrupt = std::pin::pin!(async {
+        interrupted().await;
+    });
+    agent.run(interval, &mut tellers, &mut snapshots, interrupt, &mut told, each).await;
+    arguments.forget_cache();
+    Ok(0)
+}
+
+/// Does one turn.
+async fn once(arguments: &Arguments) -> Result<u8, Failure> {
+    let agent = arguments.agent()?;
+    let mut snapshots = arguments.snapshots()?;
+    let mut tellers = arguments.tellers()?;
     let ended = AtomicBool::new(false);
     let mut interrupt = std::pin::pin!(async {
         interrupted().await;
         ended.store(true, Ordering::Relaxed);
     });
-    if let Some(interval) = arguments.interval {
-        let output = &arguments.output;
-        // A reader that went away hears no more; the turns go on.
-        let mut each = |turn: &Turn| drop(report(turn, output).map(|report| output.write(&report)));
-        let mut quietly = |_: &Turn| {};
-        let each: &mut (dyn FnMut(&Turn) + Send) = if output.output.is_empty() { &mut quietly } else { &mut each };
-        agent.run(interval, &mut tellers, &mut snapshots, interrupt.as_mut(), &mut told, each).await;
-        arguments.forget_cache();
-        return Ok(0);
-    }
     let start = Instant::now();
     let mut turn = agent.turn(interrupt.as_mut(), &mut told).await;
     agent.tell(&mut turn, &mut tellers, start.elapsed().as_secs_f64()).await;

@@ -45,6 +45,11 @@ impl Failure {
         Self { code: LOCKED, ..Self::failed(message, "Nothing was done; the next turn tries again.") }
     }
 
+    /// Its exit code, and what it says in one line.
+    pub(super) fn summary(&self) -> (u8, String) {
+        (self.code, self.message.terminal())
+    }
+
     /// Shows it, and gives the exit code.
     pub(super) fn print(self) -> u8 {
         super::ui::diagnostics(&self.diagnostics, &self.tree, false);

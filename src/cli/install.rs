@@ -1,11 +1,13 @@
 //! `spinway install`.
 
+use super::agent::fleet::read as read_fleet;
 use super::common::{Format, Repository, Target};
 use super::failure::Failure;
 use crate::desired::Desired;
-use crate::install::{Run, Setting, manifests, permissions};
+use crate::install::{FleetSetting, Run, Setting, fleet as fleet_manifests, identity, manifests, permissions};
 use clap::Args;
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Print the manifests that run the agent: its identity, the permissions that this repository needs, and a CronJob
 ///
@@ -16,11 +18,14 @@ pub(super) struct Arguments {
     #[command(flatten)]
     repository: Repository,
     /// The URL that the agent pulls
-    #[arg(long, env = "SPINWAY_REPOSITORY", value_name = "URL", required_unless_present_any = ["permissions", "against"])]
+    #[arg(long, env = "SPINWAY_REPOSITORY", value_name = "URL", required_unless_present_any = ["permissions", "identity", "against"])]
     url: Option<String>,
     /// Only the Roles and their bindings
     #[arg(long)]
     permissions: bool,
+    /// Only the Namespaces, the ServiceAccount and its Roles: for a cluster that an agent elsewhere turns to
+    #[arg(long, conflicts_with_all = ["permissions", "against"])]
+    identity: bool,
     /// Only the Roles that differ from those that another revision needs
     #[arg(long, env = "SPINWAY_AGAINST", value_name = "REV")]
     against: Option<String>,
@@ -42,6 +47,12 @@ pub(super) struct Arguments {
     /// Seconds that one turn of the CronJob may take
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     deadline: u64,
+    /// One Job for all members of this file (see `agent --fleet`), with their kubeconfig files in the Secret spinway-clusters
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["permissions", "identity", "against", "interval"])]
+    fleet: Option<PathBuf>,
+    /// Over how many pods the members are shared
+    #[arg(long, value_name = "N", requires = "fleet", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    shards: u32,
     /// Further arguments of the agent, after `--`
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
@@ -49,6 +60,7 @@ pub(super) struct Arguments {
 
 /// Prints the manifests.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let fleet = arguments.fleet.as_deref().map(read_fleet).transpose()?;
     let (_, desired) = arguments.repository.read()?;
     if desired.config.is_none() {
         return Err(Failure::usage("there is no spinway.yaml: the agent needs one"));
@@ -59,7 +71,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             difference(&before, &desired)
         }
         None if arguments.permissions => permissions(&desired),
-        None => manifests(&desired, &arguments.setting()),
+        None if arguments.identity => identity(&desired),
+        None => match fleet {
+            Some((_, text)) => {
+                let fleet = Some(FleetSetting { text, shards: arguments.shards });
+                fleet_manifests(&desired, &Setting { fleet, ..arguments.setting() })
+            }
+            None => manifests(&desired, &arguments.setting()),
+        },
     };
     let text: String = made.iter().map(|object| format!("---\n{}", yaml(object))).collect();
     Target { format: Format::Yaml, file: None }.write(&text)?;
@@ -86,6 +105,7 @@ impl Arguments {
             image: self.image.clone(),
             git_secret: self.git_secret.clone(),
             snapshot_branch: self.snapshot_branch.clone(),
+            fleet: None,
             arguments,
             deadline: self.deadline,
         }

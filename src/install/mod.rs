@@ -6,7 +6,7 @@ mod roles;
 mod workload;
 
 pub use roles::Rule;
-pub use workload::{Run, Setting};
+pub use workload::{FleetSetting, Run, Setting};
 
 use crate::desired::{Desired, PLATFORM};
 use crate::inventory::{PART_OF, id, parent_name};
@@ -17,12 +17,25 @@ const MANAGED: (&str, &str) = ("app.kubernetes.io/name", "spinway");
 
 /// All manifests, in the order in which they can be applied.
 pub fn manifests(desired: &Desired, setting: &Setting) -> Vec<Value> {
+    let mut made = identity(desired);
+    made.extend(workload::manifests(&Names::of(desired), setting));
+    made
+}
+
+/// Who the agent is and what it may do, for a cluster that an agent elsewhere turns to.
+pub fn identity(desired: &Desired) -> Vec<Value> {
     let names = Names::of(desired);
     let mut made = vec![names.object("v1", "Namespace", "", &names.namespace, json!({}))];
     made.extend(declared_namespaces(desired, &names));
-    let account = json!({"automountServiceAccountToken": true});
-    made.push(names.object("v1", "ServiceAccount", &names.namespace, &names.agent, account));
+    made.push(names.account(true));
     made.extend(permissions(desired));
+    made
+}
+
+/// The agent of a fleet, which may do nothing in its own cluster: what it may do in others their kubeconfig files say.
+pub fn fleet(desired: &Desired, setting: &Setting) -> Vec<Value> {
+    let names = Names { agent: format!("spinway.{}.fleet", desired.name), ..Names::of(desired) };
+    let mut made = vec![names.object("v1", "Namespace", "", &names.namespace, json!({})), names.account(false)];
     made.extend(workload::manifests(&names, setting));
     made
 }
@@ -56,6 +69,12 @@ impl Names {
             // The same as its Lease.
             agent: format!("spinway.{}.{}", desired.name, desired.environment.name),
         }
+    }
+
+    /// Its ServiceAccount.
+    fn account(&self, mounted: bool) -> Value {
+        let fields = json!({"automountServiceAccountToken": mounted});
+        self.object("v1", "ServiceAccount", &self.namespace, &self.agent, fields)
     }
 
     /// The inventories of all partitions.

@@ -11,6 +11,11 @@ pub(crate) const METRICS_PORT: u16 = 9464;
 /// The Secret with the credentials that push snapshots.
 const SNAPSHOT_SECRET: &str = "spinway-snapshots";
 
+/// The Secret with the kubeconfig files of a fleet, at `/clusters`.
+const CLUSTERS_SECRET: &str = "spinway-clusters";
+/// The file that says who the members of a fleet are.
+const FLEET_FILE: &str = "fleet.yaml";
+
 /// How it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
@@ -31,19 +36,36 @@ pub struct Setting {
     pub git_secret: String,
     /// The branch below which it keeps snapshots for pull requests, if it does.
     pub snapshot_branch: Option<String>,
+    /// The members that it turns to instead of one environment of this cluster, if it does.
+    pub fleet: Option<FleetSetting>,
     /// Its further arguments: the repository, and what is read of it.
     pub arguments: Vec<String>,
     /// Seconds that one turn of a CronJob may take.
     pub deadline: u64,
 }
 
+/// Many environments and clusters for one Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetSetting {
+    /// The text of the fleet file.
+    pub text: String,
+    /// Over how many pods it is shared.
+    pub shards: u32,
+}
+
 /// The workload and its NetworkPolicy.
 pub(super) fn manifests(names: &Names, setting: &Setting) -> Vec<Value> {
+    let fleet = setting.fleet.iter().map(|fleet| {
+        let data = json!({"data": {FLEET_FILE: fleet.text}});
+        names.object("v1", "ConfigMap", &names.namespace, &names.agent, data)
+    });
+    let mut made: Vec<Value> = fleet.collect();
     let workload = match &setting.run {
         Run::CronJob(schedule) => cron_job(names, setting, schedule),
         Run::Deployment(_) => deployment(names, setting),
     };
-    vec![network_policy(names, setting), workload]
+    made.extend([network_policy(names, setting), workload]);
+    made
 }
 
 fn labels(names: &Names) -> Value {
@@ -51,12 +73,20 @@ fn labels(names: &Names) -> Value {
 }
 
 fn cron_job(names: &Names, setting: &Setting, schedule: &str) -> Value {
-    let job = json!({
+    let mut job = json!({
         "backoffLimit": 0,
         "activeDeadlineSeconds": setting.deadline,
         "ttlSecondsAfterFinished": 86400,
         "template": template(names, setting, "Never"),
     });
+    if let (Some(fleet), Some(job)) = (&setting.fleet, job.as_object_mut()) {
+        // One pod each; one that fails ends none of the others (KEP-3850), and its members are done by the next Job.
+        job.insert("completionMode".to_owned(), json!("Indexed"));
+        job.insert("completions".to_owned(), json!(fleet.shards));
+        job.insert("parallelism".to_owned(), json!(fleet.shards));
+        job.insert("backoffLimitPerIndex".to_owned(), json!(0));
+        job.remove("backoffLimit");
+    }
     let spec = json!({
         "schedule": schedule,
         "concurrencyPolicy": "Forbid",
@@ -85,6 +115,10 @@ fn template(names: &Names, setting: &Setting, restart: &str) -> Value {
         json!({"name": "cache", "emptyDir": {"sizeLimit": "2Gi"}}),
         json!({"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}),
     ];
+    if setting.fleet.is_some() {
+        volumes.push(secret("clusters", CLUSTERS_SECRET));
+        volumes.push(json!({"name": "fleet", "configMap": {"name": names.agent}}));
+    }
     if setting.snapshot_branch.is_some() {
         volumes.push(secret("snapshots", SNAPSHOT_SECRET));
     }
@@ -112,16 +146,23 @@ fn container(names: &Names, setting: &Setting) -> Value {
             arguments.extend([format!("--interval={seconds}s"), format!("--metrics=0.0.0.0:{METRICS_PORT}")]);
         }
     }
-    arguments.extend([
-        format!("--env={}", names.environment),
-        format!("--inventory-namespace={}", names.namespace),
-        "--git-secret=/git".to_owned(),
-    ]);
+    arguments.extend(match &setting.fleet {
+        None => vec![format!("--env={}", names.environment)],
+        // The kubelet puts in the index of the pod.
+        Some(fleet) => {
+            vec![format!("--fleet=/fleet/{FLEET_FILE}"), format!("--shard=$(JOB_COMPLETION_INDEX)/{}", fleet.shards)]
+        }
+    });
+    arguments.extend([format!("--inventory-namespace={}", names.namespace), "--git-secret=/git".to_owned()]);
     let mut mounts = vec![
         json!({"name": "git", "mountPath": "/git", "readOnly": true}),
         json!({"name": "cache", "mountPath": "/cache"}),
         json!({"name": "tmp", "mountPath": "/tmp"}),
     ];
+    if setting.fleet.is_some() {
+        mounts.push(json!({"name": "clusters", "mountPath": "/clusters", "readOnly": true}));
+        mounts.push(json!({"name": "fleet", "mountPath": "/fleet", "readOnly": true}));
+    }
     if let Some(branch) = &setting.snapshot_branch {
         arguments.extend([format!("--snapshot-branch={branch}"), "--snapshot-secret=/snapshots".to_owned()]);
         mounts.push(json!({"name": "snapshots", "mountPath": "/snapshots", "readOnly": true}));
