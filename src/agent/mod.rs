@@ -42,4 +42,6 @@ pub struct Agent {
     pub holder: String,
     /// How long the Lease lasts without being renewed.
     pub lease: Duration,
+    /// How often the Git server is asked; none for a single turn.
+    pub interval: Option<Duration>,
 }

@@ -16,6 +16,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// How often a turn is begun because someone else wrote in between.
@@ -215,13 +216,19 @@ impl Agent {
             return Err(Trouble::Overtaken);
         }
         planned.cluster = Some(cluster.fenced(lock.fence()));
-        let settings =
-            ops::Settings { now: options.now, superseded: turn.pulled.superseded.clone(), ..self.settings.clone() };
+        let settings = ops::Settings {
+            now: options.now,
+            superseded: turn.pulled.superseded.clone(),
+            overtaken: Arc::default(),
+            ..self.settings.clone()
+        };
+        let overtaken = Arc::clone(&settings.overtaken);
         let outcome = {
             let ended = async {
                 tokio::select! {
                     () = interrupt.as_mut() => {}
                     () = lost(lock.fence()) => {}
+                    () = self.notice_newer(&turn.pulled.revision, &overtaken) => {}
                 }
             };
             ops::apply(&mut planned, settings, std::pin::pin!(ended), tell).await
@@ -231,6 +238,18 @@ impl Agent {
         turn.planned = Some(planned);
         turn.outcome = Some(outcome);
         Ok(())
+    }
+
+    /// Asks the Git server while a plan is done, and says when there is something newer. It never ends.
+    async fn notice_newer(&self, revision: &str, overtaken: &AtomicBool) {
+        while let Some(interval) = self.interval {
+            tokio::time::sleep(interval).await;
+            if self.pull_since(revision).await.is_some_and(|pulled| pulled.revision != revision) {
+                overtaken.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        std::future::pending().await
     }
 
     async fn lock(&self, cluster: &Cluster, planned: &Planned) -> Result<Lock, Trouble> {

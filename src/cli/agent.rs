@@ -307,6 +307,7 @@ impl Arguments {
             settings,
             holder: holder(),
             lease: Duration::from_secs(self.lease),
+            interval: self.interval,
         })
     }
 

@@ -82,7 +82,7 @@ async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) 
         wait: !arguments.no_wait,
         concurrency: usize::from(arguments.concurrency),
         now: now(),
-        superseded: Vec::new(),
+        ..Settings::default()
     };
     let signalled = AtomicU8::new(0);
     let interrupted = async {

@@ -24,7 +24,8 @@ pub struct Entry {
     pub plan: String,
     /// How many objects of the partition were changed, by action.
     pub counts: BTreeMap<String, usize>,
-    /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed` or `interrupted`.
+    /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed`, `overtaken`
+    /// (its waits were ended by a newer commit) or `interrupted`.
     pub result: String,
     /// Milliseconds it took.
     pub milliseconds: u64,

@@ -15,6 +15,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How an apply is done.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub now: i64,
     /// Revisions that were overtaken since the last apply; they are recorded.
     pub superseded: Vec<String>,
+    /// Set by another task when there is something newer to do: then nothing is waited for any more.
+    pub overtaken: Arc<AtomicBool>,
 }
 
 /// What happens during an apply.
@@ -89,6 +93,8 @@ pub struct Outcome {
     pub unhealthy: BTreeMap<ObjectRef, Untrusted>,
     /// Whether it was interrupted.
     pub interrupted: bool,
+    /// Whether it ended its waits because there was something newer to do.
+    pub overtaken: bool,
     /// Why the inventory could not be written, if so.
     pub inventory: Option<Untrusted>,
 }
@@ -151,6 +157,12 @@ pub async fn apply(
             break;
         }
         let (since, waits) = (Instant::now(), sending.is_empty());
+        if waits && !run.is_interrupted() && settings.overtaken.load(Ordering::Relaxed) {
+            // All that can be written is; what becomes healthy is looked at by the run that does what is newer.
+            outcome.overtaken = true;
+            run.interrupt();
+            break;
+        }
         tokio::select! {
             Some((step, answer)) = sending.next(), if !sending.is_empty() => driver.answered(&mut run, step, answer),
             _ = tick.tick() => driver.observe(&mut run).await,
@@ -169,7 +181,7 @@ pub async fn apply(
         }
     }
     driver.report(&mut run, tell);
-    outcome.interrupted = run.is_interrupted();
+    outcome.interrupted = run.is_interrupted() && !outcome.overtaken;
     outcome.complete = run.states().iter().all(|s| *s == State::Done);
     outcome.results = results(&run, &plan);
     drop(sending);
@@ -189,7 +201,7 @@ pub async fn apply(
 /// What was written and failed all the same.
 fn unhealthy(outcome: &Outcome, written: &BTreeMap<ObjectRef, Written>) -> BTreeMap<ObjectRef, Untrusted> {
     let failed = outcome.results.iter().filter(|(object, text)| {
-        !outcome.interrupted && text.raw().starts_with("Failed") && written.contains_key(*object)
+        !outcome.interrupted && !outcome.overtaken && text.raw().starts_with("Failed") && written.contains_key(*object)
     });
     failed.map(|(object, text)| (object.clone(), text.clone())).collect()
 }

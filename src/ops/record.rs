@@ -306,6 +306,8 @@ fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str
         "done"
     } else if outcome.interrupted {
         "interrupted"
+    } else if outcome.overtaken {
+        "overtaken"
     } else if texts.iter().all(|text| *text == "done" || text.starts_with("Written")) {
         "unfinished"
     } else {

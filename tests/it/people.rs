@@ -6,6 +6,7 @@ use crate::repo::Repo;
 use crate::run::{Ran, code, json, row, stderr, stdout};
 use crate::stand_in::StandIn;
 use serde_json::{Value, json};
+use std::process::Stdio;
 use std::time::Duration;
 
 const TEAMS: [&str; 3] = ["one", "two", "three"];
@@ -290,4 +291,29 @@ fn a_stuck_app_does_not_delay_another_teams_commit() {
         world.repo.commit("healthy");
         quick(&version.to_string());
     }
+}
+
+#[test]
+fn a_new_commit_ends_the_waits_of_the_one_before() {
+    let world = World::new();
+    world.turn();
+    // It would be waited for longer than this test lasts.
+    let mut agent = crate::agent::command(&world.cluster, &world.server, &["--interval", "500ms", "--timeout", "3600"]);
+    let mut agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    world.repo.write("apps/one/app.yaml", &app("app-one", 1).replace(":1\"", ":bad\""));
+    let stuck = world.repo.commit("stuck");
+    world.cluster.wait("the stuck app", || world.image("one").as_str() == "bad");
+    world.repo.write("apps/two/app.yaml", &app("app-two", 2));
+    let newer = world.repo.commit("healthy");
+    world.cluster.wait("the newer commit", || world.image("two").as_str() == "2");
+    let history = || json(&world.cluster.spinway(&["history", "-o", "json"]));
+    let result = |partition: &str, revision: &str| {
+        let entries = history()[partition]["history"].as_array().cloned().unwrap_or_default();
+        entries.iter().find(|entry| entry["revision"] == revision).map(|entry| entry["result"].clone())
+    };
+    assert_eq!(result("one", &stuck), Some(Value::from("overtaken")));
+    world.cluster.wait("its record", || result("two", &newer) == Some(Value::from("done")));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(agent.id().cast_signed()), nix::sys::signal::Signal::SIGTERM)
+        .unwrap();
+    assert_eq!(agent.wait().unwrap().code(), Some(0));
 }
