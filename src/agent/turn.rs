@@ -249,7 +249,7 @@ impl Agent {
                 break;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn lock(&self, cluster: &Cluster, planned: &Planned) -> Result<Lock, Trouble> {

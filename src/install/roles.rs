@@ -1,6 +1,6 @@
 //! What the agent may do: read what plans are judged by, write the kinds that the repository holds, where it holds them.
 
-use super::Names;
+use super::{Names, people};
 use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::kinds::{GATEWAY, SPIN};
@@ -120,6 +120,7 @@ fn own_rules(desired: &Desired, names: &Names) -> Vec<Rule> {
         // A name cannot be asked of a create.
         rule("", "configmaps", &["create"], &[]),
         rule("", "configmaps", &["get", "patch"], &parents),
+        people::of_agent(&parents),
         rule("coordination.k8s.io", "leases", &["create"], &[]),
         rule("coordination.k8s.io", "leases", &["get", "update"], std::slice::from_ref(&names.agent)),
         rule("", "events", &["create"], &[]),

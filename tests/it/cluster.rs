@@ -118,10 +118,15 @@ impl Cluster {
             let path = format!("/{root}/{}{within}/{plural}/{name}", text("/apiVersion"));
             self.apply_as(&path, "administrator", &object);
         }
-        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", account.0, account.1);
+        self.kubeconfig_of_account(&account.0, &account.1)
+    }
+
+    /// A kubeconfig with a token of a ServiceAccount.
+    pub fn kubeconfig_of_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
         let request = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}});
         let answer = self.send("POST", &path, "application/json", &request);
-        let file = self.shared.plane.dir.join(format!("kubeconfig-{}", account.1));
+        let file = self.shared.plane.dir.join(format!("kubeconfig-{name}"));
         let token = answer["status"]["token"].as_str().expect("a token");
         fs::write(&file, kubeconfig(&self.shared.plane.dir, self.shared.plane.apiserver, token)).expect("a file");
         file

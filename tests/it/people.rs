@@ -317,3 +317,62 @@ fn a_new_commit_ends_the_waits_of_the_one_before() {
         .unwrap();
     assert_eq!(agent.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn each_role_for_people_writes_its_part_of_an_inventory_and_no_more() {
+    let world = World::new();
+    world.turn();
+    let cluster = &world.cluster;
+    let account = |role: &str| {
+        let own = "/api/v1/namespaces/default/serviceaccounts";
+        let named = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}});
+        cluster.send("POST", own, "application/json", &named);
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": format!("spinway.t.test.{role}")},
+            "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": "default"}]});
+        let bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/spinway-system/rolebindings";
+        cluster.send("POST", bindings, "application/json", &binding);
+        cluster.kubeconfig_of_account("default", role)
+    };
+    let [viewer, suspender, approver] = ["viewer", "suspender", "approver"].map(account);
+    let patched = |kubeconfig: &std::path::Path, patch: &Value| {
+        let mut kubectl = std::process::Command::new(cluster.kubectl());
+        kubectl.args(["patch", "configmap", "spinway.t.test.one", "-n", "spinway-system", "--type", "merge", "-p"]);
+        let ran = kubectl.arg(patch.to_string()).env("KUBECONFIG", kubeconfig).output().expect("kubectl runs");
+        (ran.status.success(), stderr(&ran))
+    };
+    // It takes a moment to be in force; until then each write goes through, and the same once more would change nothing.
+    let mut written = 0;
+    cluster.wait("the policy to be in force", || {
+        written += 1;
+        let (done, text) = patched(&suspender, &json!({"data": {"x": written.to_string()}}));
+        !done && text.contains("may update `inventories`")
+    });
+    for part in [
+        json!({"metadata": {"labels": {"applyset.kubernetes.io/id": null}}}),
+        json!({"metadata": {"annotations": {"applyset.kubernetes.io/tooling": "x"}}}),
+    ] {
+        assert!(!patched(&suspender, &part).0 && !patched(&approver, &part).0, "{part}");
+    }
+    let say = |kubeconfig: &std::path::Path, arguments: &[&str]| {
+        let ran = cluster.command(arguments).env("KUBECONFIG", kubeconfig).output().expect("spinway runs");
+        (code(&ran), stderr(&ran))
+    };
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let (suspend, approve) = (["suspend", "--tenant", "one", "--until", "1h"], ["approve", digest.as_str()]);
+    assert_eq!(say(&suspender, &suspend).0, 0, "{:?}", say(&suspender, &suspend));
+    assert_eq!(say(&approver, &approve).0, 0, "{:?}", say(&approver, &approve));
+    let refused = |kubeconfig: &std::path::Path, arguments: &[&str], message: &str| {
+        let (code, text) = say(kubeconfig, arguments);
+        assert!(code == 1 && text.contains(message), "{arguments:?}: {code} {text}");
+    };
+    let another = format!("sha256:{}", "b".repeat(64));
+    refused(&suspender, &["approve", &another], "`inventories/approvals`");
+    refused(&approver, &["resume", "--tenant", "one"], "`inventories/stops`");
+    refused(&viewer, &suspend, "cannot patch");
+    assert_eq!(say(&viewer, &["history"]).0, 0);
+    assert_eq!(say(&suspender, &["resume", "--tenant", "one"]).0, 0);
+    // The agent writes all of it, as before.
+    write_apps(&world.repo, 2);
+    assert_eq!(world.turn()["summary"]["update"], 3);
+}
