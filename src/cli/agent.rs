@@ -289,6 +289,7 @@ impl Arguments {
             adopt: self.adopt,
             take_inventory: self.take_inventory,
             now: now(),
+            by_agent: true,
             ..crate::plan::Options::default()
         };
         let settings = Settings {

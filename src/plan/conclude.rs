@@ -80,7 +80,7 @@ pub fn conclude(
     options.select.retain(&mut plan.changes, desired, live, &graph);
     block_erroneous(&mut plan, broken);
     block_dependents(&mut plan, desired, live, &graph);
-    restrain(&mut plan, desired, live, options.now);
+    restrain(&mut plan, desired, live, options);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
     held.extend(hold_definitions(&mut plan, desired, live));
     if desired.environment.protected {

@@ -236,6 +236,8 @@ pub struct Options {
     pub source: String,
     /// The revision; empty for a directory.
     pub revision: String,
+    /// Whether it is the agent that plans, which never changes what it may do.
+    pub by_agent: bool,
     /// Whether drift is reported and left; none when it is corrected.
     pub leave: Option<Leave>,
 }

@@ -1,6 +1,6 @@
 //! What people stopped: objects that are paused in the cluster, and what is suspended or held at a revision.
 
-use super::{Action, Change, Plan, selection};
+use super::{Action, Change, Options, Plan, selection};
 use crate::desired::{Desired, PLATFORM};
 use crate::inventory::{PAUSE, Scope, Stop, parent_of, paused};
 use crate::live::Live;
@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 /// Holds the changes that are paused or suspended, before anything is asked about approval: consent to a destruction does
 /// not start what someone stopped.
-pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64) {
+pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, options: &Options) {
+    let now = options.now;
     let stops = suspensions(plan, desired, now);
     for change in &mut plan.changes {
         // One that is proven as wanted carries no pause: the screen keeps those that do.
@@ -28,8 +29,22 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, now: i64
         for stop in over {
             hold(change, stop.text());
         }
+        if options.by_agent && is_permission(change, desired) && change.action.is_acting() {
+            hold(change, Untrusted::new("It is what the agent itself is or may do: an administrator applies it."));
+        }
         change.because.extend(desired.notes.get(&change.object).map(Untrusted::new));
     }
+}
+
+/// Whether an object is part of who the agent of this environment is and what it and people may do, as
+/// [`crate::install`] names it.
+fn is_permission(change: &Change, desired: &Desired) -> bool {
+    const GROUPS: [&str; 2] = ["rbac.authorization.k8s.io", "admissionregistration.k8s.io"];
+    let object = &change.object;
+    let agent = format!("spinway.{}.{}", desired.name, desired.environment.name);
+    let rest = object.name.strip_prefix(&agent);
+    let named = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    named && (GROUPS.contains(&object.group.as_str()) || object.is("", "ServiceAccount"))
 }
 
 /// The suspensions in force.

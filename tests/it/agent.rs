@@ -429,3 +429,28 @@ fn a_tag_a_pinned_commit_and_a_folder_are_followed_too() {
     done(&turn(&cluster, &server, &["--path", "shop", "--take-inventory"]));
     assert_eq!(data(&cluster, "a")["k"], "v2");
 }
+
+#[test]
+fn the_agent_never_applies_its_own_permissions() {
+    let cluster = Cluster::take();
+    let repo = committed();
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: NAME}\nrules: [{apiGroups: [''], resources: [secrets], verbs: [get]}]\n";
+    repo.write("platform/own.yaml", &role.replace("NAME", "spinway.t.test"));
+    repo.write("platform/bind.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: spinway.t.test.more}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: ServiceAccount, name: spinway.t.test, namespace: spinway-system}]\n");
+    repo.commit("more rights");
+    let server = GitServer::https(&repo);
+    // Even by an agent that is allowed everything.
+    server.installed.set(cluster.kubeconfig()).unwrap();
+    let report = done(&turn(&cluster, &server, &[]));
+    for (kind, name) in [("ClusterRole", "spinway.t.test"), ("ClusterRoleBinding", "spinway.t.test.more")] {
+        let change = row(&report, kind, name);
+        assert!(change["action"] == "held" && change["because"].to_string().contains("administrator"), "{change:#}");
+    }
+    assert_eq!(report["destruction"]["digest"], "", "no consent starts it: {report:#}");
+    let binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/spinway.t.test.more";
+    assert_eq!(cluster.get(binding), None);
+    assert_eq!(data(&cluster, "a")["k"], "v1");
+    // The command line is an administrator's.
+    let ran = cluster.spinway(&["plan", repo.dir(), "-o", "json", "--take-inventory"]);
+    assert_eq!(row(&json(&ran), "ClusterRoleBinding", "spinway.t.test.more")["action"], "create", "{}", Ran(&ran));
+}
