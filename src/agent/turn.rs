@@ -3,7 +3,7 @@
 use super::Agent;
 use super::lock::{Lock, lost};
 use crate::cluster::{Cluster, LeaseError, Reading};
-use crate::desired::{Desired, DriftRule};
+use crate::desired::{Desired, DriftRule, Tree};
 use crate::inventory::{self, ON_FAILURE, Parent};
 use crate::kinds::SPIN;
 use crate::object::{GroupKind, ObjectRef, Untrusted, meta};
@@ -370,10 +370,15 @@ fn renewed(desired: &Desired, before: &Desired) -> BTreeMap<ObjectRef, Option<Va
     pairs.collect()
 }
 
+/// Reads what a revision wants. The files themselves are let go of: nobody is shown a line of them here, and a turn of
+/// thousands of objects has a limit.
 async fn read(given: &Given) -> Result<(Repository, Desired), ops::Error> {
     let given = given.clone();
-    let read = tokio::task::spawn_blocking(move || given.read()).await;
-    read.unwrap_or_else(|error| Err(ops::Error::Thread(error.to_string())))
+    let read = tokio::task::spawn_blocking(move || {
+        let (repository, desired) = given.read()?;
+        Ok((Repository { tree: Tree::default(), ..repository }, desired))
+    });
+    read.await.unwrap_or_else(|error| Err(ops::Error::Thread(error.to_string())))
 }
 
 /// Whether nothing is to be written, or nothing may be.
