@@ -279,7 +279,13 @@ impl Agent {
     /// there was none.
     fn applied(&self, maps: &[Value]) -> Option<Applied> {
         let identity = self.remote.identity();
-        let inventories: Vec<Parent> = maps.iter().filter_map(|map| self.inventory(map, &identity)).collect();
+        let mut inventories: Vec<Parent> = maps.iter().filter_map(|map| self.inventory(map, &identity)).collect();
+        // Another folder of the repository may hold another Config, with an environment of the same name.
+        let is_here =
+            |parent: &Parent| folder(&parent.state.source, &identity).as_ref() == Some(&self.remote.directory);
+        if inventories.iter().any(is_here) {
+            inventories.retain(is_here);
+        }
         let revision = inventory::last_revision(&inventories).to_owned();
         let directory = inventories.iter().find_map(|parent| folder(&parent.state.source, &identity))?;
         (!revision.is_empty()).then_some(Applied { revision, directory })

@@ -1,6 +1,6 @@
 //! The first half of planning: what seems to differ, decided without a request.
 
-use super::drift::{Text, differences, writer};
+use super::drift::{Text, differences, is_annotation, writer};
 use super::policy::{Case, Ruling};
 use super::{Action, Cause, Change, FieldChange, Options};
 use crate::desired::{Desired, Member};
@@ -319,6 +319,8 @@ impl Context<'_> {
         for field in &left {
             let leaf = declared.leaves.iter().find(|l| field.path.is_below(&l.path)).map(|leaf| &leaf.path);
             match (leaf, value_at(live, leaf.unwrap_or(&field.path))) {
+                // When something else is written it is written with it.
+                _ if is_annotation(&field.path) => true,
                 (Some(path), Some(value)) if managers.other_of(path).is_none() => super::edit::set(body, path, value),
                 (None, Some(_)) => super::edit::order_as(body, &field.path, live, declared),
                 (path, _) => super::edit::remove(body, path.unwrap_or(&field.path)),

@@ -77,6 +77,8 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             (Answer::Differs, _) => {
                 let known = was_declared(&leaf.path);
                 let cause = match (mine, known, other) {
+                    // With whatever we applied it stood there.
+                    _ if is_annotation(&leaf.path) => Cause::Drift,
                     (false, true, _) => Cause::Drift,
                     (false, false, Some(_)) => Cause::Unowned,
                     _ => Cause::Pending,
@@ -99,7 +101,8 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
     drift
 }
 
-fn is_annotation(path: &FieldPath) -> bool {
+/// Whether it is the path of the record that every apply of ours leaves.
+pub(super) fn is_annotation(path: &FieldPath) -> bool {
     path.0.len() == 3 && path.0[1] == "f:annotations" && path.0[2].strip_prefix("f:") == Some(APPLIED)
 }
 

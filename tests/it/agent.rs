@@ -454,3 +454,23 @@ fn the_agent_never_applies_its_own_permissions() {
     let ran = cluster.spinway(&["plan", repo.dir(), "-o", "json", "--take-inventory"]);
     assert_eq!(row(&json(&ran), "ClusterRoleBinding", "spinway.t.test.more")["action"], "create", "{}", Ran(&ran));
 }
+
+#[test]
+fn a_removed_record_of_ours_is_drift_and_comes_back_with_the_next_change() {
+    let mut cluster = Cluster::take();
+    let repo = committed();
+    let server = GitServer::https(&repo);
+    done(&turn(&cluster, &server, &[]));
+    cluster.edit(A, "kubectl-annotate", &json!({"metadata": {"annotations": {"spinway.dev/applied": null}}}));
+    cluster.mark();
+    let report = done(&turn(&cluster, &server, &[]));
+    let left = &row(&report, "ConfigMap", "a")["left"][0];
+    assert!(left["path"].as_str().is_some_and(|path| path.contains("spinway.dev/applied")), "{report:#}");
+    assert_eq!(cluster.writes().len(), 0, "{:?}", cluster.writes());
+    repo.edit("apps/one/a.yaml", "l: v1", "l: v2");
+    repo.commit("pending");
+    done(&turn(&cluster, &server, &[]));
+    let found = cluster.get(A).expect("the object");
+    assert_ne!(found["metadata"]["annotations"]["spinway.dev/applied"], Value::Null);
+    assert_eq!(found["data"]["l"], "v2");
+}
