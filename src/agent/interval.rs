@@ -1,11 +1,9 @@
 //! Turns one after the other: when the repository has something new, when someone changed what is ours, and now and then in
 //! any case.
 
-use super::{Agent, Snapshots, Tellers, Turn};
+use super::{Agent, Interrupt, Snapshots, Tellers, Turn};
 use crate::cluster::Watches;
 use crate::ops::{Event, Planned};
-use std::future::Future;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// After so long a turn is done in any case.
@@ -20,29 +18,20 @@ impl Agent {
         interval: Duration,
         tellers: &mut Tellers,
         snapshots: &mut Snapshots,
-        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        interrupt: &Interrupt,
         tell: &mut (dyn FnMut(Event) + Send),
         each: &mut (dyn FnMut(&Turn) + Send),
     ) {
         let mut watches: Option<Watches> = None;
         loop {
             let start = Instant::now();
-            let mut ended = false;
-            let mut turn = {
-                let noted = async {
-                    interrupt.as_mut().await;
-                    ended = true;
-                };
-                self.turn(std::pin::pin!(noted), tell).await
-            };
-            self.tell(&mut turn, tellers, start.elapsed().as_secs_f64()).await;
+            let mut turn = self.turn(std::pin::pin!(interrupt.clone()), tell).await;
+            self.tell(&mut turn, tellers, start.elapsed().as_secs_f64(), interrupt.clone()).await;
             each(&turn);
-            if ended {
-                return;
-            }
             tokio::select! {
+                biased;
+                () = interrupt.clone() => return,
                 () = snapshots.keep(&turn) => {}
-                () = interrupt.as_mut() => return,
             }
             let quiet = is_quiet(&turn);
             if let Some(planned) = &turn.planned
@@ -52,7 +41,7 @@ impl Agent {
                 // What changed before they began is found by another turn.
                 tokio::select! {
                     () = tokio::time::sleep(SETTLE) => {}
-                    () = interrupt.as_mut() => return,
+                    () = interrupt.clone() => return,
                 }
                 continue;
             }
@@ -60,7 +49,7 @@ impl Agent {
             drop(turn);
             tokio::select! {
                 () = self.wait(interval, watches.as_ref(), quiet, &revision) => {}
-                () = interrupt.as_mut() => return,
+                () = interrupt.clone() => return,
             }
         }
     }

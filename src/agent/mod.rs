@@ -17,9 +17,13 @@ pub use turn::{Owned, Trouble, Turn};
 
 use crate::ops::Settings;
 use crate::source::Remote;
+use futures::future::{BoxFuture, Shared};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Resolves when the agent shall end; each who waits for it has a clone.
+pub type Interrupt = Shared<BoxFuture<'static, ()>>;
 
 /// What the agent of one environment is told.
 #[derive(Clone, Debug)]

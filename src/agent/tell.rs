@@ -6,8 +6,10 @@ use crate::object::GroupKind;
 use crate::ops::Planned;
 use crate::plan::Action;
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Who is told, and how.
 #[derive(Default)]
@@ -24,9 +26,30 @@ pub struct Tellers {
     pub statuses: Option<Statuses>,
 }
 
+/// Who does not answer is waited for so long once the agent is to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 impl Agent {
-    /// Tells what a turn came to that took so many seconds. Nothing of it can fail the turn.
-    pub async fn tell(&self, turn: &mut Turn, tellers: &mut Tellers, seconds: f64) {
+    /// Tells what a turn came to that took so many seconds. Nothing of it can fail the turn, and not much of it can delay the
+    /// end of the agent, which `interrupt` asks for.
+    pub async fn tell(
+        &self,
+        turn: &mut Turn,
+        tellers: &mut Tellers,
+        seconds: f64,
+        interrupt: impl Future<Output = ()> + Send,
+    ) {
+        let cut = async {
+            interrupt.await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = self.tell_all(turn, tellers, seconds) => {}
+            () = cut => tracing::warn!("not everybody was told: the agent is to end"),
+        }
+    }
+
+    async fn tell_all(&self, turn: &mut Turn, tellers: &mut Tellers, seconds: f64) {
         let now = jiff::Timestamp::now().as_second();
         let environment = self.environment_name(turn);
         let mut news = match (&mut turn.planned, &turn.trouble) {

@@ -6,16 +6,16 @@ use super::common::{Connection, Output, costing, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::plan::report_of;
 use super::signals::interrupted;
-use crate::agent::{Agent, Snapshots, Tellers, Trouble, Turn};
+use crate::agent::{Agent, Interrupt, Snapshots, Tellers, Trouble, Turn};
 use crate::notify::{Messages, Routes, Statuses, serve};
 use crate::ops::{Event, Settings};
 use crate::report::{Report, drift_only, from_drift};
 use crate::source::{Branch, Remote, Secrets, Signers, Want, cache_below};
 use clap::Args;
+use futures::FutureExt as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Pull the repository from its Git server, apply it, report
@@ -203,10 +203,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let mut each = |turn: &Turn| drop(report(turn, output).map(|report| output.write(&report)));
     let mut quietly = |_: &Turn| {};
     let each: &mut (dyn FnMut(&Turn) + Send) = if output.output.is_empty() { &mut quietly } else { &mut each };
-    let interrupt = std::pin::pin!(async {
-        interrupted().await;
-    });
-    agent.run(interval, &mut tellers, &mut snapshots, interrupt, &mut told, each).await;
+    agent.run(interval, &mut tellers, &mut snapshots, &ending(), &mut told, each).await;
     arguments.forget_cache();
     Ok(0)
 }
@@ -216,29 +213,32 @@ async fn once(arguments: &Arguments) -> Result<u8, Failure> {
     let agent = arguments.agent()?;
     let mut snapshots = arguments.snapshots()?;
     let mut tellers = arguments.tellers()?;
-    let ended = AtomicBool::new(false);
-    let mut interrupt = std::pin::pin!(async {
-        interrupted().await;
-        ended.store(true, Ordering::Relaxed);
-    });
+    let interrupt = ending();
     let start = Instant::now();
-    let mut turn = agent.turn(interrupt.as_mut(), &mut told).await;
-    agent.tell(&mut turn, &mut tellers, start.elapsed().as_secs_f64()).await;
-    if !ended.load(Ordering::Relaxed) {
-        tokio::select! {
-            () = snapshots.keep(&turn) => {}
-            () = interrupt.as_mut() => {}
-        }
+    let mut turn = agent.turn(std::pin::pin!(interrupt.clone()), &mut told).await;
+    agent.tell(&mut turn, &mut tellers, start.elapsed().as_secs_f64(), interrupt.clone()).await;
+    tokio::select! {
+        biased;
+        () = interrupt.clone() => {}
+        () = snapshots.keep(&turn) => {}
     }
     arguments.forget_cache();
     let report = report(&turn, &arguments.output);
     if let Some(report) = &report {
         arguments.output.write(report)?;
     }
-    if ended.load(Ordering::Relaxed) {
+    if interrupt.peek().is_some() {
         return Ok(0);
     }
     code(turn, report.as_ref(), &arguments.output)
+}
+
+/// Resolves when a signal asks the process to end.
+fn ending() -> Interrupt {
+    let interrupt = async {
+        interrupted().await;
+    };
+    interrupt.boxed().shared()
 }
 
 /// What happens, for the log.

@@ -208,3 +208,27 @@ fn terminate(id: u32) {
     let process = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
     nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).unwrap();
 }
+
+#[test]
+fn who_does_not_answer_cannot_delay_the_end_of_the_agent() {
+    let cluster = Cluster::take();
+    let repo = committed();
+    let server = GitServer::https(&repo);
+    // It takes the connection, and never answers.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let notify = server.secret.path().join("notify.yaml");
+    let url = format!("http://{}/", deaf.local_addr().unwrap());
+    std::fs::write(&notify, format!("routes: [{{url: \"{url}\", format: json}}]\n")).unwrap();
+    let arguments = ["--interval", "1s", "--notify", notify.to_str().unwrap()];
+    let mut agent = command(&cluster, &server, &arguments);
+    let mut agent = agent.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    cluster.wait("the first turn", || cluster.get(A).is_some());
+    edit(&cluster, "edited");
+    let held = deaf.accept().unwrap();
+    let start = Instant::now();
+    terminate(agent.id());
+    assert_eq!(agent.wait().unwrap().code(), Some(0));
+    // It would go on trying for 15 seconds.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    drop(held);
+}
