@@ -67,7 +67,7 @@ fn line(entry: &Entry) -> String {
     let mut line = format!(
         "  {when}  {revision:<10}  {:<11} {}; {}\n",
         entry.result,
-        counts.join(", "),
+        if counts.is_empty() { "found as it was to be".to_owned() } else { counts.join(", ") },
         seconds(entry.milliseconds)
     );
     if !entry.subject.is_empty() {

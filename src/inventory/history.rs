@@ -22,7 +22,8 @@ pub struct Entry {
     pub author: String,
     /// The digest of the plan.
     pub plan: String,
-    /// How many objects of the partition were changed, by action.
+    /// How many objects of the partition were changed, by action; none when a run before changed them and was killed before
+    /// it could say so.
     pub counts: BTreeMap<String, usize>,
     /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed`, `overtaken`
     /// (its waits were ended by a newer commit) or `interrupted`.

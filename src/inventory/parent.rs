@@ -62,6 +62,10 @@ pub struct State {
     pub cluster: String,
     /// The revision that was applied last; empty for a directory.
     pub revision: String,
+    /// The digest of the texts of the last apply: when others are applied and stand nowhere in the history, the run that
+    /// applied them ended before it could say so.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub texts: String,
     /// The objects of the last apply with their uids.
     pub objects: BTreeMap<String, String>,
     /// For Jobs: the digest that was applied, so that one that vanished by its TTL is not run again.

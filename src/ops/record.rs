@@ -177,12 +177,15 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
         if let Some(fields) = corrected(planned, &before.partition, done).filter(|_| own) {
             parent.state.corrected(&fields, done.settings.now);
         }
-        let turn = own.then(|| entry(planned, &before.partition, done)).flatten();
+        let turn = own.then(|| entry(planned, &before, done)).flatten();
         if turn.is_some() || parent.state != before.state || parent.kinds != before.kinds {
             bind(planned, &mut parent);
             // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
             parent.state.deletions.retain(|d| d.at > done.settings.now - plan::DELETION_WINDOW);
             parent.state.revision = revision(planned);
+            if let Some(texts) = planned.plan.texts.get(&before.partition).filter(|_| own) {
+                parent.state.texts.clone_from(texts);
+            }
             if let Some(entry) = turn {
                 let apps = healthy.iter().filter(|(of, _)| *of == parent.partition);
                 parent.state.healthy.extend(apps.map(|(_, app)| (app.clone(), entry.revision.clone())));
@@ -264,8 +267,19 @@ fn corrected(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Vec<
     (!written.is_empty()).then(|| written.iter().flat_map(drifted).collect())
 }
 
-/// The record of the turn in a partition; none when it changed nothing there.
-fn entry(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Entry> {
+/// Whether all of a partition is as it is wanted, and that was not so when it was recorded last: the run that did it ended
+/// too early to record it.
+fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
+    let texts = planned.plan.texts.get(&before.partition);
+    let mut changes = planned.plan.changes.iter().filter(|change| change.partition == before.partition);
+    !before.state.texts.is_empty()
+        && texts.is_some_and(|texts| *texts != before.state.texts)
+        && changes.all(|change| change.action == Action::Unchanged)
+}
+
+/// The record of the turn in a partition; none when it changed nothing there, and no run before did without saying so.
+fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
+    let partition = before.partition.as_str();
     let changed = |change: &&Change| {
         let deleted = || done.deleted.iter().any(|deleted| deleted.object == change.object);
         change.partition == partition && (done.written.contains_key(&change.object) || deleted())
@@ -274,7 +288,7 @@ fn entry(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Entry> {
     for change in planned.plan.changes.iter().filter(changed) {
         *counts.entry(format!("{:?}", change.action).to_lowercase()).or_default() += 1;
     }
-    if counts.is_empty() {
+    if counts.is_empty() && !was_forgotten(planned, before) {
         return None;
     }
     let found = planned.repository.revision.clone().unwrap_or_default();

@@ -24,23 +24,26 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What planning needs of the repository alone, so that it can be made while live state is read.
 pub struct Prepared {
     graph: Graph,
-    /// The digest of all desired texts.
-    texts: [u8; 32],
+    /// The digest of the desired texts of each partition.
+    texts: BTreeMap<String, String>,
 }
 
 impl Prepared {
     /// Links the objects and digests their texts.
     pub fn of(desired: &Desired) -> Self {
-        let mut state = Sha256::new();
+        let mut states: BTreeMap<&str, Sha256> = BTreeMap::new();
         let mut text = Vec::new();
         for member in desired.objects.values() {
             text.clear();
             // Writing to memory cannot fail.
             let _ = serde_json::to_writer(&mut text, &member.object.value);
+            let state = states.entry(&member.partition).or_default();
             state.update(&text);
             state.update([0]);
         }
-        Self { graph: Graph::of(desired), texts: state.finalize().into() }
+        let texts = states.into_iter().map(|(partition, state)| (partition.to_owned(), hex(&state.finalize())));
+        let texts = texts.collect();
+        Self { graph: Graph::of(desired), texts }
     }
 
     /// The graph of the repository.
@@ -105,7 +108,8 @@ pub fn conclude(
     plan.diagnostics
         .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));
     plan.diagnostics.dedup();
-    plan.digest = digest(&plan, &texts, options);
+    plan.texts = texts;
+    plan.digest = digest(&plan, options);
     plan
 }
 
@@ -439,7 +443,7 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
 }
 
 /// The digest of the plan (law 8): neither commit nor resourceVersion nor status is in it.
-fn digest(plan: &Plan, texts: &[u8; 32], options: &Options) -> String {
+fn digest(plan: &Plan, options: &Options) -> String {
     let mut state = Sha256::new();
     let mut part = |text: &[u8]| {
         state.update(text);
@@ -454,7 +458,10 @@ fn digest(plan: &Plan, texts: &[u8; 32], options: &Options) -> String {
     if options.leave.is_some() {
         part(b"drift is left");
     }
-    part(texts);
+    for (partition, texts) in &plan.texts {
+        part(partition.as_bytes());
+        part(texts.as_bytes());
+    }
     for change in plan.changes.iter().filter(|c| c.action != Action::Unchanged) {
         let object = &change.object;
         part(format!("{:?} {} {} {}", change.action, object.group_kind(), object.path(), change.uid).as_bytes());

@@ -303,6 +303,8 @@ pub struct Plan {
     pub parents: Vec<Parent>,
     /// The partitions whose inventory cannot be read: it is not written either.
     pub broken: BTreeSet<String>,
+    /// The digest of the desired texts of each partition.
+    pub texts: BTreeMap<String, String>,
 }
 
 impl Plan {

@@ -162,3 +162,47 @@ fn five_agents_that_are_stopped_and_killed_at_random_come_to_the_end_of_one() {
         json(&history)["one"]["history"].as_array().unwrap().len()
     );
 }
+
+#[test]
+fn what_a_killed_agent_did_and_could_not_record_is_recorded_by_the_next() {
+    let mut cluster = Cluster::take();
+    let repo = Repo::with_config();
+    write_all(&repo, "v1");
+    let server = GitServer::https(&repo);
+    let ran = turn(&cluster, &server, &[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let revision = write_all(&repo, "v2");
+    // Its record never arrives.
+    let proxy = Proxy::striking(
+        &cluster,
+        |head| {
+            let records = head.method == "PATCH" && head.uri.path().contains("/spinway-system/configmaps/");
+            if records { Strike::Hang(Duration::from_secs(60)) } else { Strike::Pass }
+        },
+        |_| {},
+    );
+    let slow = server.secret.path().join("slow");
+    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let mut killed = agent(&cluster, &server, &slow, "killed", &["--once", "--no-events"]).spawn().unwrap();
+    cluster.wait("all of it", || values(&cluster) == vec![Value::from("v2"); COUNT]);
+    send(&killed, Signal::SIGKILL);
+    let _ = killed.wait();
+    cluster.mark();
+    for _ in 0..2 {
+        let ran = turn(&cluster, &server, &["--lease", "4"]);
+        assert_eq!((code(&ran), &json(&ran)["summary"]["unchanged"]), (0, &Value::from(COUNT)), "{}", Ran(&ran));
+    }
+    let history = json(&cluster.spinway(&["history", "-o", "json"]));
+    for partition in ["one", "two"] {
+        let entries = history[partition]["history"].as_array().expect("a history");
+        let newest = entries.last().expect("an entry");
+        assert_eq!(
+            (entries.len(), &newest["revision"], &newest["result"]),
+            (2, &Value::from(revision.as_str()), &Value::from("done"))
+        );
+    }
+    // Once, and nothing else is written.
+    let written: Vec<String> =
+        cluster.writes().into_iter().map(|write| write.object).filter(|object| !object.contains("leases")).collect();
+    assert_eq!(written.len(), 2, "{written:?}");
+}
