@@ -206,3 +206,81 @@ fn what_a_killed_agent_did_and_could_not_record_is_recorded_by_the_next() {
         cluster.writes().into_iter().map(|write| write.object).filter(|object| !object.contains("leases")).collect();
     assert_eq!(written.len(), 2, "{written:?}");
 }
+
+#[test]
+fn a_turn_that_is_overtaken_before_it_writes_begins_anew_with_the_pull() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    write_all(&repo, "v1");
+    let server = GitServer::https(&repo);
+    let old = repo.git(&["rev-parse", "HEAD"]);
+    write_all(&repo, "v2");
+    let new = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["update-ref", "refs/heads/main", &old]);
+    // When the first asks for the Lease the branch moves on, and another agent does all of it.
+    let (dir, newer) = (repo.path().to_owned(), new.clone());
+    let other = Mutex::new(Some(agent(&cluster, &server, &cluster.kubeconfig(), "other", &["--once", "--no-events"])));
+    let proxy = Proxy::striking(
+        &cluster,
+        move |head| {
+            if head.uri.path().contains("/leases")
+                && let Some(mut other) = other.lock().unwrap().take()
+            {
+                let mut git = Command::new("git");
+                git.args(["update-ref", "refs/heads/main", &newer]).current_dir(&dir);
+                assert!(git.status().unwrap().success());
+                assert!(other.status().unwrap().success());
+            }
+            Strike::Pass
+        },
+        |_| {},
+    );
+    let slow = server.secret.path().join("slow");
+    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let ran = agent(&cluster, &server, &slow, "first", &["--once", "--no-events", "-o", "json"]);
+    let ran = { ran }.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let report = json(&ran);
+    assert_eq!(
+        (&report["revision"]["id"], &report["summary"]["unchanged"]),
+        (&Value::from(new.as_str()), &Value::from(COUNT))
+    );
+    assert_eq!(values(&cluster), vec![Value::from("v2"); COUNT]);
+    let history = json(&cluster.spinway(&["history", "-o", "json"]));
+    let entries = history["one"]["history"].as_array().expect("a history");
+    assert!(entries.iter().all(|entry| entry["revision"] == *new), "nothing of the older one: {entries:?}");
+}
+
+#[test]
+fn what_people_say_while_a_turn_is_recorded_is_kept_and_so_is_the_record() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    write_all(&repo, "v1");
+    let server = GitServer::https(&repo);
+    let ran = turn(&cluster, &server, &[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let revision = write_all(&repo, "v2");
+    let says = Mutex::new(Some(cluster.command(&["suspend", "--tenant", "one", "--until", "1h"])));
+    let proxy = Proxy::striking(
+        &cluster,
+        move |head| {
+            if head.method == "PATCH"
+                && head.uri.path().ends_with("/configmaps/spinway.t.test.one")
+                && let Some(mut says) = says.lock().unwrap().take()
+            {
+                assert!(says.output().unwrap().status.success());
+            }
+            Strike::Pass
+        },
+        |_| {},
+    );
+    let slow = server.secret.path().join("slow");
+    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let status = agent(&cluster, &server, &slow, "first", &["--once", "--no-events"]).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let history = json(&cluster.spinway(&["history", "-o", "json"]));
+    let newest = history["one"]["history"].as_array().and_then(|entries| entries.last().cloned());
+    assert_eq!(newest.map(|entry| entry["revision"].clone()), Some(Value::from(revision)));
+    let parent = cluster.get("/api/v1/namespaces/spinway-system/configmaps/spinway.t.test.one").expect("the inventory");
+    assert!(parent["metadata"]["annotations"]["spinway.dev/stops"].is_string(), "{parent:#}");
+}
