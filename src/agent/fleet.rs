@@ -42,6 +42,14 @@ impl Fleet {
         Some(format!("there are two members `{}`", twice[0]))
     }
 
+    /// An environment of which there are two members, if there is one.
+    pub fn shared_environment(&self) -> Option<&str> {
+        let mut environments: Vec<&str> =
+            self.members.iter().map(|member| member.env.as_deref().unwrap_or_default()).collect();
+        environments.sort_unstable();
+        environments.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    }
+
     /// The members that fall to one of so many agents. Each falls to exactly one, whatever the order; with another number of
     /// agents as few as possible change hands (rendezvous hashing).
     pub fn share(&self, shard: Shard) -> impl Iterator<Item = &Member> {

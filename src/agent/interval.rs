@@ -25,7 +25,7 @@ impl Agent {
         let mut watches: Option<Watches> = None;
         loop {
             let start = Instant::now();
-            let mut turn = self.turn(std::pin::pin!(interrupt.clone()), tell).await;
+            let mut turn = self.turn(interrupt, tell).await;
             self.tell(&mut turn, tellers, start.elapsed().as_secs_f64(), interrupt.clone()).await;
             each(&turn);
             tokio::select! {

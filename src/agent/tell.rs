@@ -107,7 +107,7 @@ impl Agent {
         let refused = turn.planned.as_ref().and_then(|planned| planned.plan.refused.as_ref());
         match (&turn.trouble, refused) {
             // Someone else does it.
-            (Some(Trouble::Lease(_) | Trouble::Overtaken), _) => None,
+            (Some(Trouble::Lease(_) | Trouble::Overtaken | Trouble::Interrupted), _) => None,
             (Some(trouble), _) => Some(trouble.to_string()),
             (None, Some(refused)) => Some(refused.message.raw().to_owned()),
             (None, None) => None,

@@ -1,7 +1,7 @@
 //! One turn: pull, plan, apply.
 
-use super::Agent;
 use super::lock::{Lock, lost};
+use super::{Agent, Interrupt};
 use crate::cluster::{Cluster, LeaseError, Reading};
 use crate::desired::{Desired, DriftRule, Tree};
 use crate::inventory::{self, ON_FAILURE, Parent};
@@ -12,9 +12,7 @@ use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
 use crate::source::{PullError, Pulled, Repository};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -66,16 +64,15 @@ pub enum Trouble {
     /// Others wrote each time between planning and writing.
     #[error("other agents or people wrote in between, {REPLANS} times in a row")]
     Overtaken,
+    /// The agent was asked to end before anything was written.
+    #[error("the agent was asked to end")]
+    Interrupted,
 }
 
 impl Agent {
     /// Does one turn. `interrupt` resolves when it shall end.
-    pub async fn turn(
-        &self,
-        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
-        tell: &mut (dyn FnMut(Event) + Send),
-    ) -> Turn {
-        let turn = self.one_turn(interrupt.as_mut(), tell).await;
+    pub async fn turn(&self, interrupt: &Interrupt, tell: &mut (dyn FnMut(Event) + Send)) -> Turn {
+        let turn = self.one_turn(interrupt, tell).await;
         let brought_back = self.bring_back(&turn).await;
         if brought_back.is_empty() {
             return turn;
@@ -84,15 +81,11 @@ impl Agent {
         Turn { brought_back, is_new: turn.is_new, ..self.one_turn(interrupt, tell).await }
     }
 
-    async fn one_turn(
-        &self,
-        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
-        tell: &mut (dyn FnMut(Event) + Send),
-    ) -> Turn {
+    async fn one_turn(&self, interrupt: &Interrupt, tell: &mut (dyn FnMut(Event) + Send)) -> Turn {
         let mut turn = Turn::default();
         for _ in 0..REPLANS {
             turn = Turn::default();
-            match self.try_turn(&mut turn, interrupt.as_mut(), tell).await {
+            match self.try_turn(&mut turn, interrupt, tell).await {
                 Ok(()) => return turn,
                 // Whoever wrote in between may have applied a newer revision: everything begins anew, with the pull.
                 Err(Trouble::Overtaken) => turn.trouble = Some(Trouble::Overtaken),
@@ -136,9 +129,25 @@ impl Agent {
     async fn try_turn(
         &self,
         turn: &mut Turn,
-        interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        interrupt: &Interrupt,
         tell: &mut (dyn FnMut(Event) + Send),
     ) -> Result<(), Trouble> {
+        // Until something is written it can be left at any point.
+        let planning = async {
+            tokio::select! {
+                biased;
+                () = interrupt.clone() => Err(Trouble::Interrupted),
+                planned = self.plan_turn(turn) => planned,
+            }
+        };
+        match planning.await? {
+            Some(options) if turn.trouble.is_none() => self.perform(turn, &options, interrupt, tell).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Pulls and plans; gives what altered the plan, or none when there is none.
+    async fn plan_turn(&self, turn: &mut Turn) -> Result<Option<Options>, Trouble> {
         let mut seconds = Seconds::default();
         let start = Instant::now();
         let mut connected = Connected::new(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
@@ -176,7 +185,7 @@ impl Agent {
                     Some(applied) => applied,
                     None => {
                         turn.owned = self.owned(cluster).await;
-                        return Ok(());
+                        return Ok(None);
                     }
                 }
             }
@@ -184,10 +193,7 @@ impl Agent {
         seconds.insert("read", start.elapsed().as_secs_f64());
         let options = self.options(&read.1, applied.as_ref(), &turn.pulled.revision).await;
         turn.planned = Some(ops::plan_live(&given, read, connected, seconds, &options).await?);
-        if turn.trouble.is_none() {
-            self.perform(turn, &options, interrupt, tell).await?;
-        }
-        Ok(())
+        Ok(Some(options))
     }
 
     /// Takes the Lease if there is something to write, makes sure that nobody wrote since, and does the plan.
@@ -195,7 +201,7 @@ impl Agent {
         &self,
         turn: &mut Turn,
         options: &Options,
-        mut interrupt: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        interrupt: &Interrupt,
         tell: &mut (dyn FnMut(Event) + Send),
     ) -> Result<(), Trouble> {
         let Some(mut planned) = turn.planned.take() else { return Ok(()) };
@@ -226,7 +232,7 @@ impl Agent {
         let outcome = {
             let ended = async {
                 tokio::select! {
-                    () = interrupt.as_mut() => {}
+                    () = interrupt.clone() => {}
                     () = lost(lock.fence()) => {}
                     () = self.notice_newer(&turn.pulled.revision, &overtaken) => {}
                 }
@@ -240,11 +246,15 @@ impl Agent {
         Ok(())
     }
 
-    /// Asks the Git server while a plan is done, and says when there is something newer. It never ends.
+    /// Asks the Git server while a plan is done, and says when there is something newer that can be planned. It never ends.
     async fn notice_newer(&self, revision: &str, overtaken: &AtomicBool) {
         while let Some(interval) = self.interval {
             tokio::time::sleep(interval).await;
-            if self.pull_since(revision).await.is_some_and(|pulled| pulled.revision != revision) {
+            let Some(pulled) = self.pull_since(revision).await.filter(|pulled| pulled.revision != revision) else {
+                continue;
+            };
+            let newer = read(&self.given(&pulled.revision, &self.remote.directory)).await;
+            if newer.is_ok_and(|(_, desired)| !desired.objects.is_empty()) {
                 overtaken.store(true, Ordering::Relaxed);
                 break;
             }
@@ -279,13 +289,7 @@ impl Agent {
     /// there was none.
     fn applied(&self, maps: &[Value]) -> Option<Applied> {
         let identity = self.remote.identity();
-        let mut inventories: Vec<Parent> = maps.iter().filter_map(|map| self.inventory(map, &identity)).collect();
-        // Another folder of the repository may hold another Config, with an environment of the same name.
-        let is_here =
-            |parent: &Parent| folder(&parent.state.source, &identity).as_ref() == Some(&self.remote.directory);
-        if inventories.iter().any(is_here) {
-            inventories.retain(is_here);
-        }
+        let inventories = self.inventories(maps);
         let revision = inventory::last_revision(&inventories).to_owned();
         let directory = inventories.iter().find_map(|parent| folder(&parent.state.source, &identity))?;
         (!revision.is_empty()).then_some(Applied { revision, directory })
@@ -301,9 +305,8 @@ impl Agent {
 
     /// What the cluster alone tells of what this repository's inventories own.
     async fn owned(&self, cluster: Cluster) -> Option<Owned> {
-        let identity = self.remote.identity();
-        let is_ours = |map: &Value| self.inventory(map, &identity).is_some();
-        match cluster.observe_owned(&self.inventory_namespace, is_ours).await {
+        let ours = |maps: &[Value]| self.inventories(maps);
+        match cluster.observe_owned(&self.inventory_namespace, ours).await {
             Ok(reading) => {
                 let drift = drift_of_owned(&reading.live, &reading.parents);
                 Some(Owned { cluster, reading, drift })
@@ -313,6 +316,19 @@ impl Agent {
                 None
             }
         }
+    }
+
+    /// The inventories of this environment and repository.
+    fn inventories(&self, maps: &[Value]) -> Vec<Parent> {
+        let identity = self.remote.identity();
+        let mut found: Vec<Parent> = maps.iter().filter_map(|map| self.inventory(map, &identity)).collect();
+        // Another folder of the repository may hold another Config, with an environment of the same name.
+        let is_here =
+            |parent: &Parent| folder(&parent.state.source, &identity).as_ref() == Some(&self.remote.directory);
+        if found.iter().any(is_here) {
+            found.retain(is_here);
+        }
+        found
     }
 
     /// An inventory of this environment and repository.

@@ -183,11 +183,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         return Err(Failure::usage("give --once for one turn, or --interval for turns one after the other"));
     }
     if let Some(path) = &arguments.members.fleet {
-        let done = fleet::run(&arguments, path).await;
+        let done = fleet::run(&arguments, path, &ending()).await;
         arguments.forget_cache();
         return done;
     }
-    let Some(interval) = arguments.interval else { return once(&arguments).await };
+    let interrupt = ending();
+    let Some(interval) = arguments.interval else { return once(&arguments, &interrupt).await };
     let agent = arguments.agent()?;
     let mut snapshots = arguments.snapshots()?;
     let mut tellers = arguments.tellers()?;
@@ -203,19 +204,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let mut each = |turn: &Turn| drop(report(turn, output).map(|report| output.write(&report)));
     let mut quietly = |_: &Turn| {};
     let each: &mut (dyn FnMut(&Turn) + Send) = if output.output.is_empty() { &mut quietly } else { &mut each };
-    agent.run(interval, &mut tellers, &mut snapshots, &ending(), &mut told, each).await;
+    agent.run(interval, &mut tellers, &mut snapshots, &interrupt, &mut told, each).await;
     arguments.forget_cache();
     Ok(0)
 }
 
 /// Does one turn.
-async fn once(arguments: &Arguments) -> Result<u8, Failure> {
+async fn once(arguments: &Arguments, interrupt: &Interrupt) -> Result<u8, Failure> {
     let agent = arguments.agent()?;
     let mut snapshots = arguments.snapshots()?;
     let mut tellers = arguments.tellers()?;
-    let interrupt = ending();
     let start = Instant::now();
-    let mut turn = agent.turn(std::pin::pin!(interrupt.clone()), &mut told).await;
+    let mut turn = agent.turn(interrupt, &mut told).await;
     agent.tell(&mut turn, &mut tellers, start.elapsed().as_secs_f64(), interrupt.clone()).await;
     tokio::select! {
         biased;
@@ -224,7 +224,9 @@ async fn once(arguments: &Arguments) -> Result<u8, Failure> {
     }
     arguments.forget_cache();
     let report = report(&turn, &arguments.output);
-    if let Some(report) = &report {
+    // A member of a fleet says a line.
+    let shown = report.as_ref().filter(|_| arguments.members.of.is_none() || !arguments.output.output.is_empty());
+    if let Some(report) = shown {
         arguments.output.write(report)?;
     }
     if interrupt.peek().is_some() {
@@ -233,10 +235,11 @@ async fn once(arguments: &Arguments) -> Result<u8, Failure> {
     code(turn, report.as_ref(), &arguments.output)
 }
 
-/// Resolves when a signal asks the process to end.
+/// Resolves when a signal asks the process to end, also when it came before anybody waited for it.
 fn ending() -> Interrupt {
+    let signalled = tokio::spawn(interrupted());
     let interrupt = async {
-        interrupted().await;
+        let _ = signalled.await;
     };
     interrupt.boxed().shared()
 }
@@ -284,6 +287,7 @@ impl Arguments {
             signers: Signers { ssh: text(&self.git.allowed_signers)?, pgp: text(&self.git.gpg_keyring)? },
             rewrites: self.git.rewrites == Rewrites::Allow,
             cache: cache_below(&self.cache(), &self.repository),
+            using: Arc::default(),
         };
         let options = crate::plan::Options {
             adopt: self.adopt,
@@ -359,12 +363,12 @@ impl Arguments {
                     proxy: self.git.git_proxy.clone(),
                     ..Secrets::default()
                 };
-                let scratch = self.cache().join("snapshot");
+                let scratch = self.cache().join(format!("snapshot-{environment}-{}", std::process::id()));
                 Some(Branch { url: url.clone(), secrets, name: format!("{name}/{environment}"), scratch })
             }
         };
         let memory = self.memory(&format!("snapshot-{}.json", self.env.as_deref().unwrap_or_default()));
-        Ok(Snapshots { file: keeping.snapshot_file.clone(), branch, memory, written: None })
+        Ok(Snapshots { file: keeping.snapshot_file.clone(), branch, memory, written: None, failed: None })
     }
 
     /// Where something is remembered between processes: beside the cache, when that outlives this one.
@@ -430,7 +434,9 @@ fn code(turn: Turn, report: Option<&Report>, output: &Output) -> Result<u8, Fail
             Trouble::Pull(error) if error.is_refusal() => Failure::refused(error.to_string(), REFUSED_HELP),
             Trouble::Pull(error) => Failure::failed(error.to_string(), "Nothing was done; the next turn tries again."),
             Trouble::Lease(error @ crate::cluster::LeaseError::Held { .. }) => Failure::locked(error.to_string()),
-            error @ (Trouble::Lease(_) | Trouble::Overtaken) => Failure::failed(error.to_string(), ""),
+            error @ (Trouble::Lease(_) | Trouble::Overtaken | Trouble::Interrupted) => {
+                Failure::failed(error.to_string(), "")
+            }
         });
     }
     let Some(planned) = &turn.planned else { return Ok(FAILED) };

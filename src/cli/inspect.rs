@@ -4,8 +4,11 @@ use super::common::{LiveOptions, Output, Planning, Repository, Select};
 use super::failure::Failure;
 use super::{plan, ui};
 use crate::cluster::{Cluster, Reading};
+use crate::inventory::Parent;
+use crate::object::Untrusted;
 use crate::ops::{self, Planned};
 use clap::Args;
+use serde_json::Value;
 
 /// Which objects are looked at, and how the result is shown.
 #[derive(Args)]
@@ -36,7 +39,7 @@ impl Inspect {
     pub(super) async fn look(&self) -> Result<Seen, Failure> {
         if self.repository.is_absent() && self.live.snapshot.is_none() {
             let cluster = self.live.connection.connect().await?;
-            let reading = cluster.observe_owned(&self.inventory_namespace, |_| true).await;
+            let reading = cluster.observe_owned(&self.inventory_namespace, readable).await;
             let reading = reading.map_err(ops::Error::from)?;
             return Ok(Seen::Inventory(Box::new((cluster, reading))));
         }
@@ -46,4 +49,11 @@ impl Inspect {
         ui::diagnostics(&planned.desired.diagnostics, &planned.repository.tree, self.output.quiet);
         Ok(Seen::Repository(Box::new(planned)))
     }
+}
+
+/// The inventories that can be read; of the others it is said why not.
+fn readable(maps: &[Value]) -> Vec<Parent> {
+    let found = maps.iter().map(Parent::found);
+    let told = found.map(|parent| parent.map_err(|error| ui::progress(&Untrusted::new(error.to_string()).terminal())));
+    told.filter_map(Result::ok).collect()
 }

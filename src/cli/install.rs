@@ -3,6 +3,7 @@
 use super::agent::fleet::read as read_fleet;
 use super::common::{Format, Repository, Target};
 use super::failure::Failure;
+use crate::agent::Fleet;
 use crate::desired::Desired;
 use crate::install::{FleetSetting, Run, Setting, fleet as fleet_manifests, identity, manifests, permissions};
 use clap::Args;
@@ -61,6 +62,9 @@ pub(super) struct Arguments {
 /// Prints the manifests.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let fleet = arguments.fleet.as_deref().map(read_fleet).transpose()?;
+    if let Some((members, _)) = &fleet {
+        arguments.check(members)?;
+    }
     let (_, desired) = arguments.repository.read()?;
     if desired.config.is_none() {
         return Err(Failure::usage("there is no spinway.yaml: the agent needs one"));
@@ -96,6 +100,23 @@ fn yaml(object: &Value) -> String {
 }
 
 impl Arguments {
+    /// What an agent of this fleet could not do.
+    fn check(&self, fleet: &Fleet) -> Result<(), Failure> {
+        if let Some(member) = fleet.members.iter().find(|member| member.kubeconfig.is_none()) {
+            let text = format!(
+                "member `{}` has no kubeconfig: the agent of a fleet may do nothing in its own cluster",
+                member.name
+            );
+            return Err(Failure::usage(text));
+        }
+        match fleet.shared_environment().filter(|_| self.snapshot_branch.is_some()) {
+            Some(environment) => Err(Failure::usage(format!(
+                "two members are of environment `{environment}`, which has one snapshot branch"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn setting(&self) -> Setting {
         let run = self.interval.map_or_else(|| Run::CronJob(self.schedule.clone()), Run::Deployment);
         let mut arguments: Vec<String> = self.url.iter().map(|url| format!("--repository={url}")).collect();

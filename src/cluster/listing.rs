@@ -170,11 +170,15 @@ impl Cluster {
         self.pages(list, &|item| screen.keep(&listing, item)).await
     }
 
-    /// Reads what the inventories in a namespace own, without any repository: those that are `wanted`.
+    /// Reads what inventories own, without any repository: those that `ours` finds among the ConfigMaps of a namespace.
     ///
     /// # Errors
     /// The API server cannot be used at all, or the inventories cannot be listed.
-    pub async fn observe_owned(&self, namespace: &str, wanted: impl Fn(&Value) -> bool) -> Result<Reading, Error> {
+    pub async fn observe_owned(
+        &self,
+        namespace: &str,
+        ours: impl FnOnce(&[Value]) -> Vec<Parent>,
+    ) -> Result<Reading, Error> {
         let failed = |refused: Refused| {
             Error::Server(format!(
                 "the inventories in namespace {namespace} cannot be listed: {}",
@@ -185,16 +189,7 @@ impl Cluster {
         reading.live.source = Source::Cluster;
         reading.live.kinds = self.discover().await?;
         let found = self.inventories(Some(namespace), &reading.live.kinds).await.map_err(failed)?;
-        for value in found.iter().filter(|value| wanted(value)) {
-            let name = crate::object::meta(value, "name");
-            let parent = Parent::named(name, namespace).map(|(parent, ..)| parent);
-            match parent.unwrap_or_else(|| Parent::of_name(name, namespace)).read(value) {
-                Ok(parent) => reading.parents.push(parent),
-                Err(error) => {
-                    reading.broken.insert(name.to_owned(), error.to_string());
-                }
-            }
-        }
+        reading.parents = ours(&found);
         for (kind, list) in owned_lists(&reading, self.sparing) {
             let coverage = match self.list_whole(&list).await {
                 Ok(items) => {

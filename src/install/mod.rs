@@ -34,7 +34,8 @@ pub fn identity(desired: &Desired) -> Vec<Value> {
 
 /// The agent of a fleet, which may do nothing in its own cluster: what it may do in others their kubeconfig files say.
 pub fn fleet(desired: &Desired, setting: &Setting) -> Vec<Value> {
-    let names = Names { agent: format!("spinway.{}.fleet", desired.name), ..Names::of(desired) };
+    let names =
+        Names { agent: format!("spinway.{}.fleet.{}", desired.name, desired.environment.name), ..Names::of(desired) };
     let mut made = vec![names.object("v1", "Namespace", "", &names.namespace, json!({})), names.account(false)];
     made.extend(workload::manifests(&names, setting));
     made

@@ -47,15 +47,25 @@ fn policy(names: &Names) -> [Value; 2] {
              .namespace(request.namespace).name(request.name).check('update').allowed()"
         )
     };
-    let field = |of: &str, path: &str| format!("(has({of}.{path}) ? {of}.{path} : {{}})");
-    let annotation = |of: &str, name: &str| format!("variables.{of}[?'{name}'].orValue('')");
+    let field = |of: &str, path: &str, none: &str| format!("(has({of}.{path}) ? {of}.{path} : {none})");
     let known = format!("['{STOPS}', '{APPROVED}']");
+    // Absent and empty are not the same.
     let kept = |one: &str, other: &str| {
-        format!("variables.{one}.all(k, k in {known} || variables.{other}[?k].orValue('') == variables.{one}[k])")
+        format!(
+            "variables.{one}.all(k, k in {known} || k in variables.{other} && variables.{other}[k] == variables.{one}[k])"
+        )
     };
-    let same = ["data", "binaryData", "metadata.labels"]
-        .map(|path| format!("{} == {}", field("object", path), field("oldObject", path)));
-    let changed = |name: &str| format!("{} != {}", annotation("after", name), annotation("before", name));
+    let parts = [
+        ("data", "{}"),
+        ("binaryData", "{}"),
+        ("immutable", "false"),
+        ("metadata.labels", "{}"),
+        ("metadata.ownerReferences", "[]"),
+        ("metadata.finalizers", "[]"),
+    ];
+    let same =
+        parts.map(|(path, none)| format!("{} == {}", field("object", path, none), field("oldObject", path, none)));
+    let changed = |name: &str| format!("variables.before[?'{name}'] != variables.after[?'{name}']");
     let validation = |condition: String, what: &str| {
         json!({"expression": condition, "reason": "Forbidden",
             "message": format!("only who may update {what} in the API group {GROUP} may change this of an inventory")})
@@ -70,8 +80,8 @@ fn policy(names: &Names) -> [Value; 2] {
         "matchConditions": [{"name": "this-environment", "expression": format!("request.name.startsWith('{}.')", names.agent)}],
         "variables": [
             {"name": "updates", "expression": "request.operation == 'UPDATE'"},
-            {"name": "before", "expression": format!("variables.updates ? {} : {{}}", field("oldObject", "metadata.annotations"))},
-            {"name": "after", "expression": format!("variables.updates ? {} : {{}}", field("object", "metadata.annotations"))},
+            {"name": "before", "expression": format!("variables.updates ? {} : {{}}", field("oldObject", "metadata.annotations", "{}"))},
+            {"name": "after", "expression": format!("variables.updates ? {} : {{}}", field("object", "metadata.annotations", "{}"))},
             {"name": "all", "expression": may("")},
         ],
         "validations": [

@@ -120,10 +120,20 @@ impl Parent {
         Some((Self::new(config, environment, partition, namespace), config, environment))
     }
 
-    /// A parent of any other name, which stands for its partition too.
-    pub fn of_name(name: &str, namespace: &str) -> Self {
-        let (name, partition) = (name.to_owned(), name.to_owned());
-        Self { id: id(&name, namespace), name, partition, namespace: namespace.to_owned(), ..Self::default() }
+    /// Reads a live ConfigMap of whatever name; another than [`Parent::new`] gives stands for the partition too.
+    ///
+    /// # Errors
+    /// It is not ours, or its state is damaged.
+    pub fn found(live: &Value) -> Result<Self, StateError> {
+        let (name, namespace) = (meta(live, "name"), meta(live, "namespace"));
+        let other = || Self {
+            id: id(name, namespace),
+            name: name.to_owned(),
+            partition: name.to_owned(),
+            namespace: namespace.to_owned(),
+            ..Self::default()
+        };
+        Self::named(name, namespace).map_or_else(other, |(parent, ..)| parent).read(live)
     }
 
     /// Its identity.

@@ -20,6 +20,7 @@ pub(super) const KINDS: &[Kind] = &[
         health: definition,
         held: true,
         immutable: &["spec.group", "spec.names.plural", "spec.names.kind", "spec.scope"],
+        evidence: &["spec", "status"],
         ..PLAIN
     },
     Kind { kind: "ValidatingWebhookConfiguration", ..WEBHOOK },

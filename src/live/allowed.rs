@@ -6,11 +6,11 @@
 
 use super::mask::masked;
 use crate::desired::Desired;
-use crate::fields::{FieldPath, FieldSet, Managers, declare, restrict};
+use crate::fields::{FieldPath, FieldSet, Leaf, Managers, declare, restrict, value_at};
 use crate::inventory::{ID, is_mark};
 use crate::kinds;
 use crate::object::{GroupKind, ObjectRef, label, unescape};
-use crate::schema::{CRD_GROUP, Schemas, compact_crd};
+use crate::schema::{CRD_GROUP, Schemas, compact_crd, crd_versions};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -31,8 +31,9 @@ const DOMAINS: [&str; 3] = ["spinway.dev/", "applyset.kubernetes.io/", "gateway.
 /// Where routes set headers, whose values may be credentials.
 const HEADERS: [&str; 2] = ["requestHeaderModifier", "responseHeaderModifier"];
 
-/// What stands in place of a value that the repository does not have: unlike a masked one it is known to differ from it.
-const NOT_SHOWN: &str = "(not in the repository)";
+/// What stands in place of a value that the repository did not have when the snapshot was taken: unlike a masked one it is
+/// known to differ from what was applied then.
+pub const NOT_SHOWN: &str = "(not in the repository)";
 
 /// Decides what may leave.
 pub(super) struct Allowed<'a> {
@@ -40,6 +41,8 @@ pub(super) struct Allowed<'a> {
     schemas: &'a Schemas,
     /// Literal values that are in the repository, and so no secret.
     public: BTreeSet<&'a str>,
+    /// Kinds whose definition is in the repository: which fields their objects have decides whether it may change.
+    changing: BTreeSet<GroupKind>,
 }
 
 impl<'a> Allowed<'a> {
@@ -48,49 +51,76 @@ impl<'a> Allowed<'a> {
             let variables = kinds::each(&member.object.value, "spec.variables[].value").into_iter().map(|(_, v)| v);
             variables.chain(headers(&reference.group_kind(), &member.object.value).into_iter().map(|(_, v)| v))
         });
-        Self { desired, schemas, public: values.filter_map(Value::as_str).collect() }
+        let definitions = desired.objects.iter().filter(|(r, _)| r.is(CRD_GROUP, "CustomResourceDefinition"));
+        let changing = definitions.filter_map(|(_, member)| crd_versions(&member.object.value).map(|(kind, _)| kind));
+        Self { desired, schemas, public: values.filter_map(Value::as_str).collect(), changing: changing.collect() }
     }
 
     /// A copy of an object with what may leave.
     pub(super) fn copy(&self, reference: &ObjectRef, value: &Value) -> Value {
-        if reference.is(CRD_GROUP, "CustomResourceDefinition") {
-            return compact_crd(value);
-        }
         let kind = reference.group_kind();
+        let wanted = self.desired.objects.get(reference);
         let mut read = FieldSet::default();
-        for pointer in self.read_at(&kind, value) {
+        for pointer in self.read_at(reference, value) {
             read.insert(&path(value, &pointer));
         }
+        let declared =
+            wanted.map(|member| declare(&member.object.value, self.schemas.of(&kind, &member.object.version)));
+        let leaves: Vec<&Leaf<'_>> = declared.iter().flat_map(|declared| &declared.leaves).collect();
+        // An empty map says nothing of what others put into it.
+        let covers = |leaf: &&&Leaf<'_>| leaf.value.as_object().is_none_or(|map| !map.is_empty());
+        let mut known = FieldSet::default();
+        leaves.iter().filter(covers).for_each(|leaf| known.insert(&leaf.path));
         let managers = Managers::of(value);
-        let declared = self.desired.objects.get(reference).map(|member| {
-            let schema = self.schemas.of(&kind, &member.object.version);
-            declare(&member.object.value, schema).set
-        });
-        let sets = [Some(&read), managers.ours(), declared.as_ref()];
+        let mut held = FieldSet::default();
+        for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
+            let is_map = value_at(value, &path).is_some_and(Value::is_object);
+            if !is_map || known.contains(&path) {
+                held.insert(&path);
+            }
+        }
         // A set without any path would cover everything.
-        let sets: Vec<&FieldSet> = sets.into_iter().flatten().filter(|set| !set.is_empty()).collect();
+        let sets: Vec<&FieldSet> = [&read, &known, &held].into_iter().filter(|set| !set.is_empty()).collect();
         let mut made = restrict(value, &sets);
-        self.annotations(&mut made, value);
-        self.mask_config_map(reference, &managers, &mut made);
+        if self.changing.contains(&kind) {
+            fill(&mut made, value);
+        }
+        self.metadata(&mut made, value);
+        mark_status(&mut made, value);
+        self.mask_config_map(reference, &mut made);
         self.mask_headers(&kind, &mut made);
-        masked(made, &|text| self.public.contains(text))
+        let made = masked(made, &|text| self.public.contains(text));
+        let is_definition = reference.is(CRD_GROUP, "CustomResourceDefinition");
+        if is_definition && wanted.is_none() { compact_crd(&made) } else { made }
     }
 
     /// The pointers at which an object of this kind is read, whoever wrote it.
-    fn read_at(&self, kind: &GroupKind, value: &Value) -> Vec<String> {
+    fn read_at(&self, reference: &ObjectRef, value: &Value) -> Vec<String> {
         let mut patterns = vec!["apiVersion", "kind"];
-        patterns.extend(kinds::read_at(kind));
-        if label(value, ID).is_some() {
+        patterns.extend(kinds::read_at(&reference.group_kind()));
+        if self.is_inventory(reference, value) {
             // An inventory is ours from end to end.
             patterns.extend(["data", "binaryData"]);
         }
         let found = patterns.iter().flat_map(|pattern| kinds::each(value, pattern));
-        let metadata = METADATA.iter().map(|field| format!("/metadata/{field}"));
-        found.map(|(pointer, _)| pointer).chain(metadata).collect()
+        let mut found: Vec<String> = found.map(|(pointer, _)| pointer).collect();
+        // Whether a reference is optional stands beside it.
+        let beside = found.iter().filter_map(|pointer| Some(format!("{}/optional", pointer.rsplit_once('/')?.0)));
+        let beside: Vec<String> =
+            beside.filter(|pointer| value.pointer(pointer).is_some_and(Value::is_boolean)).collect();
+        found.extend(beside);
+        found.extend(METADATA.iter().map(|field| format!("/metadata/{field}")));
+        found
+    }
+
+    /// Whether it is an inventory, which is ours wherever others may put its label.
+    fn is_inventory(&self, reference: &ObjectRef, value: &Value) -> bool {
+        let namespace = &self.desired.rules().inventory.namespace;
+        reference.is("", "ConfigMap") && reference.namespace() == namespace && label(value, ID).is_some()
     }
 
     /// Keeps annotations that are read beside those that are covered already, and who holds which field.
-    fn annotations(&self, made: &mut Value, value: &Value) {
+    fn metadata(&self, made: &mut Value, value: &Value) {
         let Some(metadata) = made.get_mut("metadata").and_then(Value::as_object_mut) else { return };
         let live = value.pointer("/metadata/annotations").and_then(Value::as_object);
         let read = live.into_iter().flatten().filter(|(name, _)| {
@@ -114,20 +144,17 @@ impl<'a> Allowed<'a> {
         }
     }
 
-    /// Masks values of a ConfigMap that do not come from the repository: it has the same at that key, or nobody wrote there
-    /// since we did.
-    fn mask_config_map(&self, reference: &ObjectRef, managers: &Managers, made: &mut Value) {
-        if !reference.is("", "ConfigMap") || label(made, ID).is_some() {
+    /// Masks values of a ConfigMap that the repository does not have at the same key. Who holds them proves nothing: what
+    /// admission webhooks put into what we apply is recorded as ours.
+    fn mask_config_map(&self, reference: &ObjectRef, made: &mut Value) {
+        if !reference.is("", "ConfigMap") || self.is_inventory(reference, made) {
             return;
         }
         let wanted = self.desired.objects.get(reference).map(|member| &member.object.value);
         for field in ["data", "binaryData"] {
             for (key, value) in made.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
                 let known = wanted.and_then(|wanted| wanted.get(field)?.get(key));
-                let path = FieldPath::of(&[field, key]);
-                let ours =
-                    managers.ours().is_some_and(|ours| ours.contains(&path)) && managers.other_of(&path).is_none();
-                if known != Some(value) && !ours {
+                if known != Some(value) {
                     *value = Value::from(NOT_SHOWN);
                 }
             }
@@ -146,15 +173,51 @@ impl<'a> Allowed<'a> {
     }
 }
 
-/// The values that a route sets headers to.
+/// The values of headers and of the query that a route sets or asks for: either may be a credential.
 fn headers<'v>(kind: &GroupKind, value: &'v Value) -> Vec<(String, &'v Value)> {
     if kind.group != kinds::GATEWAY {
         return Vec::new();
     }
     let filters = ["spec.rules[].filters[]", "spec.rules[].backendRefs[].filters[]"];
     let patterns = filters.iter().flat_map(|filter| HEADERS.iter().map(move |name| format!("{filter}.{name}")));
-    let patterns = patterns.flat_map(|at| ["set", "add"].map(|list| format!("{at}.{list}[].value")));
-    patterns.flat_map(|pattern| kinds::each(value, &pattern)).collect()
+    let set = patterns.flat_map(|at| ["set", "add"].map(|list| format!("{at}.{list}[].value")));
+    let asked = ["headers", "queryParams"].map(|list| format!("spec.rules[].matches[].{list}[].value"));
+    set.chain(asked).flat_map(|pattern| kinds::each(value, &pattern)).collect()
+}
+
+/// Adds the fields that were left out, without their values.
+fn fill(made: &mut Value, value: &Value) {
+    match (made, value) {
+        (Value::Object(made), Value::Object(map)) => {
+            for (name, child) in map {
+                match made.get_mut(name) {
+                    Some(kept) => fill(kept, child),
+                    None => drop(made.insert(name.clone(), skeleton(child))),
+                }
+            }
+        }
+        (Value::Array(made), Value::Array(items)) if made.len() == items.len() => {
+            made.iter_mut().zip(items).for_each(|(made, item)| fill(made, item));
+        }
+        _ => {}
+    }
+}
+
+fn skeleton(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map.iter().map(|(name, child)| (name.clone(), skeleton(child))).collect(),
+        Value::Array(items) => items.iter().map(skeleton).collect(),
+        Value::String(_) => Value::from(NOT_SHOWN),
+        other => other.clone(),
+    }
+}
+
+/// A status without anything that is read of it is one all the same: someone has written it.
+fn mark_status(made: &mut Value, value: &Value) {
+    let is_full = |value: &Value| value.get("status").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
+    if let (true, false, Some(made)) = (is_full(value), is_full(made), made.as_object_mut()) {
+        made.insert("status".to_owned(), serde_json::json!({"conditions": []}));
+    }
 }
 
 /// The path of a JSON pointer into a value.
@@ -197,16 +260,13 @@ mod tests {
                     {"manager": "spinway", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:data": {"f:ours": {}, "f:1": {}, "f:older": {}}}},
                     {"manager": "kubectl", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:data": {"f:1": {}}}},
                     {"manager": "x", "operation": "Update", "subresource": "status", "fieldsV1": {}}]},
-            "data": {"ours": "same", "older": "of an earlier revision", "1": "hush", "theirs": "hush", "new": "there"}});
+            "data": {"ours": "same", "older": "hush", "1": "hush", "theirs": "hush", "new": "there"}});
         let wanted = desired(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: ns}\ndata: {ours: same, '1': other, new: there}\n",
         );
         let made = copy(&wanted, &live);
         assert!(!made.to_string().contains("hush"), "{made}");
-        assert_eq!(
-            made["data"],
-            json!({"ours": "same", "older": "of an earlier revision", "1": NOT_SHOWN, "new": "there"})
-        );
+        assert_eq!(made["data"], json!({"ours": "same", "older": NOT_SHOWN, "1": NOT_SHOWN, "new": "there"}));
         assert_eq!(
             made["metadata"]["annotations"],
             json!({"helm.sh/resource-policy": "keep", "spinway.dev/applied": "d"})

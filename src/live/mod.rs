@@ -9,6 +9,7 @@ mod observed;
 mod snapshot;
 mod stored;
 
+pub use allowed::NOT_SHOWN;
 pub use mask::{MASK, is_masked};
 pub use observed::Observed;
 pub use snapshot::{Age, SCHEMA as SNAPSHOT_SCHEMA, SnapshotError, content, taken};

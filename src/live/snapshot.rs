@@ -69,6 +69,9 @@ pub struct Age {
 /// A snapshot of so many hours is too old to issue approvals.
 const STALE_HOURS: i64 = 24;
 
+/// A snapshot that is dated further ahead is of an unknown age.
+const MAX_AHEAD_SECONDS: i64 = 600;
+
 /// A list, an item a line.
 fn lines(text: &mut String, items: impl Iterator<Item = Value>) {
     text.push('[');
@@ -128,7 +131,10 @@ impl Live {
         if self.source != Source::Snapshot {
             return None;
         }
-        let hours = seconds(&self.time).map(|taken| (now - taken).max(0) / 3600);
+        // No clock is that wrong.
+        let hours = seconds(&self.time)
+            .filter(|taken| *taken <= now + MAX_AHEAD_SECONDS)
+            .map(|taken| (now - taken).max(0) / 3600);
         let stale = hours.is_none_or(|hours| hours >= STALE_HOURS);
         Some(Age { time: Untrusted::new(self.time.as_str()), hours, stale })
     }

@@ -4,8 +4,9 @@ use super::Planned;
 use super::record::{Deleted, Done, Written, save, write_ahead};
 use crate::apply::{Class, Run, State, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
-use crate::inventory::Applied;
-use crate::kinds::{Health, Verdict};
+use crate::desired::Desired;
+use crate::inventory::{Applied, ON_FAILURE};
+use crate::kinds::{Health, SPIN, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Change, Plan, Refused, Step, StepKind};
@@ -157,8 +158,9 @@ pub async fn apply(
             break;
         }
         let (since, waits) = (Instant::now(), sending.is_empty());
-        if waits && !run.is_interrupted() && settings.overtaken.load(Ordering::Relaxed) {
-            // All that can be written is; what becomes healthy is looked at by the run that does what is newer.
+        let newer = settings.overtaken.load(Ordering::Relaxed) && !run.is_interrupted();
+        if newer && waits && driver.may_stop_waiting(&run) {
+            // All is written; what becomes healthy is looked at by the run that does what is newer.
             outcome.overtaken = true;
             run.interrupt();
             break;
@@ -201,7 +203,7 @@ pub async fn apply(
 /// What was written and failed all the same.
 fn unhealthy(outcome: &Outcome, written: &BTreeMap<ObjectRef, Written>) -> BTreeMap<ObjectRef, Untrusted> {
     let failed = outcome.results.iter().filter(|(object, text)| {
-        !outcome.interrupted && !outcome.overtaken && text.raw().starts_with("Failed") && written.contains_key(*object)
+        !outcome.interrupted && text.raw().starts_with("Failed") && written.contains_key(*object)
     });
     failed.map(|(object, text)| (object.clone(), text.clone())).collect()
 }
@@ -226,6 +228,12 @@ fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {
     results
 }
 
+/// Whether an app asks for its last healthy version when a change of it does not become healthy.
+pub(super) fn may_come_back(desired: &Desired, object: &ObjectRef) -> bool {
+    let member = desired.objects.get(object).filter(|_| object.is(SPIN, "SpinApp"));
+    member.is_some_and(|member| member.object.annotation(ON_FAILURE) == Some("rollback"))
+}
+
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
     planned: &'p mut Planned,
@@ -245,6 +253,16 @@ struct Driver<'c, 'p> {
 impl<'c> Driver<'c, '_> {
     fn seconds(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
+    }
+
+    /// Whether nothing depends on what is waited for: no step, since it would not be in order any more, and no app that comes
+    /// back by itself when it does not become healthy, since nobody would judge it again.
+    fn may_stop_waiting(&self, run: &Run<'_>) -> bool {
+        run.states().iter().enumerate().all(|(step, state)| match state {
+            State::Waiting | State::Sent => false,
+            State::Settling(_) => !may_come_back(&self.planned.desired, run.object(step)),
+            State::Done | State::Failed(_) | State::Blocked(_) => true,
+        })
     }
 
     fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {

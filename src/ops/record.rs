@@ -1,12 +1,13 @@
 //! Keeping the inventory: what is announced before an apply, and what is recorded after it.
 
+use super::apply::may_come_back;
 use super::{Outcome, Planned, Settings};
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::fields::MANAGER;
-use crate::inventory::{self, Deletion, Entry, ON_FAILURE, Parent};
-use crate::kinds::{SPIN, Verdict};
+use crate::inventory::{self, Deletion, Entry, Parent};
+use crate::kinds::Verdict;
 use crate::live::{Coverage, Observed};
-use crate::object::{ObjectRef, Untrusted, annotation, meta};
+use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Action, Cause, Change, Refused};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -199,11 +200,9 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
 
 /// The apps that may be brought back by themselves and are healthy as this revision has them, with their partitions.
 fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, String)> {
-    let asking = planned.desired.objects.iter().filter(|(reference, member)| {
+    let asking = planned.desired.objects.iter().filter(|(reference, _)| {
         // What is held is not as this revision has it.
-        reference.is(SPIN, "SpinApp")
-            && annotation(&member.object.value, ON_FAILURE) == Some("rollback")
-            && !planned.desired.notes.contains_key(reference)
+        may_come_back(&planned.desired, reference) && !planned.desired.notes.contains_key(reference)
     });
     let asking: Vec<_> = asking.collect();
     if asking.is_empty() || planned.repository.revision.is_none() {
@@ -320,7 +319,7 @@ fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str
         "done"
     } else if outcome.interrupted {
         "interrupted"
-    } else if outcome.overtaken {
+    } else if outcome.overtaken && texts.iter().all(|text| *text == "done" || text.starts_with("Written")) {
         "overtaken"
     } else if texts.iter().all(|text| *text == "done" || text.starts_with("Written")) {
         "unfinished"

@@ -55,6 +55,17 @@ pub(super) fn put(body: &mut Value, map: &str, key: &str, value: &str) {
     }
 }
 
+/// Takes our record out again, with the map if there is nothing else in it.
+fn take_record(body: &mut Value) -> bool {
+    let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return false };
+    let Some(entries) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return false };
+    let taken = entries.shift_remove(APPLIED).is_some();
+    if entries.is_empty() {
+        metadata.shift_remove("annotations");
+    }
+    taken
+}
+
 /// Assesses every object of the repository.
 pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Options) -> Vec<Assessed> {
     let erroneous = desired.erroneous();
@@ -227,7 +238,8 @@ impl Context<'_> {
     ) -> bool {
         let managers = Managers::of(live);
         let config = self.desired.rules();
-        let case = Case { object: &change.object, live, managers: &managers, schema, config, adopting };
+        let is_snapshot = self.live.source == Source::Snapshot;
+        let case = Case { object: &change.object, live, managers: &managers, schema, config, adopting, is_snapshot };
         let before = Applied::read(live);
         let was_declared = |path: &FieldPath| before.as_ref().is_some_and(|b| b.declared(path, applied));
         let mut ruling = Ruling::default();
@@ -319,8 +331,8 @@ impl Context<'_> {
         for field in &left {
             let leaf = declared.leaves.iter().find(|l| field.path.is_below(&l.path)).map(|leaf| &leaf.path);
             match (leaf, value_at(live, leaf.unwrap_or(&field.path))) {
-                // When something else is written it is written with it.
-                _ if is_annotation(&field.path) => true,
+                // When something else is written it is put back with it ([`super::conclude`]).
+                _ if is_annotation(&field.path) => take_record(body),
                 (Some(path), Some(value)) if managers.other_of(path).is_none() => super::edit::set(body, path, value),
                 (None, Some(_)) => super::edit::order_as(body, &field.path, live, declared),
                 (path, _) => super::edit::remove(body, path.unwrap_or(&field.path)),

@@ -1,10 +1,11 @@
 //! The second half of planning: the plan, from the assessment and the API server's answers.
 
-use super::assess::Assessed;
+use super::assess::{Assessed, put};
 use super::blocks::{
     block, block_dependents, block_erroneous, block_used_deletes, block_waiting, hold_breaks, release,
 };
 use super::definitions::hold_definitions;
+use super::drift::is_annotation;
 use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::steps::{Stepped, sequence};
@@ -244,6 +245,12 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         change.because.push(Untrusted::new("Only the record of who holds its fields changes."));
     }
     change.fields = fields;
+    let record = change.left.iter().find(|field| is_annotation(&field.path));
+    if let (true, Some(record), Some(body)) = (change.action.is_acting(), record, &mut change.body)
+        && let Some(Value::String(wanted)) = &record.after
+    {
+        put(body, "annotations", APPLIED, wanted);
+    }
 }
 
 /// A field that an applier would lose by a forced request although nobody decided that it is taken.
@@ -394,14 +401,17 @@ fn sequence_steps(plan: &mut Plan, live: &Live) {
 fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Option<Refusal> {
     let say = |message: String, help| Some(Refusal { message: Untrusted::new(message), help });
     let environment = &desired.environment;
-    if live.source == Source::Cluster {
+    if matches!(live.source, Source::Cluster | Source::Snapshot) {
+        let is_cluster = live.source == Source::Cluster;
         if let Some(uid) = environment.cluster.uid.as_ref().filter(|uid| **uid != live.cluster_uid) {
             return say(
                 format!("This is the cluster {}; environment `{}` is for {uid}.", live.cluster_uid, environment.name),
                 "Choose the right kubeconfig context, or mend `cluster.uid`.",
             );
         }
-        if let Some(pattern) = environment.cluster.context.as_ref().filter(|p| !glob(p, &options.context)) {
+        // Which context a snapshot was taken by is not known.
+        let pattern = environment.cluster.context.as_ref().filter(|_| is_cluster);
+        if let Some(pattern) = pattern.filter(|p| !glob(p, &options.context)) {
             return say(
                 format!(
                     "The context `{}` does not match `{pattern}` of environment `{}`.",
@@ -418,7 +428,7 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
                     "The inventory was copied; delete its ConfigMaps in the wrong cluster.",
                 );
             }
-            if !source.is_empty() && *source != options.source && !options.take_inventory {
+            if is_cluster && !source.is_empty() && *source != options.source && !options.take_inventory {
                 return say(
                     format!("The inventory belongs to {source}, this is {}.", options.source),
                     "Use --take-inventory when the repository has moved.",

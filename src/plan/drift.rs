@@ -3,7 +3,7 @@
 use super::{Cause, FieldChange};
 use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Known, Managers, compare, difference, value_at};
 use crate::inventory::{APPLIED, Applied};
-use crate::live::MASK;
+use crate::live::{MASK, NOT_SHOWN};
 use crate::object::{Untrusted, api_version, split_api_version};
 use crate::schema::with_defaults;
 use serde_json::Value;
@@ -42,6 +42,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
     let record = FieldPath::of(&["metadata", "annotations", APPLIED]);
     let same_text = before.as_ref().is_some_and(|b| b.digest == text.applied.digest)
         && managers.ours().is_some_and(|ours| ours.contains(&record));
+    let is_recordless = before.is_none() && managers.ours().is_some();
     let mut drift = Drift::default();
     for leaf in &text.declared.leaves {
         let mine = managers.ours().is_some_and(|ours| ours.contains(&leaf.path));
@@ -55,7 +56,9 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             }
         }
         let have = value_at(live, &leaf.path);
-        if text.masked && have.is_some_and(holds_mask) {
+        // What differed from the text of then may be what the text of now has.
+        let unknown = |have: &Value| holds(have, MASK) || !same_text && holds(have, NOT_SHOWN);
+        if text.masked && have.is_some_and(unknown) {
             drift.masked = true;
             continue;
         }
@@ -77,8 +80,9 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             (Answer::Differs, _) => {
                 let known = was_declared(&leaf.path);
                 let cause = match (mine, known, other) {
-                    // With whatever we applied it stood there.
+                    // With whatever we applied it stood there; and without it all that is not ours any more may be drift.
                     _ if is_annotation(&leaf.path) => Cause::Drift,
+                    (false, _, _) if is_recordless => Cause::Drift,
                     (false, true, _) => Cause::Drift,
                     (false, false, Some(_)) => Cause::Unowned,
                     _ => Cause::Pending,
@@ -106,11 +110,11 @@ pub(super) fn is_annotation(path: &FieldPath) -> bool {
     path.0.len() == 3 && path.0[1] == "f:annotations" && path.0[2].strip_prefix("f:") == Some(APPLIED)
 }
 
-fn holds_mask(value: &Value) -> bool {
+fn holds(value: &Value, word: &str) -> bool {
     match value {
-        Value::String(text) => text == MASK,
-        Value::Array(items) => items.iter().any(holds_mask),
-        Value::Object(map) => map.values().any(holds_mask),
+        Value::String(text) => text == word,
+        Value::Array(items) => items.iter().any(|item| holds(item, word)),
+        Value::Object(map) => map.values().any(|value| holds(value, word)),
         _ => false,
     }
 }

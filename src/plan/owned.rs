@@ -39,7 +39,13 @@ pub fn drift_of_owned(live: &Live, parents: &[Parent]) -> Vec<OwnDrift> {
     }
     for parent in parents {
         let listed = |object: &ObjectRef| live.coverage.get(&object.group_kind()) == Some(&Coverage::Labelled);
-        let gone = parent.state.references().into_iter().filter(|object| listed(object) && !live.has(object));
+        // What ran and went by its TTL, and what we deleted ourselves, is no drift.
+        let expected = |object: &ObjectRef| {
+            let uid = parent.known_uid(object).unwrap_or_default();
+            parent.state.job(object).is_some() || parent.state.deletions.iter().any(|deletion| deletion.uid == uid)
+        };
+        let references = parent.state.references().into_iter();
+        let gone = references.filter(|object| listed(object) && !live.has(object) && !expected(object));
         found.extend(gone.map(|object| OwnDrift {
             object,
             uid: String::new(),
@@ -55,7 +61,8 @@ pub fn drift_of_owned(live: &Live, parents: &[Parent]) -> Vec<OwnDrift> {
 
 fn drift(live: &Value) -> (Vec<FieldChange>, usize) {
     let managers = Managers::of(live);
-    let Some(applied) = Applied::read(live) else { return (Vec::new(), 0) };
+    // Our record went with an edit by others, and took with it what else is known of that edit.
+    let Some(applied) = Applied::read(live) else { return (Vec::new(), usize::from(managers.ours().is_some())) };
     let mut known: BTreeSet<FieldPath> =
         managers.ours().map(|ours| ours.paths().into_iter().collect()).unwrap_or_default();
     let mut fields: Vec<FieldChange> = Vec::new();

@@ -5,7 +5,7 @@ use super::edit::{remove, set};
 use crate::desired::{Config, ConflictAction, Desired, IgnoreRule};
 use crate::fields::{FieldPath, Holder, Managers, Operation, declare, value_at};
 use crate::kinds;
-use crate::live::Live;
+use crate::live::{Live, NOT_SHOWN};
 use crate::object::ObjectRef;
 use crate::schema::Schema;
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub(super) struct Case<'a> {
     pub(super) config: &'a Config,
     /// Whether the object is being adopted.
     pub(super) adopting: bool,
+    /// Whether the live object is one of a snapshot, which does not hold every value.
+    pub(super) is_snapshot: bool,
 }
 
 impl Case<'_> {
@@ -101,9 +103,16 @@ impl Case<'_> {
             if value_at(self.live, &leaf.path) == Some(leaf.value) {
                 continue;
             }
+            let shown = value_at(self.live, &leaf.path).is_some_and(|value| value != NOT_SHOWN);
             for holder in self.managers.holders_of(&leaf.path) {
                 match self.decide(&leaf.path, holder, was_declared(&leaf.path)) {
                     ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((leaf.path.clone(), holder.clone())),
+                    // It may be the same.
+                    ConflictAction::Fail if self.is_snapshot && !shown => ruling.notes.push(format!(
+                        "{} is held by {}, and its value is not in the snapshot; verified at apply.",
+                        leaf.path,
+                        holder.manager.terminal()
+                    )),
                     ConflictAction::Fail => ruling.failed.push(format!(
                         "{} is held by {} ({:?}); decide with `conflicts` in the Config, `ignore` it, or remove it from one side.",
                         leaf.path,

@@ -29,22 +29,41 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, options:
         for stop in over {
             hold(change, stop.text());
         }
-        if options.by_agent && is_permission(change, desired) && change.action.is_acting() {
+        if options.by_agent && change.action.is_acting() && is_permission(change, desired, looked) {
             hold(change, Untrusted::new("It is what the agent itself is or may do: an administrator applies it."));
         }
         change.because.extend(desired.notes.get(&change.object).map(Untrusted::new));
     }
 }
 
-/// Whether an object is part of who the agent of this environment is and what it and people may do, as
-/// [`crate::install`] names it.
-fn is_permission(change: &Change, desired: &Desired) -> bool {
-    const GROUPS: [&str; 2] = ["rbac.authorization.k8s.io", "admissionregistration.k8s.io"];
+/// Whether an object is part of who the agent of this environment is and what it and people may do: as
+/// [`crate::install`] names it, under whatever name the Config had, or a binding that gives the agent more.
+fn is_permission(change: &Change, desired: &Desired, live: Option<&Value>) -> bool {
+    const RBAC: &str = "rbac.authorization.k8s.io";
+    const GROUPS: [&str; 2] = [RBAC, "admissionregistration.k8s.io"];
     let object = &change.object;
-    let agent = format!("spinway.{}.{}", desired.name, desired.environment.name);
-    let rest = object.name.strip_prefix(&agent);
-    let named = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    named && (GROUPS.contains(&object.group.as_str()) || object.is("", "ServiceAccount"))
+    let inventory = &desired.rules().inventory;
+    let configs = std::iter::once(&desired.name).chain(&inventory.previous_names);
+    let agents: Vec<String> = configs.map(|name| format!("spinway.{name}.{}", desired.environment.name)).collect();
+    let is_named = |name: &str, agent: &String| {
+        name.strip_prefix(agent.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let named = agents.iter().any(|agent| is_named(&object.name, agent));
+    if named && (GROUPS.contains(&object.group.as_str()) || object.is("", "ServiceAccount")) {
+        return true;
+    }
+    let of_agent = |subject: &Value| {
+        let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or_default();
+        let account = text("namespace") == inventory.namespace && agents.iter().any(|agent| agent == text("name"));
+        let groups = ["system:authenticated", "system:serviceaccounts"];
+        let own = format!("system:serviceaccounts:{}", inventory.namespace);
+        text("kind") == "ServiceAccount" && account
+            || text("kind") == "Group" && (groups.contains(&text("name")) || text("name") == own)
+    };
+    let binds =
+        |value: &Value| crate::kinds::each(value, "subjects[]").into_iter().any(|(_, subject)| of_agent(subject));
+    let wanted = desired.objects.get(object).map(|member| &member.object.value);
+    object.group == RBAC && wanted.into_iter().chain(live).any(binds)
 }
 
 /// The suspensions in force.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The longest that all requests of one pull may take together.
-const MAX_SECONDS: u64 = 120;
+const MAX: Duration = Duration::from_secs(120);
 /// The most bytes that a pull may receive.
 const MAX_BYTES: u64 = 512 << 20;
 
@@ -86,6 +86,8 @@ pub struct Access {
     pub(super) known_hosts: Option<String>,
     pub(super) proxy: Option<String>,
     start: Instant,
+    /// How long all requests may take together.
+    limit: Duration,
     requests: AtomicU64,
     received: AtomicU64,
     failure: Mutex<Option<Unreachable>>,
@@ -113,10 +115,17 @@ impl Access {
             known_hosts: text("known_hosts")?,
             proxy: secrets.proxy.clone(),
             start: Instant::now(),
+            limit: MAX,
             requests: AtomicU64::new(0),
             received: AtomicU64::new(0),
             failure: Mutex::new(None),
         })
+    }
+
+    /// The same, for requests that may not take longer together.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// The host, with its port where that is said.
@@ -151,7 +160,7 @@ impl Access {
 
     /// How long the pull may still take.
     pub(super) fn remaining(&self) -> Duration {
-        Duration::from_secs(MAX_SECONDS).saturating_sub(self.start.elapsed())
+        self.limit.saturating_sub(self.start.elapsed())
     }
 
     /// Remembers why it failed; the first reason stays.

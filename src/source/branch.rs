@@ -5,13 +5,16 @@ use super::access::{Access, Secrets};
 use super::remote::{PullError, Remote, Want};
 use super::signature::Signers;
 use super::transport;
-use git2::{PushOptions, RemoteCallbacks, Signature};
+use git2::{ErrorCode, PushOptions, RemoteCallbacks, Signature};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Under this name a commit stands here before it is pushed.
 const MADE: &str = "refs/spinway/made";
+/// Pushing may take so long.
+const LIMIT: Duration = Duration::from_secs(20);
 /// Who commits.
 const AUTHOR: (&str, &str) = ("spinway", "spinway@localhost");
 
@@ -29,10 +32,10 @@ pub struct Branch {
 }
 
 impl Branch {
-    /// Reads the file; none when there is no such branch or file yet.
+    /// Reads the file; none when there is no such branch yet.
     ///
     /// # Errors
-    /// The server cannot be read.
+    /// The server cannot be read, or the branch holds something else.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, PullError> {
         let remote = Remote {
             url: self.url.clone(),
@@ -42,6 +45,7 @@ impl Branch {
             signers: Signers::default(),
             rewrites: true,
             cache: self.scratch.clone(),
+            using: Arc::default(),
         };
         let found = match remote.pull(None) {
             Ok(pulled) => self.blob(&pulled.revision, file).map(Some),
@@ -60,7 +64,13 @@ impl Branch {
             let blob = tree.get_path(Path::new(file))?.to_object(&repository)?.peel_to_blob()?;
             Ok(blob.content().to_vec())
         };
-        read().map_err(|error: git2::Error| PullError::Git(self.url.clone(), error.message().to_owned()))
+        read().map_err(|error: git2::Error| match error.code() {
+            ErrorCode::NotFound => PullError::Refused(format!(
+                "branch {} holds no {file}, so it is for something else: delete it, or choose another name",
+                self.name
+            )),
+            _ => PullError::Git(self.url.clone(), error.message().to_owned()),
+        })
     }
 
     /// Makes the file all that the branch holds.
@@ -68,7 +78,7 @@ impl Branch {
     /// # Errors
     /// The server cannot be reached, or does not take it.
     pub fn write(&self, file: &str, bytes: &[u8], message: &str) -> Result<(), PullError> {
-        let access = Arc::new(Access::new(&self.url, &self.secrets)?);
+        let access = Arc::new(Access::new(&self.url, &self.secrets)?.within(LIMIT));
         let pushed = transport::with(&access, || self.push(&access, file, bytes, message));
         self.clear();
         // What is wrong with the way to the server was told aside; through libgit2 only texts come.

@@ -7,7 +7,7 @@ use super::{Error, Repository, git, transport};
 use git2::{AutotagOption, Direction, ErrorCode, FetchOptions, Oid, RemoteHead, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Under this name the newest revision stands in the cache.
 const TIP: &str = "refs/spinway/tip";
@@ -68,6 +68,8 @@ pub struct Remote {
     pub rewrites: bool,
     /// The folder of the cache; it may be empty, or vanish between two pulls.
     pub cache: PathBuf,
+    /// Held while the cache is used: a pull that nobody waits for any more may still be under way.
+    pub using: Arc<Mutex<()>>,
 }
 
 /// Why nothing was pulled.
@@ -114,6 +116,7 @@ impl Remote {
     /// signature is not by an allowed signer.
     pub fn pull(&self, applied: Option<&str>) -> Result<Pulled, PullError> {
         let access = Arc::new(Access::new(&self.url, &self.secrets)?);
+        let _using = self.using.lock().unwrap_or_else(PoisonError::into_inner);
         let pulled = self.pull_by(&access, applied);
         // What is wrong with the way to the server was told aside; through libgit2 only texts come.
         match (pulled, access.take_failure()) {

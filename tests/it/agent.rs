@@ -437,12 +437,17 @@ fn the_agent_never_applies_its_own_permissions() {
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: NAME}\nrules: [{apiGroups: [''], resources: [secrets], verbs: [get]}]\n";
     repo.write("platform/own.yaml", &role.replace("NAME", "spinway.t.test"));
     repo.write("platform/bind.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: spinway.t.test.more}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: ServiceAccount, name: spinway.t.test, namespace: spinway-system}]\n");
+    repo.write("platform/else.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: harmless, namespace: default}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: ServiceAccount, name: spinway.t.test, namespace: spinway-system}]\n");
+    repo.write("apps/one/theirs.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: theirs, namespace: default}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\nsubjects: [{kind: ServiceAccount, name: app, namespace: default}]\n");
     repo.commit("more rights");
     let server = GitServer::https(&repo);
     // Even by an agent that is allowed everything.
     server.installed.set(cluster.kubeconfig()).unwrap();
     let report = done(&turn(&cluster, &server, &[]));
-    for (kind, name) in [("ClusterRole", "spinway.t.test"), ("ClusterRoleBinding", "spinway.t.test.more")] {
+    assert_eq!(row(&report, "RoleBinding", "theirs")["result"], "done", "{report:#}");
+    let own =
+        [("ClusterRole", "spinway.t.test"), ("ClusterRoleBinding", "spinway.t.test.more"), ("RoleBinding", "harmless")];
+    for (kind, name) in own {
         let change = row(&report, kind, name);
         assert!(change["action"] == "held" && change["because"].to_string().contains("administrator"), "{change:#}");
     }
@@ -455,22 +460,30 @@ fn the_agent_never_applies_its_own_permissions() {
     assert_eq!(row(&json(&ran), "ClusterRoleBinding", "spinway.t.test.more")["action"], "create", "{}", Ran(&ran));
 }
 
+const Z: &str = "/apis/apps/v1/namespaces/default/deployments/z";
+
 #[test]
 fn a_removed_record_of_ours_is_drift_and_comes_back_with_the_next_change() {
     let mut cluster = Cluster::take();
     let repo = committed();
+    repo.write("apps/one/z.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: z, namespace: default}\nspec:\n  replicas: 0\n  selector: {matchLabels: {a: z}}\n  template:\n    metadata: {labels: {a: z}}\n    spec: {hostNetwork: false, containers: [{name: c, image: x, command: [], env: [{name: X, value: \"\"}]}]}\n");
+    repo.commit("empty values");
     let server = GitServer::https(&repo);
-    done(&turn(&cluster, &server, &[]));
-    cluster.edit(A, "kubectl-annotate", &json!({"metadata": {"annotations": {"spinway.dev/applied": null}}}));
+    done(&turn(&cluster, &server, &["--timeout", "1"]));
+    // With it goes what proves that an empty value was declared, and an edit by the same hand.
+    let gone = json!({"metadata": {"annotations": {"spinway.dev/applied": null}}, "data": {"k": "edited"}});
+    cluster.edit(A, "kubectl-replace", &gone);
+    cluster.edit(Z, "kubectl-annotate", &json!({"metadata": {"annotations": {"spinway.dev/applied": null}}}));
     cluster.mark();
-    let report = done(&turn(&cluster, &server, &[]));
-    let left = &row(&report, "ConfigMap", "a")["left"][0];
-    assert!(left["path"].as_str().is_some_and(|path| path.contains("spinway.dev/applied")), "{report:#}");
+    let report = done(&turn(&cluster, &server, &["--timeout", "1"]));
+    assert_eq!(row(&report, "Deployment", "z")["action"], "unchanged", "{:#}", row(&report, "Deployment", "z"));
+    let left = row(&report, "ConfigMap", "a")["left"].to_string();
+    assert!(left.contains("spinway.dev/applied") && left.contains("data.k"), "{report:#}");
     assert_eq!(cluster.writes().len(), 0, "{:?}", cluster.writes());
     repo.edit("apps/one/a.yaml", "l: v1", "l: v2");
     repo.commit("pending");
-    done(&turn(&cluster, &server, &[]));
+    done(&turn(&cluster, &server, &["--timeout", "1"]));
     let found = cluster.get(A).expect("the object");
     assert_ne!(found["metadata"]["annotations"]["spinway.dev/applied"], Value::Null);
-    assert_eq!(found["data"]["l"], "v2");
+    assert_eq!(found["data"], json!({"k": "edited", "l": "v2"}));
 }

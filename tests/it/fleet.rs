@@ -110,7 +110,7 @@ fn the_job_of_a_fleet_and_the_identity_in_its_clusters_are_accepted() {
         let ran = kubectl.output().unwrap();
         assert_eq!(code(&ran), 0, "{name}: {}", Ran(&ran));
     }
-    let job = cluster.get("/apis/batch/v1/namespaces/spinway-system/cronjobs/spinway.t.fleet").expect("the CronJob");
+    let job = cluster.get("/apis/batch/v1/namespaces/spinway-system/cronjobs/spinway.t.fleet.e0").expect("the CronJob");
     let spec = &job["spec"]["jobTemplate"]["spec"];
     assert_eq!((&spec["completionMode"], &spec["completions"]), (&json!("Indexed"), &json!(8)));
     let arguments = spec["template"]["spec"]["containers"][0]["args"].to_string();

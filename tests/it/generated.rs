@@ -85,7 +85,9 @@ fn the_snapshot_of_the_shop_can_be_recorded() {
     cluster.edit(route, "kubectl-edit", &json!({"spec": {"rules": rules}}));
     std::thread::sleep(Duration::from_millis(500));
     let file = root().join("fixtures/shop/snapshot.json");
+    // As an agent takes it: values that are applied are those of the repository.
     let today = Repo::shop();
+    today.edit("apps/checkout/cart.yaml", "Welcome\n", "Hello\n");
     let ran =
         cluster.spinway(&["snapshot", today.dir(), "--env", "staging", "-o", file.to_str().expect("a plain path")]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));

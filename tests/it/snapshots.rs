@@ -31,7 +31,9 @@ fn a_plan_by_snapshot_is_the_plan_of_the_cluster() {
     let cluster = Cluster::take();
     let _controller = StandIn::start(&cluster, Duration::from_millis(50));
     let repo = Repo::shop();
-    let ran = cluster.spinway(&["apply", repo.dir(), "--env", "staging", "--yes", "--timeout", "60"]);
+    // With the definitions of its kinds.
+    repo.add_crds();
+    let ran = cluster.spinway(&["apply", repo.dir(), "--env", "staging", "--yes", "--adopt", "--timeout", "60"]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     // Others write: a route, a replica count, a value, a label, a field beside ours.
     let route = "/apis/gateway.networking.k8s.io/v1/namespaces/checkout/httproutes/cart";

@@ -1,10 +1,11 @@
 //! One turn for each member of a fleet that falls to this agent.
 
 use super::{Arguments, once};
-use crate::agent::{Fleet, Member, Shard};
+use crate::agent::{Fleet, Interrupt, Member, Shard};
 use crate::cli::common::{Format, Target};
 use crate::cli::failure::{FAILED, Failure, LOCKED, REFUSED};
 use clap::Args;
+use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ pub(super) struct Options {
     /// Only the members that fall to this one of so many agents, as 0/8
     #[arg(long, env = "SPINWAY_SHARD", value_name = "INDEX/COUNT", requires = "fleet", default_value = "0/1")]
     shard: Shard,
+    /// The member that a turn is for.
+    #[arg(skip)]
+    pub(super) of: Option<String>,
 }
 
 /// Reads a fleet, with its text.
@@ -39,22 +43,28 @@ pub(in crate::cli) fn read(path: &Path) -> Result<(Fleet, String), Failure> {
 }
 
 /// Does one turn for each member; the exit code is that of the worst.
-pub(super) async fn run(arguments: &Arguments, path: &Path) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: &Arguments, path: &Path, interrupt: &Interrupt) -> Result<u8, Failure> {
     let (fleet, _) = read(path)?;
     arguments.check_files()?;
+    arguments.check_environments(&fleet)?;
     let turns = fleet.share(arguments.members.shard).map(|member| async move {
+        if interrupt.clone().now_or_never().is_some() {
+            return (member.name.as_str(), Ok(None));
+        }
         let span = tracing::info_span!("member", name = member.name);
-        let done = async { once(&arguments.of(member)).await }.instrument(span).await;
-        (member.name.as_str(), done)
+        let done = async { once(&arguments.of(member), interrupt).await }.instrument(span).await;
+        (member.name.as_str(), done.map(|code| Some(code).filter(|_| interrupt.peek().is_none())))
     });
-    let mut done: Vec<(&str, Result<u8, Failure>)> = stream::iter(turns).buffer_unordered(AT_ONCE).collect().await;
+    let mut done: Vec<(&str, Result<Option<u8>, Failure>)> =
+        stream::iter(turns).buffer_unordered(AT_ONCE).collect().await;
     done.sort_by_key(|(name, _)| *name);
     let (mut codes, mut lines) = (Vec::new(), String::new());
     for (name, result) in done {
         let (code, text) = match result {
-            Ok(0) => (0, "done".to_owned()),
-            Ok(REFUSED) => (REFUSED, "refused; see the log".to_owned()),
-            Ok(code) => (code, "failed; see the log".to_owned()),
+            Ok(None) => (0, "interrupted".to_owned()),
+            Ok(Some(0)) => (0, "done".to_owned()),
+            Ok(Some(REFUSED)) => (REFUSED, "refused; see the log".to_owned()),
+            Ok(Some(code)) => (code, "failed; see the log".to_owned()),
             Err(failure) => failure.summary(),
         };
         // Writing to memory cannot fail.
@@ -78,11 +88,26 @@ impl Arguments {
         Err(Failure::usage(format!("with --fleet each file is named with {PLACE}, as -o json=reports/{PLACE}.json")))
     }
 
+    /// What is kept for an environment must not be written for two clusters.
+    fn check_environments(&self, fleet: &Fleet) -> Result<(), Failure> {
+        if self.keeping.snapshot_branch.is_none() && self.telling.statuses.is_none() {
+            return Ok(());
+        }
+        match fleet.shared_environment() {
+            None => Ok(()),
+            Some(environment) => Err(Failure::usage(format!(
+                "two members are of environment `{environment}`, and a snapshot branch or commit status is one for each \
+                 environment: use --snapshot-file, or give each cluster an environment of its own"
+            ))),
+        }
+    }
+
     /// The arguments for one member.
     fn of(&self, member: &Member) -> Self {
         let named = |path: &PathBuf| PathBuf::from(path.to_string_lossy().replace(PLACE, &member.name));
         let mut of = self.clone();
         of.members.fleet = None;
+        of.members.of = Some(member.name.clone());
         of.env.clone_from(&member.env);
         of.connection.kubeconfig.clone_from(&member.kubeconfig);
         of.connection.context.clone_from(&member.context);
