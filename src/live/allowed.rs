@@ -83,7 +83,11 @@ impl<'a> Allowed<'a> {
         let sets: Vec<&FieldSet> = [&read, &known, &held].into_iter().filter(|set| !set.is_empty()).collect();
         let mut made = restrict(value, &sets);
         if self.changing.contains(&kind) {
-            fill(&mut made, value);
+            for (name, child) in value.as_object().into_iter().flatten().filter(|(name, _)| *name != "metadata") {
+                if let Some(made) = made.as_object_mut() {
+                    fill(made.entry(name).or_insert_with(|| skeleton(child)), child);
+                }
+            }
         }
         self.metadata(&mut made, value);
         mark_status(&mut made, value);
@@ -290,5 +294,31 @@ mod tests {
         assert_eq!(made["status"], route["status"]);
         let wanted = desired(&route.to_string());
         assert_eq!(copy(&wanted, &route)["spec"]["rules"], rules("hush"));
+    }
+
+    #[test]
+    fn an_empty_map_of_ours_covers_nothing_of_others() {
+        let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "ns", "annotations": {"theirs": "hush"},
+            "managedFields": [{"manager": "spinway", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:metadata": {"f:annotations": {}}, "f:data": {}}}]},
+            "data": {"theirs": "hush"}});
+        let wanted =
+            desired("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: ns, annotations: {}}\ndata: {}\n");
+        for desired in [&wanted, &Desired::default()] {
+            let made = copy(desired, &live);
+            assert!(!made.to_string().contains("hush"), "{made}");
+        }
+    }
+
+    #[test]
+    fn fields_of_a_kind_whose_definition_is_ours_are_told_by_name() {
+        let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.com}\n\
+            spec: {group: example.com, scope: Namespaced, names: {plural: things, kind: Thing}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]}\n";
+        let live = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t", "namespace": "ns"},
+            "spec": {"secret": "hush", "list": [{"n": 1}]}, "status": {"whatever": "hush"}});
+        let made = copy(&desired(definition), &live);
+        assert_eq!(made["spec"], json!({"secret": NOT_SHOWN, "list": [{"n": 1}]}));
+        // Of other kinds there is not even that, but that someone wrote a status.
+        let made = copy(&Desired::default(), &live);
+        assert_eq!((made.get("spec"), &made["status"]), (None, &json!({"conditions": []})));
     }
 }

@@ -87,6 +87,40 @@ fn each_member_falls_to_one_agent_and_a_cluster_that_is_away_holds_up_no_other()
 }
 
 #[test]
+fn a_fleet_ends_when_it_is_asked_to_whatever_its_clusters_do() {
+    let cluster = Cluster::take();
+    let repo = repository();
+    let server = GitServer::https(&repo);
+    let folder = tempfile::tempdir().unwrap();
+    // It takes connections, and never answers.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = fs::read_to_string(cluster.kubeconfig()).unwrap();
+    let port: String = text.split("127.0.0.1:").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect();
+    let kubeconfig = folder.path().join("deaf");
+    fs::write(&kubeconfig, text.replace(&format!("127.0.0.1:{port}"), &deaf.local_addr().unwrap().to_string()))
+        .unwrap();
+    let mut list = vec![json!({"name": "quick", "env": "e0", "kubeconfig": cluster.kubeconfig()})];
+    list.extend((0..6).map(|n| json!({"name": format!("deaf-{n}"), "env": "e1", "kubeconfig": kubeconfig})));
+    let fleet = folder.path().join("fleet.yaml");
+    fs::write(&fleet, json!({"members": list}).to_string()).unwrap();
+    let mut arguments = vec!["agent", "--once", "--fleet", fleet.to_str().unwrap()];
+    let options = server.options();
+    arguments.extend(options.iter().map(String::as_str));
+    let mut command = cluster.command(&arguments);
+    let agent = command.env_remove("KUBECONFIG").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    cluster.wait("the quick one", || maps(&cluster) == ["e0"]);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(agent.id().cast_signed()), nix::sys::signal::Signal::SIGTERM)
+        .unwrap();
+    let ran = agent.wait_with_output().unwrap();
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(stdout(&ran).matches("interrupted").count(), 6, "{}", Ran(&ran));
+    // What stands for an environment cannot stand for two clusters.
+    let more = ["--snapshot-branch", "live", "--snapshot-secret", "."];
+    let ran = cluster.command(&[&arguments[..], &more].concat()).env_remove("KUBECONFIG").output().unwrap();
+    assert!(code(&ran) == 64 && crate::run::stderr(&ran).contains("environment `e1`"), "{}", Ran(&ran));
+}
+
+#[test]
 fn the_job_of_a_fleet_and_the_identity_in_its_clusters_are_accepted() {
     let cluster = Cluster::take();
     let repo = repository();

@@ -348,10 +348,18 @@ fn each_role_for_people_writes_its_part_of_an_inventory_and_no_more() {
         let (done, text) = patched(&suspender, &json!({"data": {"x": written.to_string()}}));
         !done && text.contains("may update `inventories`")
     });
-    for part in [
+    let nobody = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone"}]);
+    let parts = [
         json!({"metadata": {"labels": {"applyset.kubernetes.io/id": null}}}),
         json!({"metadata": {"annotations": {"applyset.kubernetes.io/tooling": "x"}}}),
-    ] {
+        json!({"metadata": {"annotations": {"new": ""}}}),
+        json!({"metadata": {"ownerReferences": nobody}}),
+        json!({"metadata": {"finalizers": ["example.com/never"]}}),
+        json!({"immutable": true}),
+    ];
+    // An empty one would stop everything.
+    assert!(!patched(&approver, &json!({"metadata": {"annotations": {"spinway.dev/stops": ""}}})).0);
+    for part in parts {
         assert!(!patched(&suspender, &part).0 && !patched(&approver, &part).0, "{part}");
     }
     let say = |kubeconfig: &std::path::Path, arguments: &[&str]| {

@@ -95,7 +95,11 @@ fn an_old_snapshot_plans_and_issues_no_approval() {
     let digest = json(&plan("json"))["destruction"]["digest"].as_str().expect("a digest").to_owned();
     assert!(digest.starts_with("sha256:"));
     assert!(stdout(&plan("text")).contains("less than an hour old"));
-    for (time, words) in [("2026-01-01T00:00:00Z", "over 24 hours old"), ("no time\u{1b}[2J", "of an unknown age")] {
+    for (time, words) in [
+        ("2026-01-01T00:00:00Z", "over 24 hours old"),
+        ("no time\u{1b}[2J", "of an unknown age"),
+        ("2999-01-01T00:00:00Z", "of an unknown age"),
+    ] {
         let head = json!({"schema": "spinway.dev/snapshot/v1", "time": time}).to_string();
         let rest = text.split_once('\n').expect("lines").1;
         fs::write(&file, format!("{},\n{rest}", head.trim_end_matches('}'))).unwrap();
