@@ -4,8 +4,7 @@ use super::lock::{Lock, lost};
 use super::{Agent, Interrupt};
 use crate::cluster::{Cluster, LeaseError, Reading};
 use crate::desired::{Desired, DriftRule, Tree};
-use crate::inventory::{self, ON_FAILURE, Parent};
-use crate::kinds::SPIN;
+use crate::inventory::{self, Parent, comes_back};
 use crate::object::{GroupKind, ObjectRef, Untrusted, meta};
 use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds};
 use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
@@ -103,10 +102,7 @@ impl Agent {
         let (Some(planned), Some(outcome)) = (&turn.planned, &turn.outcome) else { return Vec::new() };
         let Some(cluster) = &planned.cluster else { return Vec::new() };
         let desired = &planned.desired;
-        let asks = |app: &ObjectRef| {
-            let member = desired.objects.get(app).filter(|_| app.is(SPIN, "SpinApp"))?;
-            (member.object.annotation(ON_FAILURE) == Some("rollback")).then(|| plan::text_digest(desired, app))?
-        };
+        let asks = |app: &ObjectRef| comes_back(desired, app).then(|| plan::text_digest(desired, app)).flatten();
         let mut told = Vec::new();
         for (app, why) in &outcome.unhealthy {
             let Some(digest) = asks(app) else { continue };

@@ -32,6 +32,9 @@ pub enum State {
     Blocked(Untrusted),
 }
 
+/// Why a step that waited was not begun any more.
+pub const INTERRUPTED: &str = "the run was interrupted.";
+
 /// A run of a plan. Each event costs what it changes, and not what the plan holds.
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -224,7 +227,7 @@ impl<'a> Run<'a> {
         self.interrupted = true;
         for step in (0..self.states.len()).filter(|step| self.states[*step] == State::Waiting).collect::<Vec<_>>() {
             if self.states[step] == State::Waiting {
-                self.set(step, State::Blocked(Untrusted::new("the run was interrupted.")));
+                self.set(step, State::Blocked(Untrusted::new(INTERRUPTED)));
             }
         }
     }

@@ -1,13 +1,11 @@
 //! Roles for people, bound to nobody: who may look, who may stop things, who may consent to destruction.
 
 use super::Names;
-use super::roles::{Rule, joined, rule};
+use super::roles::{OWN_GROUP as GROUP, joined, rule};
 use crate::desired::Desired;
 use crate::inventory::{APPROVED, ID, STOPS};
 use serde_json::{Value, json};
 
-/// The group of what is only asked of the authorizer: nothing of it is served.
-const GROUP: &str = "spinway.dev";
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
 
 /// The viewer's, suspender's and approver's Roles, and the policy that tells them apart: RBAC alone cannot tell the parts of
@@ -29,11 +27,6 @@ pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
     let mut made = vec![role("viewer", None), role("suspender", Some("stops")), role("approver", Some("approvals"))];
     made.extend(policy(names));
     made
-}
-
-/// What the agent needs to write whole inventories.
-pub(super) fn of_agent(parents: &[String]) -> Rule {
-    rule(GROUP, "inventories", &["update"], parents)
 }
 
 /// Who may write which part of an inventory (KEP-3488): the agent all of it, a suspender what is stopped, an approver what is

@@ -1,6 +1,6 @@
 //! What the agent may do: read what plans are judged by, write the kinds that the repository holds, where it holds them.
 
-use super::{Names, people};
+use super::Names;
 use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::kinds::{GATEWAY, SPIN};
@@ -9,6 +9,8 @@ use crate::schema::CRD_GROUP;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The group of what is only asked of the authorizer, by the policy that guards inventories: nothing of it is served.
+pub(super) const OWN_GROUP: &str = "spinway.dev";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 /// What is needed to apply, to look again, and to prune.
 const WRITE: [&str; 3] = ["create", "delete", "patch"];
@@ -120,7 +122,7 @@ fn own_rules(desired: &Desired, names: &Names) -> Vec<Rule> {
         // A name cannot be asked of a create.
         rule("", "configmaps", &["create"], &[]),
         rule("", "configmaps", &["get", "patch"], &parents),
-        people::of_agent(&parents),
+        rule(OWN_GROUP, "inventories", &["update"], &parents),
         rule("coordination.k8s.io", "leases", &["create"], &[]),
         rule("coordination.k8s.io", "leases", &["get", "update"], std::slice::from_ref(&names.agent)),
         rule("", "events", &["create"], &[]),

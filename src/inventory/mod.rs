@@ -17,7 +17,7 @@ pub use approval::{Destruction, Held, approved, seconds};
 pub use history::Entry;
 pub use owner::{Owner, is_mark, keep_mark, owner};
 pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};
-pub use stop::{MAX_PAUSE, ON_FAILURE, PAUSE, STOPS, Scope, Stop, paused};
+pub use stop::{MAX_PAUSE, PAUSE, STOPS, Scope, Stop, comes_back, paused};
 
 use crate::desired::Desired;
 use crate::object::meta;

@@ -2,8 +2,10 @@
 //! paused in the cluster. Each has an end.
 
 use super::approval::seconds;
+use crate::desired::Desired;
 use crate::fields::{FieldPath, Managers};
-use crate::object::{Untrusted, annotation};
+use crate::kinds::SPIN;
+use crate::object::{ObjectRef, Untrusted, annotation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +14,13 @@ pub const PAUSE: &str = "spinway.dev/pause-until";
 /// Where the stops of a partition stand, on its parent.
 pub const STOPS: &str = "spinway.dev/stops";
 /// The annotation of a SpinApp that lets its last healthy version come back when a change of it does not become healthy.
-pub const ON_FAILURE: &str = "spinway.dev/on-failure";
+const ON_FAILURE: &str = "spinway.dev/on-failure";
+
+/// Whether an app asks for its last healthy version when a change of it does not become healthy.
+pub fn comes_back(desired: &Desired, object: &ObjectRef) -> bool {
+    let member = desired.objects.get(object).filter(|_| object.is(SPIN, "SpinApp"));
+    member.is_some_and(|member| member.object.annotation(ON_FAILURE) == Some("rollback"))
+}
 /// The longest that an object may be paused, and that a rollback holds, in seconds.
 pub const MAX_PAUSE: i64 = 24 * 3600;
 

@@ -200,7 +200,9 @@ fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String
         (Action::Blocked, _) => Some((What::Blocked, because())),
         (Action::Held, _) => Some((What::Held, because())),
         (_, Some("done")) => Some((What::Applied, done(change.action).to_owned())),
-        (_, Some(why)) if !why.starts_with("Written") => Some((What::Failed, why.to_owned())),
+        (_, Some(why)) if !why.starts_with("Written") && !why.starts_with("Not written") => {
+            Some((What::Failed, why.to_owned()))
+        }
         _ if change.left.is_empty() => None,
         _ => {
             let contested = change.because.iter().any(|text| text.raw().contains("is contested by"));

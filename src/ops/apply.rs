@@ -2,11 +2,10 @@
 
 use super::Planned;
 use super::record::{Deleted, Done, Written, save, write_ahead};
-use crate::apply::{Class, Run, State, classify, delay};
+use crate::apply::{Class, INTERRUPTED, Run, State, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
-use crate::desired::Desired;
-use crate::inventory::{Applied, ON_FAILURE};
-use crate::kinds::{Health, SPIN, Verdict};
+use crate::inventory::{Applied, comes_back};
+use crate::kinds::{Health, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Change, Plan, Refused, Step, StepKind};
@@ -174,7 +173,7 @@ pub async fn apply(
                 run.interrupt();
                 // What was queued and not sent is not sent any more.
                 for step in queue.drain(..) {
-                    run.refused(step, &Refused { message: Untrusted::new("the run was interrupted"), reason: "Interrupted".to_owned(), ..Refused::default() });
+                    run.refused(step, &Refused { message: Untrusted::new(INTERRUPTED), reason: "Interrupted".to_owned(), ..Refused::default() });
                 }
             }
         }
@@ -215,6 +214,7 @@ fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {
         let text = match state {
             State::Done => Untrusted::new("done"),
             State::Failed(why) => Untrusted::new(format!("Failed: {}", why.raw())),
+            State::Blocked(why) if why.raw() == INTERRUPTED => Untrusted::new(format!("Not written: {INTERRUPTED}")),
             State::Blocked(why) => Untrusted::new(format!("Blocked: {}", why.raw())),
             State::Settling(_) | State::Sent | State::Waiting => {
                 Untrusted::new("Written; the run ended before it was healthy.")
@@ -226,12 +226,6 @@ fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {
         }
     }
     results
-}
-
-/// Whether an app asks for its last healthy version when a change of it does not become healthy.
-pub(super) fn may_come_back(desired: &Desired, object: &ObjectRef) -> bool {
-    let member = desired.objects.get(object).filter(|_| object.is(SPIN, "SpinApp"));
-    member.is_some_and(|member| member.object.annotation(ON_FAILURE) == Some("rollback"))
 }
 
 struct Driver<'c, 'p> {
@@ -260,7 +254,7 @@ impl<'c> Driver<'c, '_> {
     fn may_stop_waiting(&self, run: &Run<'_>) -> bool {
         run.states().iter().enumerate().all(|(step, state)| match state {
             State::Waiting | State::Sent => false,
-            State::Settling(_) => !may_come_back(&self.planned.desired, run.object(step)),
+            State::Settling(_) => !comes_back(&self.planned.desired, run.object(step)),
             State::Done | State::Failed(_) | State::Blocked(_) => true,
         })
     }

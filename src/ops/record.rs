@@ -1,10 +1,9 @@
 //! Keeping the inventory: what is announced before an apply, and what is recorded after it.
 
-use super::apply::may_come_back;
 use super::{Outcome, Planned, Settings};
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::fields::MANAGER;
-use crate::inventory::{self, Deletion, Entry, Parent};
+use crate::inventory::{self, Deletion, Entry, Parent, comes_back};
 use crate::kinds::Verdict;
 use crate::live::{Coverage, Observed};
 use crate::object::{ObjectRef, Untrusted, meta};
@@ -202,7 +201,7 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
 fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, String)> {
     let asking = planned.desired.objects.iter().filter(|(reference, _)| {
         // What is held is not as this revision has it.
-        may_come_back(&planned.desired, reference) && !planned.desired.notes.contains_key(reference)
+        comes_back(&planned.desired, reference) && !planned.desired.notes.contains_key(reference)
     });
     let asking: Vec<_> = asking.collect();
     if asking.is_empty() || planned.repository.revision.is_none() {
