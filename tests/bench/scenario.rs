@@ -292,13 +292,12 @@ impl Bench<'_> {
     fn snapshot(&mut self) {
         let dir = self.dir();
         let file = self.workload_file("snapshot.json", "");
-        let config = self.cluster.kubeconfig();
-        let made = Command::new(env!("CARGO_BIN_EXE_spinway"))
-            .args(["snapshot", &dir, "--output", &file])
-            .env("KUBECONFIG", config)
-            .output();
-        let made = made.expect("spinway runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let config = self.cluster.kubeconfig().display().to_string();
+        let program = Path::new(env!("CARGO_BIN_EXE_spinway"));
+        let take = ["snapshot", &dir, "--output", &file];
+        let taken = measure::run(self.cluster.folder(), program, &take, &[("KUBECONFIG", &config)]);
+        assert_eq!(taken.code, 0, "a snapshot is taken");
+        self.push("take a snapshot", taken, Some("floor: bare lists"));
         let runs =
             (0..self.arguments.runs).map(|_| self.spinway(&["plan", &dir, "--snapshot", &file], false)).collect();
         self.push("plan from a snapshot", median(runs), None);
