@@ -367,14 +367,29 @@ fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
     let kubeconfig = cluster.install(repo.path(), &["--env", "staging"]);
     server.installed.set(kubeconfig.clone()).unwrap();
     let _operator = StandIn::start(&cluster, std::time::Duration::from_millis(50));
-    let report = done(&turn(&cluster, &server, &["--env", "staging"]));
+    let snapshot = server.secret.path().join("live.json");
+    let staging = ["--env", "staging", "--snapshot-file", snapshot.to_str().unwrap()];
+    let report = done(&turn(&cluster, &server, &staging));
     assert_eq!(report["summary"]["blocked"], 0, "{report:#}");
     let results: Vec<&Value> = report["changes"].as_array().unwrap().iter().map(|row| &row["result"]).collect();
     assert!(results.iter().all(|result| **result == "done"), "{report:#}");
     repo.remove("apps/checkout/secret.yaml");
     repo.commit("no secret");
-    let report = done(&turn(&cluster, &server, &["--env", "staging"]));
+    let report = done(&turn(&cluster, &server, &staging));
     assert_eq!(row(&report, "Secret", "own")["result"], "done", "{report:#}");
+    let kept = std::fs::read_to_string(&snapshot).unwrap();
+    assert!(!kept.contains("unknown: ") && kept.contains("SpinApp"), "all of it is read");
+    // Nor is there anything beyond in telling drift from the cluster alone.
+    std::fs::remove_dir_all(server.secret.path().join("cache")).unwrap();
+    cluster.edit(
+        "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay",
+        "kubectl-scale",
+        &json!({"spec": {"image": "edited"}}),
+    );
+    let ran = turn(&cluster, &server, &["--env", "staging", "--branch", "gone"]);
+    assert_eq!(code(&ran), 3, "{}", Ran(&ran));
+    assert_eq!(row(&json(&ran), "SpinApp", "pay")["fields"][0]["path"], "spec.image", "{}", Ran(&ran));
+    done(&turn(&cluster, &server, &staging));
     // It is really this identity, and there is nothing that it may do beyond.
     let ask = |arguments: &[&str]| {
         let ran = Command::new(cluster.kubectl())
