@@ -9,6 +9,7 @@ use crate::object::{GroupKind, ObjectRef, Untrusted, meta};
 use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds};
 use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
 use crate::source::{PullError, Pulled, Repository};
+use futures::FutureExt as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -205,17 +206,26 @@ impl Agent {
             turn.planned = Some(planned);
             return Ok(());
         };
-        let lock = match self.lock(&cluster, &planned).await {
+        let locking = async {
+            tokio::select! {
+                biased;
+                () = interrupt.clone() => Err(Trouble::Interrupted),
+                lock = self.lock(&cluster, &planned) => lock,
+            }
+        };
+        let lock = match locking.await {
             Ok(lock) => lock,
             Err(error) => {
                 turn.planned = Some(planned);
                 return Err(error);
             }
         };
-        if !is_current(&cluster, &planned).await {
+        let current = is_current(&cluster, &planned).await;
+        let ended = interrupt.clone().now_or_never().is_some();
+        if !current || ended {
             lock.release().await;
             turn.planned = Some(planned);
-            return Err(Trouble::Overtaken);
+            return Err(if ended { Trouble::Interrupted } else { Trouble::Overtaken });
         }
         planned.cluster = Some(cluster.fenced(lock.fence()));
         let settings = ops::Settings {

@@ -127,6 +127,7 @@ impl<'a> Run<'a> {
                 let object = self.object(first);
                 let cause = match &self.states[first] {
                     State::Failed(why) => format!("It needs {object}, which failed: {}", why.raw()),
+                    State::Blocked(why) if why.raw() == INTERRUPTED => INTERRUPTED.to_owned(),
                     _ => format!("It needs {object}, which is blocked."),
                 };
                 self.states[then] = State::Blocked(Untrusted::new(cause));
@@ -192,6 +193,11 @@ impl<'a> Run<'a> {
         let (code, reason) = (refused.code, &refused.reason);
         let why = format!("the API server refused it ({code} {reason}): {details}");
         self.set(step, State::Failed(Untrusted::new(why)));
+    }
+
+    /// A step that was begun is not sent any more, since the run was interrupted.
+    pub fn unsent(&mut self, step: usize) {
+        self.set(step, State::Blocked(Untrusted::new(INTERRUPTED)));
     }
 
     /// The object of a step was looked at; none means that it does not exist.

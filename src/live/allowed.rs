@@ -49,7 +49,7 @@ impl<'a> Allowed<'a> {
     pub(super) fn new(desired: &'a Desired, schemas: &'a Schemas) -> Self {
         let values = desired.objects.iter().flat_map(|(reference, member)| {
             let variables = kinds::each(&member.object.value, "spec.variables[].value").into_iter().map(|(_, v)| v);
-            variables.chain(headers(&reference.group_kind(), &member.object.value).into_iter().map(|(_, v)| v))
+            variables.chain(literals(&reference.group_kind(), &member.object.value).into_iter().map(|(_, v)| v))
         });
         let definitions = desired.objects.iter().filter(|(r, _)| r.is(CRD_GROUP, "CustomResourceDefinition"));
         let changing = definitions.filter_map(|(_, member)| crd_versions(&member.object.value).map(|(kind, _)| kind));
@@ -67,21 +67,26 @@ impl<'a> Allowed<'a> {
         let declared =
             wanted.map(|member| declare(&member.object.value, self.schemas.of(&kind, &member.object.version)));
         let leaves: Vec<&Leaf<'_>> = declared.iter().flat_map(|declared| &declared.leaves).collect();
-        // An empty map says nothing of what others put into it.
-        let covers = |leaf: &&&Leaf<'_>| leaf.value.as_object().is_none_or(|map| !map.is_empty());
+        // What is empty in the repository says nothing of what others put there.
         let mut known = FieldSet::default();
-        leaves.iter().filter(covers).for_each(|leaf| known.insert(&leaf.path));
+        leaves.iter().filter(|leaf| !is_empty(leaf.value)).for_each(|leaf| known.insert(&leaf.path));
         let managers = Managers::of(value);
+        let ours = managers.ours().map(FieldSet::paths).unwrap_or_default();
         let mut held = FieldSet::default();
-        for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
-            let is_map = value_at(value, &path).is_some_and(Value::is_object);
-            if !is_map || known.contains(&path) {
-                held.insert(&path);
+        for path in &ours {
+            let is_map = value_at(value, path).is_some_and(Value::is_object);
+            if !is_map || known.contains(path) {
+                held.insert(path);
             }
         }
         // A set without any path would cover everything.
         let sets: Vec<&FieldSet> = [&read, &known, &held].into_iter().filter(|set| !set.is_empty()).collect();
         let mut made = restrict(value, &sets);
+        // That it is there is ours to know.
+        let lists = declared.iter().flat_map(|declared| &declared.lists).map(|(path, _)| path);
+        for path in leaves.iter().map(|leaf| &leaf.path).chain(lists).chain(&ours) {
+            keep_container(&mut made, value, path);
+        }
         if self.changing.contains(&kind) {
             for (name, child) in value.as_object().into_iter().flatten().filter(|(name, _)| *name != "metadata") {
                 if let Some(made) = made.as_object_mut() {
@@ -92,7 +97,7 @@ impl<'a> Allowed<'a> {
         self.metadata(&mut made, value);
         mark_status(&mut made, value);
         self.mask_config_map(reference, &mut made);
-        self.mask_headers(&kind, &mut made);
+        self.mask_values(&kind, &mut made);
         let made = masked(made, &|text| self.public.contains(text));
         let is_definition = reference.is(CRD_GROUP, "CustomResourceDefinition");
         if is_definition && wanted.is_none() { compact_crd(&made) } else { made }
@@ -165,8 +170,9 @@ impl<'a> Allowed<'a> {
         }
     }
 
-    fn mask_headers(&self, kind: &GroupKind, made: &mut Value) {
-        let found: Vec<String> = headers(kind, made).into_iter().map(|(pointer, _)| pointer).collect();
+    /// Masks headers and environment variables that the repository does not set to the same.
+    fn mask_values(&self, kind: &GroupKind, made: &mut Value) {
+        let found: Vec<String> = literals(kind, made).into_iter().map(|(pointer, _)| pointer).collect();
         for pointer in found {
             if let Some(value) = made.pointer_mut(&pointer)
                 && value.as_str().is_some_and(|text| !self.public.contains(text))
@@ -177,16 +183,52 @@ impl<'a> Allowed<'a> {
     }
 }
 
-/// The values of headers and of the query that a route sets or asks for: either may be a credential.
-fn headers<'v>(kind: &GroupKind, value: &'v Value) -> Vec<(String, &'v Value)> {
-    if kind.group != kinds::GATEWAY {
-        return Vec::new();
+/// Values that may be credentials: of headers and of the query that a route sets or asks for, and of the environment of
+/// containers.
+fn literals<'v>(kind: &GroupKind, value: &'v Value) -> Vec<(String, &'v Value)> {
+    let of = |patterns: Vec<String>| patterns.iter().flat_map(|pattern| kinds::each(value, pattern)).collect();
+    if kind.group == kinds::GATEWAY {
+        let filters = ["spec.rules[].filters[]", "spec.rules[].backendRefs[].filters[]"];
+        let lists = filters.iter().flat_map(|filter| HEADERS.iter().map(move |name| format!("{filter}.{name}")));
+        let set = lists.flat_map(|at| ["set", "add"].map(|list| format!("{at}.{list}[].value")));
+        let asked = ["headers", "queryParams"].map(|list| format!("spec.rules[].matches[].{list}[].value"));
+        return of(set.chain(asked).collect());
     }
-    let filters = ["spec.rules[].filters[]", "spec.rules[].backendRefs[].filters[]"];
-    let patterns = filters.iter().flat_map(|filter| HEADERS.iter().map(move |name| format!("{filter}.{name}")));
-    let set = patterns.flat_map(|at| ["set", "add"].map(|list| format!("{at}.{list}[].value")));
-    let asked = ["headers", "queryParams"].map(|list| format!("spec.rules[].matches[].{list}[].value"));
-    set.chain(asked).flat_map(|pattern| kinds::each(value, &pattern)).collect()
+    let pods = ["spec.", "spec.template.spec.", "spec.jobTemplate.spec.template.spec."];
+    let lists =
+        pods.iter().flat_map(|pod| ["containers", "initContainers"].map(|list| format!("{pod}{list}[].env[].value")));
+    of(lists.collect())
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Puts an empty map or list where the live object has one that was left out, at a path of plain names.
+fn keep_container(made: &mut Value, value: &Value, path: &FieldPath) {
+    let empty = match value_at(value, path) {
+        Some(Value::Object(_)) => Value::Object(Map::new()),
+        Some(Value::Array(_)) => Value::Array(Vec::new()),
+        _ => return,
+    };
+    if value_at(made, path).is_some() {
+        return;
+    }
+    let Some((last, parents)) = path.0.split_last() else { return };
+    let mut node = made;
+    for element in parents {
+        let Some(name) = element.strip_prefix("f:") else { return };
+        let Some(map) = node.as_object_mut() else { return };
+        node = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
+    }
+    if let (Some(name), Some(map)) = (last.strip_prefix("f:"), node.as_object_mut()) {
+        map.insert(name.to_owned(), empty);
+    }
 }
 
 /// Adds the fields that were left out, without their values.
@@ -306,7 +348,12 @@ mod tests {
         for desired in [&wanted, &Desired::default()] {
             let made = copy(desired, &live);
             assert!(!made.to_string().contains("hush"), "{made}");
+            // That the map is there stays known.
+            assert_eq!((&made["data"], &made["metadata"]["annotations"]), (&json!({}), &json!({})));
         }
+        // Nor does nothing at all, which templates leave.
+        let wanted = desired("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: ns, annotations: }\n");
+        assert!(!copy(&wanted, &live).to_string().contains("hush"));
     }
 
     #[test]

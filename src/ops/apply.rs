@@ -173,7 +173,7 @@ pub async fn apply(
                 run.interrupt();
                 // What was queued and not sent is not sent any more.
                 for step in queue.drain(..) {
-                    run.refused(step, &Refused { message: Untrusted::new(INTERRUPTED), reason: "Interrupted".to_owned(), ..Refused::default() });
+                    run.unsent(step);
                 }
             }
         }

@@ -269,10 +269,13 @@ fn corrected(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Vec<
 /// too early to record it.
 fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
     let texts = planned.plan.texts.get(&before.partition);
-    let mut changes = planned.plan.changes.iter().filter(|change| change.partition == before.partition);
+    let changes = || planned.plan.changes.iter().filter(|change| change.partition == before.partition);
+    let wanted = planned.desired.objects.values().filter(|member| member.partition == before.partition).count();
     !before.state.texts.is_empty()
         && texts.is_some_and(|texts| *texts != before.state.texts)
-        && changes.all(|change| change.action == Action::Unchanged)
+        // A selection leaves objects out of the plan.
+        && changes().count() == wanted
+        && changes().all(|change| change.action == Action::Unchanged)
 }
 
 /// The record of the turn in a partition; none when it changed nothing there, and no run before did without saying so.

@@ -260,6 +260,7 @@ impl Context<'_> {
             custom,
             applied,
             masked: self.live.source == Source::Snapshot,
+            was_member: self.is_member(change),
             ignored: &ruling.ignored,
         };
         let mut drift = match self.live.source {
@@ -304,6 +305,12 @@ impl Context<'_> {
             change.because.push(Untrusted::new("Only the server can say whether it would change; verified at apply."));
         }
         self.live.source == Source::Cluster
+    }
+
+    /// Whether the inventory has the very object from an apply before.
+    fn is_member(&self, change: &Change) -> bool {
+        let parent = self.current.get(change.partition.as_str());
+        parent.and_then(|parent| parent.known_uid(&change.object)).is_some_and(|uid| uid == change.uid)
     }
 
     /// Takes what drifted and is left as it is out of the differences and out of the text: a path that another manager holds
@@ -353,9 +360,13 @@ impl Context<'_> {
 
     /// Whether the repository itself gave the leaf at a path another value since the last apply.
     fn changed_in_repository(&self, object: &ObjectRef, path: &FieldPath, declared: &Declared<'_>) -> bool {
-        let before = self.options.leave.as_ref().and_then(|leave| leave.renewed.get(object)?.as_ref());
+        let Some(renewed) = self.options.leave.as_ref().and_then(|leave| leave.renewed.get(object)) else {
+            return false;
+        };
+        // Before, it was not in the repository at all.
+        let Some(before) = renewed else { return true };
         let leaf = declared.leaves.iter().find(|leaf| path.is_below(&leaf.path));
-        before.zip(leaf).is_some_and(|(before, leaf)| value_at(before, &leaf.path) != Some(leaf.value))
+        leaf.is_some_and(|leaf| value_at(before, &leaf.path) != Some(leaf.value))
     }
 
     /// Whether every difference is one that the Config ignores.

@@ -130,6 +130,7 @@ fn answered(
         } else if let (true, Some(answer), Some(before)) = (probe, answer, &before) {
             settle(&mut change, answer, before, live, diagnostics);
         }
+        put_record(&mut change);
         change.because.extend(verified_at_apply(&change, live).map(Untrusted::new));
         changes.push(change);
     }
@@ -245,6 +246,10 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         change.because.push(Untrusted::new("Only the record of who holds its fields changes."));
     }
     change.fields = fields;
+}
+
+/// Puts our record back into what is written: it was left out to see whether anything else is.
+fn put_record(change: &mut Change) {
     let record = change.left.iter().find(|field| is_annotation(&field.path));
     if let (true, Some(record), Some(body)) = (change.action.is_acting(), record, &mut change.body)
         && let Some(Value::String(wanted)) = &record.after

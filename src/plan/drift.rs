@@ -30,6 +30,8 @@ pub(super) struct Text<'a> {
     pub(super) applied: &'a Applied,
     /// Whether live values may be masked: those of a snapshot.
     pub(super) masked: bool,
+    /// Whether the inventory has the object from an apply before: then our record stood on it.
+    pub(super) was_member: bool,
     /// Fields whose holder does not matter while their values are the same.
     pub(super) ignored: &'a BTreeSet<FieldPath>,
 }
@@ -42,7 +44,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
     let record = FieldPath::of(&["metadata", "annotations", APPLIED]);
     let same_text = before.as_ref().is_some_and(|b| b.digest == text.applied.digest)
         && managers.ours().is_some_and(|ours| ours.contains(&record));
-    let is_recordless = before.is_none() && managers.ours().is_some();
+    let is_recordless = text.was_member && before.is_none() && managers.ours().is_some();
     let mut drift = Drift::default();
     for leaf in &text.declared.leaves {
         let mine = managers.ours().is_some_and(|ours| ours.contains(&leaf.path));
@@ -56,12 +58,18 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             }
         }
         let have = value_at(live, &leaf.path);
-        // What differed from the text of then may be what the text of now has.
-        let unknown = |have: &Value| holds(have, MASK) || !same_text && holds(have, NOT_SHOWN);
-        if text.masked && have.is_some_and(unknown) {
+        if text.masked && have.is_some_and(|have| holds(have, MASK)) {
             drift.masked = true;
             continue;
         }
+        // What differed from the text of then may be what the text of now has; what is beside it is compared.
+        let revealed = have.filter(|have| text.masked && !same_text && holds(have, NOT_SHOWN)).map(|have| {
+            let mut guess = have.clone();
+            reveal(&mut guess, leaf.value);
+            guess
+        });
+        drift.ask |= revealed.is_some();
+        let have = revealed.as_ref().or(have);
         let other = managers.other_of(&leaf.path);
         let answer = if is_annotation(&leaf.path) {
             Answer::Differs
@@ -93,9 +101,10 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
         }
     }
     removed(&mut drift, text.declared, &managers, live);
-    emptied(&mut drift, text, live, same_text);
+    emptied(&mut drift, text, live, same_text || is_recordless);
     unheld(&mut drift, text, &managers);
-    reordered(&mut drift, text, live, before.as_ref());
+    let same = before.as_ref().map_or(is_recordless, |before| before.digest == text.applied.digest);
+    reordered(&mut drift, text, live, same);
     let (group, version) = split_api_version(text.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default());
     let ours = managers.our_api_version().unwrap_or_default();
     if !ours.is_empty() && ours != api_version(group, version) {
@@ -108,6 +117,18 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
 /// Whether it is the path of the record that every apply of ours leaves.
 pub(super) fn is_annotation(path: &FieldPath) -> bool {
     path.0.len() == 3 && path.0[1] == "f:annotations" && path.0[2].strip_prefix("f:") == Some(APPLIED)
+}
+
+/// Puts wanted texts in the place of those that are not shown.
+fn reveal(have: &mut Value, want: &Value) {
+    match (have, want) {
+        (Value::String(text), Value::String(wanted)) if text == NOT_SHOWN => text.clone_from(wanted),
+        (Value::Array(items), Value::Array(wanted)) => items.iter_mut().zip(wanted).for_each(|(i, w)| reveal(i, w)),
+        (Value::Object(map), Value::Object(wanted)) => {
+            map.iter_mut().filter_map(|(key, value)| Some((value, wanted.get(key)?))).for_each(|(v, w)| reveal(v, w));
+        }
+        _ => {}
+    }
 }
 
 fn holds(value: &Value, word: &str) -> bool {
@@ -191,7 +212,7 @@ fn unheld(drift: &mut Drift, text: &Text<'_>, managers: &Managers) {
 }
 
 /// Another order of our items in a list: drift while the text is what was applied, else the repository's wish.
-fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, before: Option<&Applied>) {
+fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, same: bool) {
     for (path, wanted) in &text.declared.lists {
         let positions: Vec<usize> = wanted
             .iter()
@@ -201,7 +222,6 @@ fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, before: Option<&A
             })
             .collect();
         if positions.len() == wanted.len() && positions.windows(2).any(|pair| pair[0] > pair[1]) {
-            let same = before.is_some_and(|b| b.digest == text.applied.digest);
             let cause = if same { Cause::Drift } else { Cause::Pending };
             let (have, want) = (value_at(live, path).cloned(), value_at(text.value, path).cloned());
             drift.fields.push(FieldChange { path: path.clone(), before: have, after: want, cause, holder: None });

@@ -57,7 +57,10 @@ fn is_permission(change: &Change, desired: &Desired, live: Option<&Value>) -> bo
         let account = text("namespace") == inventory.namespace && agents.iter().any(|agent| agent == text("name"));
         let groups = ["system:authenticated", "system:serviceaccounts"];
         let own = format!("system:serviceaccounts:{}", inventory.namespace);
+        let user =
+            agents.iter().any(|agent| text("name") == format!("system:serviceaccount:{}:{agent}", inventory.namespace));
         text("kind") == "ServiceAccount" && account
+            || text("kind") == "User" && user
             || text("kind") == "Group" && (groups.contains(&text("name")) || text("name") == own)
     };
     let binds =

@@ -115,8 +115,9 @@ impl Remote {
     /// The server cannot be read, what is wanted is not there, its history does not hold the applied revision, or its
     /// signature is not by an allowed signer.
     pub fn pull(&self, applied: Option<&str>) -> Result<Pulled, PullError> {
-        let access = Arc::new(Access::new(&self.url, &self.secrets)?);
+        // The time of the pull begins when it may begin.
         let _using = self.using.lock().unwrap_or_else(PoisonError::into_inner);
+        let access = Arc::new(Access::new(&self.url, &self.secrets)?);
         let pulled = self.pull_by(&access, applied);
         // What is wrong with the way to the server was told aside; through libgit2 only texts come.
         match (pulled, access.take_failure()) {

@@ -150,13 +150,23 @@ fn nothing_that_planning_does_not_read_leaves_the_cluster() {
     let text = snapshot(&cluster, repo.dir(), &["--env", "staging"], &file);
     let at = text.find(CANARY).map(|at| &text[at.saturating_sub(300)..at + 20]);
     assert_eq!(at, None);
-    // What differs is seen all the same.
-    let plan =
-        json(&run(&["plan", repo.dir(), "--env", "staging", "-o", "json", "--snapshot", file.to_str().unwrap()]));
-    for (kind, name) in [("ConfigMap", "search-settings"), ("HTTPRoute", "cart"), ("SpinApp", "pay")] {
-        let change = row(&plan, kind, name);
-        assert_eq!(change["action"], "update", "{change:#}");
-    }
+    // What differs is seen all the same, also where the repository goes on beside a value that is not shown.
+    let plan = || {
+        let file = file.to_str().unwrap();
+        json(&run(&["plan", repo.dir(), "--env", "staging", "-o", "json", "--snapshot", file]))
+    };
+    let seen = |plan: &Value| {
+        for (kind, name) in [("ConfigMap", "search-settings"), ("HTTPRoute", "cart"), ("SpinApp", "pay")] {
+            let change = row(plan, kind, name);
+            assert_eq!(change["action"], "update", "{change:#}");
+        }
+    };
+    seen(&plan());
+    repo.edit("apps/checkout/cart.yaml", "weight: 90", "weight: 80");
+    let plan = plan();
+    let paths: Vec<String> =
+        row(&plan, "HTTPRoute", "cart")["fields"].as_array().unwrap().iter().map(|f| f["path"].to_string()).collect();
+    assert!(paths.iter().any(|path| path.contains("weight")), "{paths:?}");
 }
 
 /// The snapshot on the branch, and its commit.
