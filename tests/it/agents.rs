@@ -9,7 +9,7 @@ use crate::run::{Ran, code, json};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,6 +34,23 @@ fn values(cluster: &Cluster) -> Vec<Value> {
 
 fn send(child: &Child, signal: Signal) {
     let _ = kill(Pid::from_raw(i32::try_from(child.id()).expect("an id")), signal);
+}
+
+/// A repository whose first revision an agent has applied.
+fn applied(cluster: &Cluster) -> (Repo, GitServer) {
+    let repo = Repo::with_config();
+    write_all(&repo, "v1");
+    let server = GitServer::https(&repo);
+    let ran = turn(cluster, &server, &[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    (repo, server)
+}
+
+/// A kubeconfig that leads through a proxy.
+fn through(server: &GitServer, proxy: &Proxy) -> PathBuf {
+    let path = server.secret.path().join("slow");
+    std::fs::write(&path, proxy.kubeconfig()).unwrap();
+    path
 }
 
 /// An agent with a cache of its own.
@@ -72,8 +89,7 @@ fn an_agent_that_was_stopped_sends_nothing_more_when_another_took_over() {
         },
         |_| {},
     );
-    let slow = server.secret.path().join("slow");
-    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let slow = through(&server, &proxy);
     let mut first =
         agent(&cluster, &server, &slow, "first", &["--once", "--no-events", "--concurrency", "2"]).spawn().unwrap();
     cluster.wait("the first agent to write", || values(&cluster).len() > 4);
@@ -166,11 +182,7 @@ fn five_agents_that_are_stopped_and_killed_at_random_come_to_the_end_of_one() {
 #[test]
 fn what_a_killed_agent_did_and_could_not_record_is_recorded_by_the_next() {
     let mut cluster = Cluster::take();
-    let repo = Repo::with_config();
-    write_all(&repo, "v1");
-    let server = GitServer::https(&repo);
-    let ran = turn(&cluster, &server, &[]);
-    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let (repo, server) = applied(&cluster);
     let revision = write_all(&repo, "v2");
     // Its record never arrives.
     let proxy = Proxy::striking(
@@ -181,8 +193,7 @@ fn what_a_killed_agent_did_and_could_not_record_is_recorded_by_the_next() {
         },
         |_| {},
     );
-    let slow = server.secret.path().join("slow");
-    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let slow = through(&server, &proxy);
     let mut killed = agent(&cluster, &server, &slow, "killed", &["--once", "--no-events"]).spawn().unwrap();
     cluster.wait("all of it", || values(&cluster) == vec![Value::from("v2"); COUNT]);
     send(&killed, Signal::SIGKILL);
@@ -235,8 +246,7 @@ fn a_turn_that_is_overtaken_before_it_writes_begins_anew_with_the_pull() {
         },
         |_| {},
     );
-    let slow = server.secret.path().join("slow");
-    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let slow = through(&server, &proxy);
     let ran = agent(&cluster, &server, &slow, "first", &["--once", "--no-events", "-o", "json"]);
     let ran = { ran }.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
@@ -254,11 +264,7 @@ fn a_turn_that_is_overtaken_before_it_writes_begins_anew_with_the_pull() {
 #[test]
 fn what_people_say_while_a_turn_is_recorded_is_kept_and_so_is_the_record() {
     let cluster = Cluster::take();
-    let repo = Repo::with_config();
-    write_all(&repo, "v1");
-    let server = GitServer::https(&repo);
-    let ran = turn(&cluster, &server, &[]);
-    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let (repo, server) = applied(&cluster);
     let revision = write_all(&repo, "v2");
     let says = Mutex::new(Some(cluster.command(&["suspend", "--tenant", "one", "--until", "1h"])));
     let proxy = Proxy::striking(
@@ -274,8 +280,7 @@ fn what_people_say_while_a_turn_is_recorded_is_kept_and_so_is_the_record() {
         },
         |_| {},
     );
-    let slow = server.secret.path().join("slow");
-    std::fs::write(&slow, proxy.kubeconfig()).unwrap();
+    let slow = through(&server, &proxy);
     let status = agent(&cluster, &server, &slow, "first", &["--once", "--no-events"]).status().unwrap();
     assert_eq!(status.code(), Some(0));
     let history = json(&cluster.spinway(&["history", "-o", "json"]));
