@@ -2,8 +2,8 @@
 //! than what stands there.
 
 use super::Turn;
-use crate::inventory::hex;
 use crate::live::{content, taken};
+use crate::object::hex;
 use crate::ops::{self, Planned};
 use crate::source::{Branch, PullError};
 use serde::{Deserialize, Serialize};

@@ -40,7 +40,7 @@ fn folder() -> Option<PathBuf> {
 /// Entries of another server, or of another version of this program, are other entries.
 fn name(server: &str, key: &str) -> String {
     let digest = Sha256::digest(format!("{} {server} {key}", env!("CARGO_PKG_VERSION")));
-    format!("{}.json", crate::inventory::hex(&digest[..16]))
+    format!("{}.json", crate::object::hex(&digest[..16]))
 }
 
 /// Whether a file of the folder is an entry, or the draft of one: nothing else is ever removed.

@@ -1,7 +1,9 @@
 //! `Config`, the file `spinway.yaml` (design §2).
 
 use super::tree::{below, glob};
+use crate::kinds::HealthRule;
 use crate::object::{Diagnostic, ObjectRef, Origin};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ pub const GROUP: &str = "spinway.dev";
 pub const PLATFORM: &str = "platform";
 
 /// `spec` of a Config.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
     /// Paths that every environment reads.
@@ -35,10 +37,44 @@ pub struct Config {
     pub approvals: Approvals,
     /// Overrides of health by condition (law 3).
     pub health: Vec<HealthRule>,
+    /// The executors that Apps run by.
+    pub executors: Executors,
+    /// Which release of which Gateway controller serves a GatewayClass.
+    pub controllers: Vec<Controller>,
+    /// What every App has unless it says otherwise: a part of its `spec`. Those of its tenant, then those of the environment
+    /// come on top.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub defaults: Value,
+}
+
+/// The executors that Apps run by, each of which must be in the namespace of the App.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Executors {
+    /// Of Apps that name none.
+    pub default: String,
+    /// Of Apps with `telemetry: true`: one whose deploymentConfig has an OpenTelemetry endpoint.
+    pub telemetry: Option<String>,
+}
+
+impl Default for Executors {
+    fn default() -> Self {
+        Self { default: "containerd-shim-spin".to_owned(), telemetry: None }
+    }
+}
+
+/// Which release of which Gateway controller serves a GatewayClass.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Controller {
+    /// The GatewayClass.
+    pub gateway_class: String,
+    /// The release: `nginx-gateway-fabric@2.7.0`, `envoy-gateway@1.9`.
+    pub release: String,
 }
 
 /// Where the inventory is kept.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct InventoryConfig {
     /// The namespace of the inventory's ConfigMaps.
@@ -54,7 +90,7 @@ impl Default for InventoryConfig {
 }
 
 /// One environment.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Environment {
     /// Its name.
@@ -69,10 +105,13 @@ pub struct Environment {
     pub drift: DriftRule,
     /// Whether destructive change, unpinned images and rewritten history need approval or are refused.
     pub protected: bool,
+    /// What every App has in this environment unless it says otherwise.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub defaults: Value,
 }
 
 /// What the agent does about fields that others changed. The command line's `apply` always corrects them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DriftRule {
     /// Write them again.
@@ -83,7 +122,7 @@ pub enum DriftRule {
 }
 
 /// Which cluster an environment may touch; what is not given is not asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClusterRule {
     /// A glob on the kubeconfig context.
@@ -93,7 +132,7 @@ pub struct ClusterRule {
 }
 
 /// A team and what it may do. Everything beyond name, paths and owners is checked by later rules.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Tenant {
     /// Its name, which is also that of its partition.
@@ -116,10 +155,13 @@ pub struct Tenant {
     pub egress: Vec<String>,
     /// The service account that everything of this tenant is done as.
     pub service_account: Option<String>,
+    /// What every App of it has unless it says otherwise.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub defaults: Value,
 }
 
 /// Names objects; an absent field matches everything, `namespace` and `name` are globs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Selector {
     /// The API group; absent means any.
@@ -145,7 +187,7 @@ impl Selector {
 }
 
 /// A path whose difference is left alone, in plan, drift and apply alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IgnoreRule {
     /// The API group; absent means any.
@@ -177,7 +219,7 @@ impl IgnoreRule {
 }
 
 /// What to do with a declared path that another manager holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ConflictAction {
     /// Write ours over it, and report from whom.
@@ -189,7 +231,7 @@ pub enum ConflictAction {
 }
 
 /// The conflict policy of a Config; where it is silent law 4's default decides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Conflicts {
     /// For every path that no rule names.
@@ -199,7 +241,7 @@ pub struct Conflicts {
 }
 
 /// One rule of the conflict policy.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConflictRule {
     /// The kind.
@@ -216,31 +258,15 @@ pub struct ConflictRule {
 }
 
 /// Where `Approval` files are read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Approvals {
     /// Paths of the repository.
     pub paths: Vec<String>,
 }
 
-/// Health of a kind by one of its conditions.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HealthRule {
-    /// The API group; absent means any.
-    #[serde(default)]
-    pub group: Option<String>,
-    /// The kind.
-    pub kind: String,
-    /// The condition that makes it `current` when true, `progressing` while absent or unknown.
-    pub condition: String,
-    /// Reasons with which a false condition means `failed`; any other means `progressing`.
-    #[serde(default)]
-    pub failed: Vec<String>,
-}
-
 /// `spec` of an `Approval`: consent to one destruction.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approval {
     /// The environment it is for.
@@ -259,9 +285,16 @@ pub struct Approval {
 /// # Errors
 /// A field is unknown, missing or of the wrong type; the JSON pointer of it and the message.
 pub fn spec<'a, T: Deserialize<'a>>(object: &'a Value) -> Result<T, (String, String)> {
-    let spec = object.get("spec").unwrap_or(&Value::Null);
-    serde_path_to_error::deserialize(spec).map_err(|error| {
-        let mut pointer = String::from("/spec");
+    typed(object.get("spec").unwrap_or(&Value::Null), "/spec")
+}
+
+/// Reads a value that stands at a JSON pointer, naming the field of an error.
+///
+/// # Errors
+/// A field is unknown, missing or of the wrong type; the JSON pointer of it and the message.
+pub fn typed<'a, T: Deserialize<'a>>(value: &'a Value, at: &str) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let mut pointer = at.to_owned();
         for segment in error.path() {
             match segment {
                 serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),

@@ -1,7 +1,9 @@
 //! One file of the repository: its documents, as objects.
 
-use super::{Approval, Desired, Entry, GROUP, Member, Tree, below, canonical::canonical, config, values, yaml};
-use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, split_api_version};
+use super::{
+    Approval, Desired, Entry, GROUP, Member, Tree, app, below, canonical::canonical, config, patch, values, yaml,
+};
+use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced, split_api_version};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) members: Vec<Member>,
+    pub(super) apps: Vec<app::Source>,
+    pub(super) patches: Vec<patch::Patch>,
     pub(super) approvals: Vec<Approval>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) unread: BTreeSet<String>,
@@ -19,6 +23,8 @@ impl Found {
     /// Adds what was found in files that come later.
     pub(super) fn join(&mut self, later: Self) {
         self.members.extend(later.members);
+        self.apps.extend(later.apps);
+        self.patches.extend(later.patches);
         self.approvals.extend(later.approvals);
         self.diagnostics.extend(later.diagnostics);
         self.unread.extend(later.unread);
@@ -182,7 +188,7 @@ impl File<'_> {
         let (group, version) = split_api_version(api_version);
         let (group, version) = (group.to_owned(), version.to_owned());
         if group == GROUP && matches!(kind, "Config" | "Approval" | "App" | "Patch") {
-            return self.local(&value, &positions, &origin, kind);
+            return self.local(value, &positions, &origin, kind);
         }
         if crate::object::annotation(&value, "spinway.dev/substitute") == Some("enabled") {
             self.substitute(&mut value, &positions);
@@ -203,10 +209,15 @@ impl File<'_> {
             return;
         };
         let object = Object { reference, version, value, origin, positions: Arc::new(positions) };
-        self.check(&object);
+        let findings = findings(&object);
+        // An object under a wrong name is another object: the one that was meant must not count as removed.
+        if findings.iter().any(|finding| finding.id == "object-name") {
+            self.found.unread.insert(self.partition.clone());
+        }
+        self.found.diagnostics.extend(findings);
         let mut object = object;
         canonical(&mut object.value);
-        self.found.members.push(Member { object, partition: self.partition.clone() });
+        self.found.members.push(Member { object, partition: self.partition.clone(), by: Vec::new() });
     }
 
     fn substitute(&mut self, value: &mut Value, positions: &Positions) {
@@ -216,11 +227,7 @@ impl File<'_> {
         });
         for (pointer, name) in unknown {
             let origin = positions.nearest(&pointer).map(|p| self.origin(p));
-            let mut diagnostic = Diagnostic::error(
-                "value-unknown",
-                format!("There is no value `{name}` in environment `{}`.", self.desired.environment.name),
-            )
-            .help("Add it to `values` of the environment, or write `$${` for a literal `${`.");
+            let mut diagnostic = values::is_unknown(&name, &self.desired.environment.name);
             diagnostic.origin = origin;
             diagnostic.object = ObjectRef::of(value);
             self.found.diagnostics.push(diagnostic);
@@ -229,83 +236,12 @@ impl File<'_> {
         }
     }
 
-    /// What makes an object impossible to apply whatever its kind.
-    fn check(&mut self, object: &Object) {
-        let partition = &self.partition;
-        let mut say = |pointer: &str, id, message: String, help: &str| {
-            // An object under a wrong name is another object: the one that was meant must not count as removed.
-            if id == "object-name" {
-                self.found.unread.insert(partition.clone());
-            }
-            self.found
-                .diagnostics
-                .push(Diagnostic::error(id, message).at(object.origin_of(pointer)).about(&object.reference).help(help));
-        };
-        let name = &object.reference.name;
-        if name.len() > 253
-            || name.contains(['/', '%'])
-            || name.chars().any(|c| c.is_control() || c.is_whitespace())
-            || name == "."
-            || name == ".."
-        {
-            say(
-                "/metadata/name",
-                "object-name",
-                "metadata.name is not a name of Kubernetes.".to_owned(),
-                "Use lower-case letters, digits, `-` and `.`.",
-            );
+    fn local(&mut self, mut value: Value, positions: &Positions, origin: &Origin, kind: &str) {
+        if matches!(kind, "App" | "Patch") {
+            self.substitute(&mut value, positions);
+            let text = Traced::read(value, positions, &self.path, origin);
+            return if kind == "App" { self.app(text) } else { self.patch(&text) };
         }
-        let namespace = object.reference.namespace();
-        if namespace.len() > 63 || !namespace.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        {
-            say(
-                "/metadata/namespace",
-                "object-name",
-                "metadata.namespace is not the name of a namespace.".to_owned(),
-                "Use lower-case letters, digits and `-`.",
-            );
-        }
-        for field in ["labels", "annotations"] {
-            let entries = object.value.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
-            for (key, value) in entries.into_iter().flatten() {
-                if !value.is_string() && !value.is_null() {
-                    let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
-                    say(
-                        &pointer,
-                        "object-metadata",
-                        format!("`{key}` under {field} is no text."),
-                        "Put the value in quotes.",
-                    );
-                }
-            }
-        }
-        for key in ["applyset.kubernetes.io/part-of", "applyset.kubernetes.io/id"] {
-            if crate::object::label(&object.value, key).is_some() {
-                say(
-                    "/metadata/labels",
-                    "object-metadata",
-                    format!("The label `{key}` is written by the tool that applies."),
-                    "Remove it.",
-                );
-            }
-        }
-        for field in crate::object::SERVER_FIELDS.iter().filter(|f| **f != "creationTimestamp") {
-            if object.value.pointer(&format!("/metadata/{field}")).is_some_and(|v| !v.is_null()) {
-                let diagnostic = Diagnostic::warning(
-                    "object-metadata",
-                    format!("metadata.{field} is set by the server and left out."),
-                );
-                self.found.diagnostics.push(
-                    diagnostic
-                        .at(object.origin_of(&format!("/metadata/{field}")))
-                        .about(&object.reference)
-                        .help("Remove it."),
-                );
-            }
-        }
-    }
-
-    fn local(&mut self, value: &Value, positions: &Positions, origin: &Origin, kind: &str) {
         let config = self.desired.rules();
         let mut say = |message: &str, help: &str| {
             self.found.diagnostics.push(Diagnostic::error("local-kind", message).at(origin.clone()).help(help));
@@ -321,7 +257,7 @@ impl File<'_> {
                 if !config.approvals.paths.iter().any(|path| below(&self.path, path).is_some()) {
                     return say("An Approval outside `approvals.paths` counts for nothing.", "Move it there.");
                 }
-                match config::spec::<Approval>(value) {
+                match config::spec::<Approval>(&value) {
                     Ok(approval) if approval.environment == self.desired.environment.name => {
                         self.found.approvals.push(approval);
                     }
@@ -332,15 +268,71 @@ impl File<'_> {
                     }
                 }
             }
-            "Config" => say("A Config is only read from spinway.yaml at the root.", "Remove it here."),
-            _ => {
-                say(
-                    &format!("{kind} is not supported by this version of spinway."),
-                    "Write the objects that it stands for as plain manifests.",
-                );
-                let partition = self.partition.clone();
-                self.found.unread.insert(partition);
+            _ => say("A Config is only read from spinway.yaml at the root.", "Remove it here."),
+        }
+    }
+
+    fn app(&mut self, text: Traced) {
+        self.found.apps.push(app::Source { text, partition: self.partition.clone(), by: Vec::new() });
+    }
+
+    fn patch(&mut self, text: &Traced) {
+        let value = text.value();
+        let read = config::spec::<patch::Spec>(&value).map_err(|(pointer, message)| {
+            let help = "`spinway schema Patch` prints all fields of a Patch.";
+            Diagnostic::error("patch", format!("{message}.")).at(text.origin_of(&pointer).clone()).help(help)
+        });
+        match read.and_then(|spec| patch::Patch::read(spec, text, "/spec")) {
+            Ok(patch) => self.found.patches.push(patch),
+            Err(diagnostic) => {
+                self.found.diagnostics.push(diagnostic);
+                self.found.unread.insert(self.partition.clone());
             }
         }
     }
+}
+
+/// What makes an object impossible to apply whatever its kind.
+pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut say = |severity, pointer: &str, id, message: String, help: &str| {
+        let diagnostic = Diagnostic::new(severity, id, message);
+        found.push(diagnostic.at(object.origin_of(pointer)).about(&object.reference).help(help));
+    };
+    let name = &object.reference.name;
+    if name.len() > 253
+        || name.contains(['/', '%'])
+        || name.chars().any(|c| c.is_control() || c.is_whitespace())
+        || name == "."
+        || name == ".."
+    {
+        let message = "metadata.name is not a name of Kubernetes.".to_owned();
+        say(Severity::Error, "/metadata/name", "object-name", message, "Use lower-case letters, digits, `-` and `.`.");
+    }
+    let namespace = object.reference.namespace();
+    if namespace.len() > 63 || !namespace.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        let message = "metadata.namespace is not the name of a namespace.".to_owned();
+        say(Severity::Error, "/metadata/namespace", "object-name", message, "Use lower-case letters, digits and `-`.");
+    }
+    for field in ["labels", "annotations"] {
+        let entries = object.value.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
+        for (key, _) in entries.into_iter().flatten().filter(|(_, value)| !value.is_string() && !value.is_null()) {
+            let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
+            let message = format!("`{key}` under {field} is no text.");
+            say(Severity::Error, &pointer, "object-metadata", message, "Put the value in quotes.");
+        }
+    }
+    for key in ["applyset.kubernetes.io/part-of", "applyset.kubernetes.io/id"] {
+        if crate::object::label(&object.value, key).is_some() {
+            let message = format!("The label `{key}` is written by the tool that applies.");
+            say(Severity::Error, "/metadata/labels", "object-metadata", message, "Remove it.");
+        }
+    }
+    for field in crate::object::SERVER_FIELDS.iter().filter(|f| **f != "creationTimestamp") {
+        if object.value.pointer(&format!("/metadata/{field}")).is_some_and(|v| !v.is_null()) {
+            let message = format!("metadata.{field} is set by the server and left out.");
+            say(Severity::Warning, &format!("/metadata/{field}"), "object-metadata", message, "Remove it.");
+        }
+    }
+    found
 }

@@ -3,22 +3,26 @@
 //! **Invariants:** bad input is a [`Diagnostic`] with a position, never an error or a panic; the same tree gives the same
 //! [`Desired`]; nothing here knows a cluster.
 
+mod app;
 mod canonical;
 mod config;
 mod manifest;
 mod parallel;
+mod patch;
+mod templates;
 mod tree;
 mod values;
 pub mod yaml;
 
+pub use app::App;
 pub use canonical::canonical;
 pub use config::{
-    Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, HealthRule, IgnoreRule,
-    PLATFORM, Selector, Tenant,
+    Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule, PLATFORM,
+    Selector, Tenant,
 };
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob};
 
-use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Severity};
+use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};
 use crate::schema::Scopes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -33,6 +37,8 @@ pub struct Member {
     pub object: Object,
     /// The partition: a tenant's name, or [`PLATFORM`].
     pub partition: String,
+    /// The files of patches that took part in it.
+    pub by: Vec<Arc<str>>,
 }
 
 /// What a repository wants in one environment.
@@ -80,12 +86,14 @@ pub enum ReadError {
 /// # Errors
 /// The Config cannot be used, or the environment is not one of its.
 pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError> {
-    let mut desired = match read_config(tree)? {
-        Some((name, config)) => {
-            let environment = choose(&config, environment)?.clone();
-            Desired { config: Some(config), environment, name, ..Desired::default() }
+    let (mut desired, config_text) = match read_config(tree)? {
+        Some(written) => {
+            let environment = choose(&written.config, environment)?.clone();
+            let (config, text) = written.within(&environment)?;
+            let desired = Desired { config: Some(config), environment, name: written.name, ..Desired::default() };
+            (desired, Some(text))
         }
-        None => Desired::default(),
+        None => (Desired::default(), None),
     };
     let mut paths = tree.manifests();
     paths.retain(|path| *path != CONFIG_FILE && desired.reads(path));
@@ -102,6 +110,7 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     let mut found = parts.next().unwrap_or_default();
     parts.for_each(|part| found.join(part));
     missing_sources(tree, &desired, &mut found);
+    templates::expand(&desired, config_text.as_ref(), &mut found);
     settle(&mut desired, found);
     Ok(desired)
 }
@@ -111,12 +120,23 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
 /// # Errors
 /// The Config cannot be used.
 pub fn environments(tree: &Tree) -> Result<Vec<String>, ReadError> {
-    let config = read_config(tree)?.map(|(_, config)| config);
+    let config = read_config(tree)?.map(|written| written.config);
     Ok(config.iter().flat_map(|config| &config.environments).map(|environment| environment.name.clone()).collect())
 }
 
-/// Reads the Config of a tree, if there is one: its name and spec.
-fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
+/// The Config of a tree as it was written.
+struct Written {
+    name: String,
+    config: Config,
+    value: serde_json::Value,
+    positions: Positions,
+    start: Origin,
+    /// The text of the file.
+    text: String,
+}
+
+/// Reads the Config of a tree, if there is one.
+fn read_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
     let Some(entry) = tree.entries.get(CONFIG_FILE) else { return Ok(None) };
     let file: Arc<str> = Arc::from(CONFIG_FILE);
     let start = Origin { file: Arc::clone(&file), position: Position { line: 1, column: 1 } };
@@ -133,8 +153,8 @@ fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
             "Not a regular file of at most 8 MiB."
         });
     };
-    let (documents, mut diagnostics) = yaml::read(&file, text);
-    let [document] = documents.as_slice() else {
+    let (mut documents, mut diagnostics) = yaml::read(&file, text);
+    let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
         diagnostics
             .push(Diagnostic::error("config", "spinway.yaml must hold exactly one document, the Config.").at(start));
         return Err(ReadError::Config(diagnostics, text.to_owned()));
@@ -149,17 +169,63 @@ fn read_config(tree: &Tree) -> Result<Option<(String, Config)>, ReadError> {
             "The Config needs a metadata.name of lower-case letters, digits and `-`: it is part of the identity of its inventory.",
         );
     }
-    match config::spec::<Config>(&document.value) {
-        Ok(config) => {
-            diagnostics.extend(config.check(&start));
-            let wrong = diagnostics.iter().any(|d| d.severity == Severity::Error);
-            if wrong { Err(ReadError::Config(diagnostics, text.to_owned())) } else { Ok(Some((name, config))) }
+    let mut written = Written {
+        name,
+        config: Config::default(),
+        value: document.value,
+        positions: document.positions,
+        start,
+        text: text.to_owned(),
+    };
+    written.config = written.typed(&written.value, diagnostics)?;
+    Ok(Some(written))
+}
+
+impl Written {
+    /// Reads the spec of the Config.
+    fn typed(&self, value: &serde_json::Value, mut diagnostics: Vec<Diagnostic>) -> Result<Config, ReadError> {
+        let wrong = match config::spec::<Config>(value) {
+            Ok(config) => {
+                diagnostics.extend(config.check(&self.start));
+                if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
+                    return Ok(config);
+                }
+                diagnostics
+            }
+            Err((pointer, message)) => {
+                diagnostics.push(Diagnostic::error("config", format!("{message}.")).at(self.origin_of(&pointer)));
+                diagnostics
+            }
+        };
+        Err(ReadError::Config(wrong, self.text.clone()))
+    }
+
+    fn origin_of(&self, pointer: &str) -> Origin {
+        let position = self.positions.nearest(pointer).unwrap_or(self.start.position);
+        Origin { file: Arc::clone(&self.start.file), position }
+    }
+
+    /// The Config with the values of an environment, and where each part of it stands.
+    fn within(&self, environment: &Environment) -> Result<(Config, Traced), ReadError> {
+        let mut value = self.value.clone();
+        let mut unknown = Vec::new();
+        if let Some(spec) = value.get_mut("spec").and_then(|spec| spec.as_object_mut()) {
+            for (key, part) in spec.iter_mut().filter(|(key, _)| *key != "environments") {
+                let pointer = format!("/spec/{}", crate::object::escape(key));
+                values::substitute(part, &environment.values, &pointer, &mut |pointer, name| {
+                    unknown.push((pointer.to_owned(), name.to_owned()));
+                });
+            }
         }
-        Err((pointer, message)) => {
-            let position = document.positions.nearest(&pointer).unwrap_or(start.position);
-            diagnostics.push(Diagnostic::error("config", format!("{message}.")).at(Origin { file, position }));
-            Err(ReadError::Config(diagnostics, text.to_owned()))
+        if !unknown.is_empty() {
+            let wrong = unknown
+                .iter()
+                .map(|(pointer, name)| values::is_unknown(name, &environment.name).at(self.origin_of(pointer)));
+            return Err(ReadError::Config(wrong.collect(), self.text.clone()));
         }
+        let config = self.typed(&value, Vec::new())?;
+        let text = Traced::read(value, &self.positions, &self.start.file, &self.start);
+        Ok((config, text))
     }
 }
 

@@ -1,7 +1,14 @@
 //! `${name}` in texts, replaced from the values of the environment (design §2).
 
+use crate::object::Diagnostic;
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// What is said of a name that has no value.
+pub(super) fn is_unknown(name: &str, environment: &str) -> Diagnostic {
+    Diagnostic::error("value-unknown", format!("There is no value `{name}` in environment `{environment}`."))
+        .help("Add it to `values` of the environment, or write `$${` for a literal `${`.")
+}
 
 /// Replaces every `${name}` below a value; `unknown` is told the JSON pointer and name of each that has no value.
 /// A scalar that is exactly `${name}` takes the type of the value; `$${` stands for `${`.

@@ -1,8 +1,8 @@
 //! The annotation `spinway.dev/applied`: what we declared at the last apply, since `managedFields` forgets it when
 //! someone takes a field from us (design §3).
 
-use super::hex;
 use crate::fields::{FieldPath, FieldSet};
+use crate::object::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::Value;

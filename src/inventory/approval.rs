@@ -1,8 +1,8 @@
 //! Consent to destruction (design law 6): the digest that names it, and the places it may come from.
 
-use super::{Parent, hex};
+use super::Parent;
 use crate::desired::Approval;
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, hex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

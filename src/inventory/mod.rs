@@ -95,11 +95,6 @@ pub fn last_revision(parents: &[Parent]) -> &str {
     newest.map(|entry| entry.revision.as_str()).or_else(old).unwrap_or_default()
 }
 
-/// The hex text of a digest.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 use super::approval::seconds;
 use crate::desired::Desired;
 use crate::fields::{FieldPath, Managers};
-use crate::kinds::SPIN;
+use crate::kinds::{ON_FAILURE, SPIN};
 use crate::object::{ObjectRef, Untrusted, annotation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,8 +13,6 @@ use serde_json::Value;
 pub const PAUSE: &str = "spinway.dev/pause-until";
 /// Where the stops of a partition stand, on its parent.
 pub const STOPS: &str = "spinway.dev/stops";
-/// The annotation of a SpinApp that lets its last healthy version come back when a change of it does not become healthy.
-const ON_FAILURE: &str = "spinway.dev/on-failure";
 
 /// Whether an app asks for its last healthy version when a change of it does not become healthy.
 pub fn comes_back(desired: &Desired, object: &ObjectRef) -> bool {

@@ -21,15 +21,38 @@ mod workload;
 pub use health::{Health, Verdict, World, condition};
 pub use reference::{Reference, Section, each};
 
-use crate::desired::{Config, HealthRule};
 use crate::object::{GroupKind, ObjectRef};
 use reference::Rule;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The group of Gateway API.
 pub const GATEWAY: &str = "gateway.networking.k8s.io";
 /// The group of SpinKube.
 pub const SPIN: &str = "core.spinkube.dev";
+/// The label of everything that an App makes, its pods included: the name of the App.
+pub const APP: &str = "spinway.dev/app";
+/// The annotation of a SpinApp that says how long it stays after the last route left it, in seconds.
+pub const SETTLE: &str = "spinway.dev/settle";
+/// The annotation of a SpinApp that lets its last healthy version come back when a change of it does not become healthy.
+pub const ON_FAILURE: &str = "spinway.dev/on-failure";
+
+/// Health of a kind by one of its conditions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthRule {
+    /// The API group; absent means any.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// The kind.
+    pub kind: String,
+    /// The condition that makes it `current` when true, `progressing` while absent or unknown.
+    pub condition: String,
+    /// Reasons with which a false condition means `failed`; any other means `progressing`.
+    #[serde(default)]
+    pub failed: Vec<String>,
+}
 
 /// The rules of one kind.
 pub struct Kind {
@@ -129,15 +152,14 @@ pub fn provides(reference: &ObjectRef, value: &Value) -> Vec<ObjectRef> {
 }
 
 /// The health of a live object: a rule of the Config, the rule of its kind, or the general one.
-pub fn health(reference: &ObjectRef, live: &Value, world: &dyn World, config: &Config) -> Health {
+pub fn health(reference: &ObjectRef, live: &Value, world: &dyn World, rules: &[HealthRule]) -> Health {
     if !crate::object::meta(live, "deletionTimestamp").is_empty() {
         let finalizers = each(live, "metadata.finalizers[]");
         let names: Vec<&str> = finalizers.iter().filter_map(|(_, v)| v.as_str()).collect();
         let waits = if names.is_empty() { String::new() } else { format!("It waits for {}.", names.join(", ")) };
         return Health::new(Verdict::Terminating, "Terminating", waits);
     }
-    let rule = config
-        .health
+    let rule = rules
         .iter()
         .find(|rule| rule.kind == reference.kind && rule.group.as_ref().is_none_or(|group| *group == reference.group));
     match rule {

@@ -45,7 +45,7 @@ impl<'a> Observed<'a> {
 
     /// The health of an object in a given state.
     pub fn health_of(&self, object: &ObjectRef, value: &Value) -> Health {
-        kinds::health(object, value, self, self.desired.rules())
+        kinds::health(object, value, self, &self.desired.rules().health)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is worth telling of a turn.
 
-use crate::inventory::hex;
 use crate::kinds::Verdict;
 use crate::live::Observed;
+use crate::object::hex;
 use crate::object::{ObjectRef, Untrusted};
 use crate::ops::{Outcome, Planned};
 use crate::plan::{Action, Cause, Change, OwnDrift};

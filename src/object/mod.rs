@@ -7,6 +7,7 @@ mod origin;
 mod pointer;
 mod reference;
 mod revision;
+mod traced;
 mod untrusted;
 
 pub use diagnostic::{Diagnostic, Severity};
@@ -14,6 +15,7 @@ pub use origin::{Origin, Position, Positions};
 pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};
 pub use revision::Revision;
+pub use traced::{Node, Operation, Traced};
 pub use untrusted::Untrusted;
 
 use serde_json::Value;
@@ -42,8 +44,7 @@ impl Object {
 
     /// The position of the node at a JSON pointer, or of its nearest parent that has one.
     pub fn origin_of(&self, pointer: &str) -> Origin {
-        let position = self.positions.nearest(pointer).unwrap_or(self.origin.position);
-        Origin { file: Arc::clone(&self.origin.file), position }
+        self.positions.nearest_in(&self.origin.file, pointer).unwrap_or_else(|| self.origin.clone())
     }
 
     /// The value of an annotation.
@@ -74,6 +75,11 @@ pub fn annotation<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 /// The value of a label of an object in JSON.
 pub fn label<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get("metadata")?.get("labels")?.get(name)?.as_str()
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A text field of `metadata` (`uid`, `resourceVersion`, `deletionTimestamp` ...), empty when absent.

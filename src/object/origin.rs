@@ -33,10 +33,13 @@ impl fmt::Display for Origin {
 /// The position of each node of one document, by JSON pointer.
 ///
 /// A document has as many nodes as it has keys and items, so they stand in one list, parents before children, each with
-/// the size of what is below it; a path is found by stepping over siblings.
+/// the size of what is below it; a path is found by stepping over siblings. Nodes of an expanded or patched object may
+/// stand in several files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Positions {
     nodes: Vec<Node>,
+    /// Files beside the object's own.
+    files: Box<[Arc<str>]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,29 +49,57 @@ struct Node {
     /// How many nodes it and what is below it are.
     size: u32,
     line: u32,
-    column: u32,
+    /// The column in the lower bits, enough for any column of a file of 8 MiB; above them 0 for the object's own file, or
+    /// one more than the index of another.
+    place: u32,
 }
+
+/// How many bits of [`Node::place`] the column has.
+const COLUMN_BITS: u32 = 24;
+const COLUMN_MASK: u32 = (1 << COLUMN_BITS) - 1;
 
 impl Node {
     fn position(self) -> Position {
-        Position { line: self.line as usize, column: self.column as usize }
+        Position { line: self.line as usize, column: (self.place & COLUMN_MASK) as usize }
     }
+
+    fn file(self) -> Option<usize> {
+        ((self.place >> COLUMN_BITS) as usize).checked_sub(1)
+    }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 impl Positions {
     /// Begins a node under its parent's key or index; what is pushed until [`Positions::end`] is below it.
     pub fn begin(&mut self, key: &str, position: Position) -> usize {
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let node = Node { key: hash(key), size: 1, line: narrow(position.line), column: narrow(position.column) };
-        self.nodes.push(node);
+        let place = narrow(position.column).min(COLUMN_MASK);
+        self.nodes.push(Node { key: hash(key), size: 1, line: narrow(position.line), place });
         self.nodes.len() - 1
+    }
+
+    /// As [`Positions::begin`], for a node that stands in another file than the object does. Beyond 254 other files the last
+    /// one is named.
+    pub fn begin_in(&mut self, file: &Arc<str>, key: &str, position: Position) -> usize {
+        let known = self.files.iter().position(|known| known == file);
+        let index = known.unwrap_or_else(|| {
+            let mut files = std::mem::take(&mut self.files).into_vec();
+            files.push(Arc::clone(file));
+            self.files = files.into();
+            self.files.len() - 1
+        });
+        let begun = self.begin(key, position);
+        self.nodes[begun].place |= (narrow(index) + 1).min(0xff) << COLUMN_BITS;
+        begun
     }
 
     /// Ends the node that [`Positions::begin`] gave.
     pub fn end(&mut self, node: usize) {
         let size = self.nodes.len() - node;
         if let Some(node) = self.nodes.get_mut(node) {
-            node.size = u32::try_from(size).unwrap_or(u32::MAX);
+            node.size = narrow(size);
         }
     }
 
@@ -77,8 +108,24 @@ impl Positions {
         self.nodes.shrink_to_fit();
     }
 
+    /// The files beside the object's own in which nodes of it stand.
+    pub fn other_files(&self) -> &[Arc<str>] {
+        &self.files
+    }
+
     /// The position of a node, or of the nearest parent that is known.
     pub fn nearest(&self, pointer: &str) -> Option<Position> {
+        self.nearest_node(pointer).map(Node::position)
+    }
+
+    /// As [`Positions::nearest`], with the file of an object that itself stands in `own`.
+    pub fn nearest_in(&self, own: &Arc<str>, pointer: &str) -> Option<Origin> {
+        let node = self.nearest_node(pointer)?;
+        let file = node.file().and_then(|index| self.files.get(index)).unwrap_or(own);
+        Some(Origin { file: Arc::clone(file), position: node.position() })
+    }
+
+    fn nearest_node(&self, pointer: &str) -> Option<Node> {
         let mut at = 0;
         for step in pointer.split('/').skip(1) {
             match self.child(at, &unescape(step)) {
@@ -86,7 +133,7 @@ impl Positions {
                 None => break,
             }
         }
-        self.nodes.get(at).map(|node| node.position())
+        self.nodes.get(at).copied()
     }
 
     fn child(&self, parent: usize, key: &str) -> Option<usize> {
@@ -106,7 +153,10 @@ impl Positions {
     /// The positions of each child of the node at a key of the root, with pointers counted from the child.
     pub fn each_below(&self, key: &str) -> Vec<Self> {
         let Some(parent) = self.child(0, key) else { return Vec::new() };
-        let part = |child: usize| Self { nodes: self.nodes[child..child + self.nodes[child].size as usize].to_vec() };
+        let part = |child: usize| Self {
+            nodes: self.nodes[child..child + self.nodes[child].size as usize].to_vec(),
+            files: self.files.clone(),
+        };
         self.children(parent).map(part).collect()
     }
 }
@@ -143,5 +193,19 @@ mod tests {
         let below = positions.each_below("items");
         assert_eq!(below.iter().map(|p| p.nearest("/a~1b")).collect::<Vec<_>>(), [Some(at(13)), Some(at(14))]);
         assert_eq!(Positions::default().nearest("/a"), None);
+    }
+
+    #[test]
+    fn nodes_may_stand_in_other_files() {
+        let (own, other): (Arc<str>, Arc<str>) = ("own.yaml".into(), "other.yaml".into());
+        let mut positions = Positions::default();
+        let root = positions.begin("", Position { line: 1, column: 1 });
+        let spec = positions.begin_in(&other, "spec", Position { line: 7, column: 70_000 });
+        positions.end(spec);
+        positions.end(root);
+        let shown = |pointer| positions.nearest_in(&own, pointer).map(|origin| origin.to_string());
+        assert_eq!(shown("/spec/image").as_deref(), Some("other.yaml:7:70000"));
+        assert_eq!(shown("/metadata").as_deref(), Some("own.yaml:1:1"));
+        assert_eq!(positions.other_files(), [other]);
     }
 }

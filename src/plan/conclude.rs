@@ -13,10 +13,10 @@ use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, 
 use crate::desired::{Desired, glob};
 use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
 use crate::graph::Graph;
-use crate::inventory::{APPLIED, Destruction, Parent, approved, hex};
+use crate::inventory::{APPLIED, Destruction, Parent, approved};
 use crate::kinds::{self};
 use crate::live::{Live, Presence, Source, Stored};
-use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted};
+use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted, hex};
 use crate::schema::{Schemas, Validator, crd_versions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -3,10 +3,10 @@
 use super::{Action, Change, Options};
 use crate::desired::{Desired, PLATFORM};
 use crate::fields::Managers;
-use crate::inventory::{Held, Owner, Parent, hex, ids, keep_mark, owner};
+use crate::inventory::{Held, Owner, Parent, ids, keep_mark, owner};
 use crate::kinds::{self, each};
 use crate::live::{Coverage, Live, Source};
-use crate::object::{Diagnostic, ObjectRef, Untrusted, meta};
+use crate::object::{Diagnostic, ObjectRef, Untrusted, hex, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 

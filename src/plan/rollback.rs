@@ -2,9 +2,9 @@
 
 use super::selection;
 use crate::desired::{Desired, Member, PLATFORM};
-use crate::inventory::{Parent, Scope, Stop, hex};
+use crate::inventory::{Parent, Scope, Stop};
 use crate::kinds::SPIN;
-use crate::object::{Diagnostic, ObjectRef};
+use crate::object::{Diagnostic, ObjectRef, hex};
 use crate::schema::CRD_GROUP;
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -313,7 +313,7 @@ impl Remote {
 /// Where the cache of a repository is kept below a folder.
 pub fn cache_below(folder: &Path, url: &str) -> PathBuf {
     let digest = Sha256::digest(url);
-    folder.join("git").join(crate::inventory::hex(&digest[..16]))
+    folder.join("git").join(crate::object::hex(&digest[..16]))
 }
 
 /// The commits between two, which were overtaken.

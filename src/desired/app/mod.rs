@@ -1,0 +1,376 @@
+//! `App`, the template that app teams write: read from its layers and expanded to the objects that it stands for.
+//!
+//! **Invariants:** the same App with the same Config gives the same objects; every field that is made stands at the line
+//! that asked for it; an App with an error makes no object at all.
+
+mod network;
+mod restart;
+mod route;
+mod scale;
+mod spec;
+mod spin;
+
+pub use spec::App;
+
+pub(super) use restart::{Restart, stamp};
+
+use super::patch::Patch;
+use super::{Config, Environment, GROUP, Member, Tenant, config};
+use crate::kinds::APP;
+use crate::object::{Diagnostic, Node, ObjectRef, Origin, Severity, Traced};
+use serde_json::{Value, json};
+use spec::{RolloutType, Trigger};
+use std::sync::Arc;
+
+/// The longest name of an App: a SpinApp has at most 52 characters (its name is part of a label key, SpinKube), of which
+/// the versions of an App take nine.
+const MAX_NAME: usize = 43;
+
+/// An App as it was written, and the partition that it belongs to.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// The whole document.
+    pub(super) text: Traced,
+    /// The partition of its file.
+    pub(super) partition: String,
+    /// Files of patches that changed it.
+    pub(super) by: Vec<Arc<str>>,
+}
+
+impl Source {
+    /// The App's identity: it never reaches a cluster.
+    pub(super) fn reference(&self) -> ObjectRef {
+        let text = |pointer: &str| {
+            self.text.at(pointer).map(Traced::value).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        ObjectRef::new(GROUP, "App", &text("/metadata/namespace"), &text("/metadata/name"))
+    }
+}
+
+/// What an App depends on beside its own text.
+pub(super) struct Surroundings<'a> {
+    pub(super) config: &'a Config,
+    /// The Config as it was written.
+    pub(super) config_text: Option<&'a Traced>,
+    pub(super) environment: &'a Environment,
+    /// The GatewayClass of a Gateway of the repository.
+    pub(super) class_of: &'a dyn Fn(&ObjectRef) -> Option<String>,
+}
+
+/// What Apps make.
+#[derive(Default)]
+pub(super) struct Expanded {
+    pub(super) members: Vec<Member>,
+    pub(super) restarts: Vec<Restart>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// Expands one App into `expanded`; with an error nothing is made, and the answer is no.
+pub(super) fn expand(source: &Source, around: &Surroundings<'_>, expanded: &mut Expanded) -> bool {
+    let mut found = Vec::new();
+    let made = Template::read(source, around, &mut found).and_then(|mut template| {
+        template.check();
+        let objects = template.objects();
+        let members = template.patched(objects);
+        found.append(&mut template.found);
+        Some((members?, template.restarts()))
+    });
+    let wrong = found.iter().any(|d| d.severity == Severity::Error);
+    expanded.diagnostics.append(&mut found);
+    let Some((members, restarts)) = made.filter(|_| !wrong) else { return false };
+    let by = || source.by.clone();
+    expanded.members.extend(members.iter().filter_map(|object| {
+        Some(Member { object: super::templates::object(object)?, partition: source.partition.clone(), by: by() })
+    }));
+    expanded.restarts.extend(restarts);
+    true
+}
+
+/// An App of which all layers are read.
+struct Template<'a> {
+    around: &'a Surroundings<'a>,
+    reference: ObjectRef,
+    origin: Origin,
+    /// Labels and annotations that all its objects get.
+    labels: Vec<(String, Traced)>,
+    annotations: Vec<(String, Traced)>,
+    app: App,
+    /// The layers of its spec, merged.
+    spec: Traced,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Template<'a> {
+    fn read(source: &Source, around: &'a Surroundings<'a>, found: &mut Vec<Diagnostic>) -> Option<Self> {
+        let reference = source.reference();
+        let origin = source.text.origin.clone();
+        let mut say = |id, pointer: &str, message: String, help: &str| {
+            let place = source.text.origin_of(pointer).clone();
+            found.push(Diagnostic::error(id, message).at(place).about(&reference).help(help));
+        };
+        if !config::is_dns_label(&reference.name) || reference.name.len() > MAX_NAME {
+            say(
+                "app-name",
+                "/metadata/name",
+                format!("The name of an App is a DNS label of at most {MAX_NAME} characters."),
+                "SpinKube makes its name part of a label key, and each version adds nine characters to it.",
+            );
+        }
+        if !config::is_dns_label(reference.namespace()) {
+            say("app-name", "/metadata/namespace", "An App says its namespace.".to_owned(), "Add metadata.namespace.");
+        }
+        let layers = layers(source, around, &mut say);
+        let metadata = |field: &str| match source.text.at(&format!("/metadata/{field}")).map(|map| &map.node) {
+            Some(Node::Map(entries)) => entries.clone(),
+            _ => Vec::new(),
+        };
+        match config::typed::<App>(&layers.value(), "") {
+            Ok(app) => Some(Self {
+                around,
+                origin,
+                labels: metadata("labels"),
+                annotations: metadata("annotations"),
+                app,
+                spec: layers,
+                found: Vec::new(),
+                reference,
+            }),
+            Err((pointer, message)) => {
+                let place = layers.origin_of(&pointer).clone();
+                let field = crate::object::dotted(&pointer);
+                let message = if field.is_empty() { format!("{message}.") } else { format!("{field}: {message}.") };
+                let help = "`spinway schema App` prints all fields of an App.";
+                found.push(Diagnostic::error("app", message).at(place).about(&reference).help(help));
+                None
+            }
+        }
+    }
+
+    /// The place of a field of the spec.
+    fn at(&self, pointer: &str) -> &Origin {
+        self.spec.origin_of(pointer)
+    }
+
+    /// A value that stands where a field of the spec does.
+    fn made(&self, pointer: &str, value: impl Into<Value>) -> Traced {
+        Traced::whole(self.at(pointer), value.into())
+    }
+
+    /// A part of the spec as it is.
+    fn copied(&self, pointer: &str) -> Option<Traced> {
+        self.spec.at(pointer).cloned()
+    }
+
+    /// Says that a field is wrong.
+    fn wrong(&mut self, pointer: &str, message: impl Into<String>, help: &str) {
+        let diagnostic = Diagnostic::error("app", message).at(self.at(pointer).clone()).about(&self.reference);
+        self.found.push(diagnostic.help(help));
+    }
+
+    fn tenant(&self) -> Option<&Tenant> {
+        self.around.config.tenant_of(&self.origin.file)
+    }
+
+    /// Whether a version stands beside the one before it. An app without routes goes the same way, so that its first route
+    /// does not change how it is served inside the cluster.
+    fn is_blue_green(&self) -> bool {
+        self.app.rollout.kind.map_or(self.app.trigger == Trigger::Http, |kind| kind == RolloutType::BlueGreen)
+    }
+
+    /// An object of the App; `pointer` is what asked for it.
+    fn object(&self, pointer: &str, api_version: &str, kind: &str, name: &str, spec: Traced) -> Traced {
+        let place = self.at(pointer);
+        let mut labels = Traced::map(&self.origin, [(APP, Traced::whole(&self.origin, json!(self.reference.name)))]);
+        self.labels.iter().for_each(|(key, value)| labels.set(key, value.clone()));
+        let mut metadata = Traced::map(
+            &self.origin,
+            [
+                ("name", Traced::whole(place, json!(name))),
+                ("namespace", Traced::whole(&self.origin, json!(self.reference.namespace()))),
+                ("labels", labels),
+            ],
+        );
+        if !self.annotations.is_empty() {
+            metadata
+                .set("annotations", Traced { origin: self.origin.clone(), node: Node::Map(self.annotations.clone()) });
+        }
+        let mut object = Traced::map(
+            place,
+            [("apiVersion", Traced::whole(place, json!(api_version))), ("kind", Traced::whole(place, json!(kind)))],
+        );
+        object.set("metadata", metadata);
+        object.set("spec", spec);
+        object
+    }
+
+    /// Adds an annotation to an object.
+    fn annotate(&self, object: &mut Traced, key: &str, value: Traced) {
+        let Some(metadata) = object.at_mut("/metadata") else { return };
+        if metadata.at("/annotations").is_none() {
+            metadata.set("annotations", Traced::empty(&value.origin));
+        }
+        if let Some(annotations) = metadata.at_mut("/annotations") {
+            annotations.set(key, value);
+        }
+    }
+
+    /// What is wrong beyond types and concerns several of the objects.
+    fn check(&mut self) {
+        if self.app.replicas.is_some() && self.app.autoscale.is_some() {
+            self.wrong(
+                "/autoscale",
+                "An App has either `replicas` or `autoscale`.",
+                "Remove one of them: an autoscaler and a fixed number would fight.",
+            );
+        }
+        if self.app.trigger != Trigger::Http {
+            for (field, is_there) in [("routes", !self.app.routes.is_empty()), ("canary", self.app.canary.is_some())] {
+                if is_there {
+                    let message = format!("`{field}` needs the trigger http: nothing else is reached by requests.");
+                    self.wrong(&format!("/{field}"), message, "Remove it, or mend `trigger`.");
+                }
+            }
+            if self.app.rollout.kind == Some(RolloutType::BlueGreen) {
+                self.wrong(
+                    "/rollout/type",
+                    "blueGreen needs the trigger http: nothing else is switched by routes.",
+                    "Remove it.",
+                );
+            }
+        }
+        if self.app.canary.is_some() && !self.is_blue_green() {
+            self.wrong("/canary", "A canary needs the rollout blueGreen.", "Remove `rollout.type`, or the canary.");
+        }
+        if let Some(settle) = &self.app.rollout.settle
+            && duration(settle).is_none_or(|seconds| seconds > 3600.0)
+        {
+                self.wrong("/rollout/settle", "`settle` is a duration of at most an hour: `5s`.", "Mend it.");
+        }
+        self.check_versions();
+        self.check_scale();
+        self.check_routes();
+        self.check_egress();
+    }
+
+    /// Everything that the App stands for.
+    fn objects(&self) -> Vec<Traced> {
+        let mut objects = self.versions();
+        objects.extend(self.stable_service());
+        objects.extend(self.routes());
+        objects.extend(self.network_policy());
+        objects
+    }
+
+    /// The objects with the App's own patches.
+    fn patched(&mut self, mut objects: Vec<Traced>) -> Option<Vec<Traced>> {
+        let mut patches = Vec::new();
+        for (index, patch) in std::mem::take(&mut self.app.patches).into_iter().enumerate() {
+            match Patch::read(patch, &self.spec, &format!("/patches/{index}")) {
+                Ok(patch) => patches.push(patch),
+                Err(diagnostic) => self.found.push(diagnostic.about(&self.reference)),
+            }
+        }
+        for patch in &mut patches {
+            for object in &mut objects {
+                let reference = ObjectRef::of(&object.value())?;
+                if patch.target.matches(&reference)
+                    && let Err(diagnostic) = patch.apply(&reference, object)
+                {
+                    self.found.push(diagnostic);
+                }
+            }
+        }
+        self.found.extend(patches.iter().filter_map(Patch::unmatched).map(|d| d.about(&self.reference)));
+        Some(objects)
+    }
+}
+
+/// The spec of an App from all its layers, the later ones on top: the Config's defaults, those of its tenant, those of the
+/// environment, the App, and what the App says of the environment.
+fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'static str, &str, String, &str)) -> Traced {
+    let mut spec = source.text.at("/spec").cloned().unwrap_or_else(|| Traced::empty(&source.text.origin));
+    let config = around.config;
+    let tenant = config.tenant_of(&source.text.origin.file);
+    let index_of = |name: &str| config.tenants.iter().position(|t| t.name == name);
+    let tenant =
+        tenant.and_then(|tenant| index_of(&tenant.name)).map(|index| format!("/spec/tenants/{index}/defaults"));
+    let environment = config.environments.iter().position(|e| e.name == around.environment.name);
+    let environment = environment.map(|index| format!("/spec/environments/{index}/defaults"));
+    let defaults = [Some("/spec/defaults".to_owned()), tenant, environment];
+    let mut merged = Traced::empty(&spec.origin);
+    for defaults in defaults.into_iter().flatten().filter_map(|pointer| around.config_text?.at(&pointer)) {
+        put_over(&mut merged, defaults.clone());
+    }
+    let own = spec.take("environments");
+    put_over(&mut merged, spec);
+    for (name, part) in
+        own.into_iter().flat_map(|own| if let Node::Map(entries) = own.node { entries } else { Vec::new() })
+    {
+        let pointer = format!("/spec/environments/{name}");
+        if !config.environments.iter().any(|e| e.name == name) {
+            let known: Vec<&str> = config.environments.iter().map(|e| e.name.as_str()).collect();
+            say(
+                "app",
+                &pointer,
+                format!("There is no environment `{name}`."),
+                &format!("There are: {}.", known.join(", ")),
+            );
+        } else if name == around.environment.name {
+            if let Some(below) = part.at("/environments") {
+                let _ = below;
+                say("app", &pointer, "An environment has no environments of its own.".to_owned(), "Remove them.");
+            }
+            put_over(&mut merged, part);
+        }
+    }
+    merged
+}
+
+/// Puts a layer over those before it; one that fixes the number of pods ends the autoscaling of those, and the reverse.
+fn put_over(merged: &mut Traced, layer: Traced) {
+    let says = |field: &str| layer.at(field).is_some_and(|value| value.node != Node::Scalar(Value::Null));
+    match (says("/replicas"), says("/autoscale")) {
+        (true, false) => drop(merged.take("autoscale")),
+        (false, true) => drop(merged.take("replicas")),
+        _ => {}
+    }
+    merged.merge(layer);
+}
+
+/// A duration as Gateway API writes it (GEP-2257), in seconds.
+fn duration(text: &str) -> Option<f64> {
+    let mut rest = text;
+    let mut seconds = 0.0;
+    for parts in 0.. {
+        if rest.is_empty() {
+            return (parts > 0).then_some(seconds);
+        }
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if parts == 4 || digits == 0 || digits > 5 {
+            return None;
+        }
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let (unit, factor) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))?;
+        seconds += number * factor;
+        rest = &rest[unit.len()..];
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_gep_2257() {
+        for (text, seconds) in [("5s", 5.0), ("1h30m", 5400.0), ("250ms", 0.25), ("1m5s", 65.0)] {
+            assert_eq!(duration(text), Some(seconds), "{text}");
+        }
+        for wrong in ["", "5", "s", "-1s", "1.5s", "123456s", "1d", "1s1s1s1s1s", " 1s"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+}

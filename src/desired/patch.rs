@@ -1,0 +1,188 @@
+//! Patches: a change of Apps, or of objects after they were expanded (design §2).
+
+use super::Selector;
+use crate::object::{Diagnostic, Node, ObjectRef, Operation, Origin, Traced};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `spec` of a Patch; an App has such ones for its own objects.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Spec {
+    /// What is patched; an absent field matches everything. Something must match.
+    pub target: Selector,
+    /// A merge patch (RFC 7386): maps are merged, null removes, all else is replaced.
+    #[serde(default)]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub merge: Option<Value>,
+    /// A JSON patch (RFC 6902), instead of merge.
+    #[serde(default)]
+    pub json: Option<Vec<JsonOperation>>,
+}
+
+/// One operation of a JSON patch.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "op", deny_unknown_fields)]
+pub enum JsonOperation {
+    /// Adds or replaces an entry, or inserts an item.
+    Add {
+        /// Where, a JSON pointer.
+        path: String,
+        /// What.
+        value: Value,
+    },
+    /// Removes what is there.
+    Remove {
+        /// Where.
+        path: String,
+    },
+    /// Replaces what is there.
+    Replace {
+        /// Where.
+        path: String,
+        /// With what.
+        value: Value,
+    },
+    /// Moves what is there.
+    Move {
+        /// From where.
+        from: String,
+        /// To where.
+        path: String,
+    },
+    /// Copies what is there.
+    Copy {
+        /// From where.
+        from: String,
+        /// To where.
+        path: String,
+    },
+    /// Ends the patch with an error unless this is there.
+    Test {
+        /// Where.
+        path: String,
+        /// What.
+        value: Value,
+    },
+}
+
+/// A patch that can be done.
+#[derive(Clone, Debug)]
+pub(super) struct Patch {
+    /// What it is about.
+    pub(super) target: Selector,
+    /// Where it stands.
+    pub(super) origin: Origin,
+    /// How many it matched.
+    pub(super) matched: usize,
+    change: Change,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Merge(Traced),
+    Json(Vec<(Operation, Origin)>),
+}
+
+impl Patch {
+    /// Reads a patch from the text that holds it; `at` leads to its spec there.
+    ///
+    /// # Errors
+    /// It has neither or both of `merge` and `json`, or a path is no JSON pointer.
+    pub(super) fn read(spec: Spec, text: &Traced, at: &str) -> Result<Self, Diagnostic> {
+        let place = |below: &str| text.origin_of(&format!("{at}{below}")).clone();
+        let origin = place("");
+        let wrong = |origin: Origin, message: String| Err(Diagnostic::error("patch", message).at(origin));
+        let change = match (spec.merge, spec.json) {
+            (Some(_), None) => match text.at(&format!("{at}/merge")) {
+                Some(merge) if matches!(merge.node, Node::Map(_)) => Change::Merge(merge.clone()),
+                _ => return wrong(place("/merge"), "`merge` is no map.".to_owned()),
+            },
+            (None, Some(operations)) => {
+                let mut read = Vec::new();
+                for (index, operation) in operations.into_iter().enumerate() {
+                    let here = place(&format!("/json/{index}"));
+                    let value = || text.at(&format!("{at}/json/{index}/value")).cloned();
+                    let whole = |written: Value| value().unwrap_or_else(|| Traced::whole(&here, written));
+                    let operation = match operation {
+                        JsonOperation::Add { path, value } => Operation::Add { path, value: whole(value) },
+                        JsonOperation::Remove { path } => Operation::Remove { path },
+                        JsonOperation::Replace { path, value } => Operation::Replace { path, value: whole(value) },
+                        JsonOperation::Move { from, path } => Operation::Move { from, path },
+                        JsonOperation::Copy { from, path } => Operation::Copy { from, path },
+                        JsonOperation::Test { path, value } => Operation::Test { path, value: whole(value) },
+                    };
+                    if let Some(pointer) = pointers(&operation).into_iter().find(|pointer| !pointer.starts_with('/')) {
+                        let message = format!("`{pointer}` is no path: it is a JSON pointer, `/spec/image`.");
+                        return wrong(place(&format!("/json/{index}/path")), message);
+                    }
+                    read.push((operation, here));
+                }
+                Change::Json(read)
+            }
+            _ => return wrong(origin, "A patch has one of `merge` and `json`.".to_owned()),
+        };
+        Ok(Self { target: spec.target, origin, matched: 0, change })
+    }
+
+    /// Whether it is about Apps, which are patched before they are expanded.
+    pub(super) fn is_of_apps(&self) -> bool {
+        self.target.kind.as_deref() == Some("App")
+    }
+
+    /// Changes an object that it matches.
+    ///
+    /// # Errors
+    /// An operation cannot be done, or the object would become another one; where and why.
+    pub(super) fn apply(&mut self, reference: &ObjectRef, object: &mut Traced) -> Result<(), Diagnostic> {
+        self.matched += 1;
+        let wrong = |origin: &Origin, message: String| {
+            Err(Diagnostic::error("patch", message).at(origin.clone()).about(reference))
+        };
+        let mut patched = object.clone();
+        match &self.change {
+            Change::Merge(merge) => patched.merge(merge.clone()),
+            Change::Json(operations) => {
+                for (operation, origin) in operations {
+                    if let Err(why) = patched.operate(operation) {
+                        return wrong(origin, format!("{reference} cannot be patched: {why}."));
+                    }
+                }
+            }
+        }
+        let identity = |object: &Traced| {
+            ["/apiVersion", "/kind", "/metadata/namespace", "/metadata/name"]
+                .map(|pointer| object.at(pointer).map(Traced::value))
+        };
+        if identity(&patched) != identity(object) {
+            return wrong(
+                &self.origin,
+                format!(
+                    "{reference} would become another object: a patch leaves apiVersion, kind, name and namespace."
+                ),
+            );
+        }
+        *object = patched;
+        Ok(())
+    }
+
+    /// What is to be said when it matched nothing.
+    pub(super) fn unmatched(&self) -> Option<Diagnostic> {
+        (self.matched == 0).then(|| {
+            Diagnostic::error("patch-unmatched", "The patch matches nothing.")
+                .at(self.origin.clone())
+                .help("Mend its target, or remove it: a patch without effect is a change that someone believes in.")
+        })
+    }
+}
+
+fn pointers(operation: &Operation) -> Vec<&str> {
+    match operation {
+        Operation::Add { path, .. }
+        | Operation::Remove { path }
+        | Operation::Replace { path, .. }
+        | Operation::Test { path, .. } => vec![path],
+        Operation::Move { from, path } | Operation::Copy { from, path } => vec![from, path],
+    }
+}

@@ -1,0 +1,111 @@
+//! From what the files hold to the objects that are applied: patches of Apps, expansion, patches of objects, restarts.
+
+use super::app::{self, Expanded, Source, Surroundings};
+use super::manifest::{self, Found};
+use super::patch::Patch;
+use super::{Desired, canonical};
+use crate::kinds::GATEWAY;
+use crate::object::{Object, ObjectRef, Severity, Traced, split_api_version};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Expands the Apps and applies the patches of everything that was found.
+pub(super) fn expand(desired: &Desired, config_text: Option<&Traced>, found: &mut Found) {
+    let apps = std::mem::take(&mut found.apps);
+    let mut patches = std::mem::take(&mut found.patches);
+    if apps.is_empty() && patches.is_empty() {
+        return;
+    }
+    let apps = patch_apps(apps, &mut patches, found);
+    let mut expanded = Expanded::default();
+    {
+        let classes = gateway_classes(found);
+        let class_of = |gateway: &ObjectRef| classes.get(gateway).cloned();
+        let around = Surroundings {
+            config: desired.rules(),
+            config_text,
+            environment: &desired.environment,
+            class_of: &class_of,
+        };
+        for app in &apps {
+            if !app::expand(app, &around, &mut expanded) {
+                // What it stands for is not known, so none of it counts as removed.
+                found.unread.insert(app.partition.clone());
+            }
+        }
+    }
+    for member in &expanded.members {
+        expanded.diagnostics.extend(manifest::findings(&member.object));
+    }
+    found.diagnostics.append(&mut expanded.diagnostics);
+    found.members.append(&mut expanded.members);
+    patch_objects(&mut patches, found);
+    app::stamp(&expanded.restarts, &mut found.members);
+    for patch in &patches {
+        if let Some(diagnostic) = patch.unmatched() {
+            // What it was meant for is not as it should be, and cannot be named.
+            found.unread.insert(desired.partition_of(&patch.origin.file));
+            found.diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// Patches whose target is an App; those that cannot be patched are left out.
+fn patch_apps(apps: Vec<Source>, patches: &mut [Patch], found: &mut Found) -> Vec<Source> {
+    let mut patched = Vec::with_capacity(apps.len());
+    'apps: for mut app in apps {
+        let reference = app.reference();
+        for patch in patches.iter_mut().filter(|patch| patch.is_of_apps() && patch.target.matches(&reference)) {
+            if let Err(diagnostic) = patch.apply(&reference, &mut app.text) {
+                found.diagnostics.push(diagnostic);
+                found.unread.insert(app.partition.clone());
+                continue 'apps;
+            }
+            app.by.push(Arc::clone(&patch.origin.file));
+        }
+        patched.push(app);
+    }
+    patched
+}
+
+fn patch_objects(patches: &mut [Patch], found: &mut Found) {
+    for member in &mut found.members {
+        let reference = member.object.reference.clone();
+        let mut matching = patches.iter_mut().filter(|p| !p.is_of_apps() && p.target.matches(&reference)).peekable();
+        if matching.peek().is_none() {
+            continue;
+        }
+        let Object { value, positions, origin, .. } = &member.object;
+        let mut text = Traced::read(value.clone(), positions, &origin.file, origin);
+        for patch in matching {
+            match patch.apply(&reference, &mut text) {
+                Ok(()) => member.by.push(Arc::clone(&patch.origin.file)),
+                Err(diagnostic) => found.diagnostics.push(diagnostic),
+            }
+        }
+        if let Some(patched) = object(&text) {
+            // The object itself still stands where it was written.
+            member.object = Object { origin: member.object.origin.clone(), ..patched };
+            let new = manifest::findings(&member.object);
+            if new.iter().any(|d| d.severity == Severity::Error) {
+                found.unread.insert(member.partition.clone());
+            }
+            found.diagnostics.extend(new);
+        }
+    }
+}
+
+fn gateway_classes(found: &Found) -> BTreeMap<ObjectRef, String> {
+    let gateways = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "Gateway"));
+    let class = |object: &Object| Some(object.value.pointer("/spec/gatewayClassName")?.as_str()?.to_owned());
+    gateways.filter_map(|object| Some((object.reference.clone(), class(object)?))).collect()
+}
+
+/// An object from its text, canonical.
+pub(super) fn object(text: &Traced) -> Option<Object> {
+    let mut value = text.value();
+    let reference = ObjectRef::of(&value)?;
+    let version = split_api_version(value.get("apiVersion")?.as_str()?).1.to_owned();
+    canonical(&mut value);
+    Some(Object { reference, version, value, origin: text.origin.clone(), positions: Arc::new(text.positions()) })
+}
