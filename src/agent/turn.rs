@@ -103,21 +103,26 @@ impl Agent {
         let (Some(planned), Some(outcome)) = (&turn.planned, &turn.outcome) else { return Vec::new() };
         let Some(cluster) = &planned.cluster else { return Vec::new() };
         let desired = &planned.desired;
-        let asks = |app: &ObjectRef| comes_back(desired, app).then(|| plan::text_digest(desired, app)).flatten();
+        let asks = |object: &ObjectRef| {
+            let app = comes_back(desired, object)?;
+            Some((plan::text_digest(desired, &app)?, app))
+        };
         let mut told = Vec::new();
-        for (app, why) in &outcome.unhealthy {
-            let Some(digest) = asks(app) else { continue };
+        for (object, why) in &outcome.unhealthy {
+            let Some((digest, app)) = asks(object) else { continue };
             let (namespace, name) = (&desired.rules().inventory.namespace, &desired.environment.name);
             let reason = format!("revision {}: {}", turn.pulled.revision.get(..12).unwrap_or_default(), why.raw());
             let now = jiff::Timestamp::now().as_second();
             let done = match ops::Environment::find(cluster.clone(), namespace, Some(name)).await {
-                Ok(environment) => environment.bring_back(&app.path(), &digest, &reason, now).await,
+                Ok(environment) => environment.bring_back(&app, &digest, &reason, now).await,
                 Err(error) => Err(error),
             };
             match done {
-                Ok(Some(stop)) => told.push(Untrusted::new(format!("{app} was brought back. {}", stop.text().raw()))),
+                Ok(Some(stop)) => {
+                    told.push(Untrusted::new(format!("App {app} was brought back. {}", stop.text().raw())))
+                }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(app = app.path(), %error, "it could not be brought back"),
+                Err(error) => tracing::warn!(app, %error, "it could not be brought back"),
             }
         }
         told

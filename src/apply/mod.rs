@@ -48,6 +48,8 @@ pub struct Run<'a> {
     missing: Vec<usize>,
     /// Steps that may start.
     ready: BTreeSet<usize>,
+    /// Steps that may start from a time on.
+    resting: Vec<(usize, f64)>,
     /// Steps that are becoming healthy.
     settling: BTreeSet<usize>,
     /// Steps whose state changed and was not told.
@@ -58,6 +60,8 @@ pub struct Run<'a> {
     deadline: f64,
     /// Whether a step is done only when its object is healthy.
     wait: bool,
+    /// The time of the last event.
+    now: f64,
     interrupted: bool,
 }
 
@@ -72,10 +76,12 @@ impl<'a> Run<'a> {
             after[*first].push(*then);
         }
         let missing: Vec<usize> = before.iter().map(Vec::len).collect();
-        Self {
+        let mut run = Self {
             plan,
             states: vec![State::Waiting; count],
-            ready: (0..count).filter(|step| missing[*step] == 0).collect(),
+            ready: BTreeSet::new(),
+            resting: Vec::new(),
+            now: 0.0,
             before,
             after,
             missing,
@@ -85,6 +91,22 @@ impl<'a> Run<'a> {
             deadline,
             wait,
             interrupted: false,
+        };
+        (0..count)
+            .filter(|step| run.missing[*step] == 0)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|step| run.is_free(step));
+        run
+    }
+
+    /// Nothing is missing for a step any more.
+    fn is_free(&mut self, step: usize) {
+        let settle = self.plan.steps[step].settle;
+        if settle > 0.0 {
+            self.resting.push((step, self.now + settle));
+        } else {
+            self.ready.insert(step);
         }
     }
 
@@ -99,7 +121,7 @@ impl<'a> Run<'a> {
                 for then in self.after[step].clone() {
                     self.missing[then] -= 1;
                     if self.missing[then] == 0 && self.states[then] == State::Waiting {
-                        self.ready.insert(then);
+                        self.is_free(then);
                     }
                 }
             }
@@ -149,11 +171,16 @@ impl<'a> Run<'a> {
         &self.plan.changes[self.plan.steps[step].change].object
     }
 
-    /// The steps that may start now; they count as sent.
-    pub fn start_ready(&mut self) -> Vec<usize> {
+    /// The steps that may start at a time; they count as sent.
+    pub fn start_ready(&mut self, now: f64) -> Vec<usize> {
+        self.now = now;
         if self.interrupted {
             return Vec::new();
         }
+        let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(_, until)| *until <= now);
+        self.resting = resting;
+        self.ready
+            .extend(Vec::into_iter(rested).map(|(step, _)| step).filter(|step| self.states[*step] == State::Waiting));
         let ready: Vec<usize> = std::mem::take(&mut self.ready).into_iter().collect();
         ready.iter().for_each(|step| self.states[*step] = State::Sent);
         ready
@@ -176,6 +203,7 @@ impl<'a> Run<'a> {
 
     /// The API server accepted a step's request at a time.
     pub fn accepted(&mut self, step: usize, now: f64) {
+        self.now = now;
         // A step that nobody waits for cannot become healthy before a later one.
         let gone = self.plan.steps[step].kind == StepKind::Delete;
         // What takes something away afterwards waits for health always: make before break.
@@ -202,6 +230,7 @@ impl<'a> Run<'a> {
 
     /// The object of a step was looked at; none means that it does not exist.
     pub fn observed(&mut self, step: usize, health: Option<&Health>, now: f64) {
+        self.now = now;
         let State::Settling(since) = self.states[step] else { return };
         let waited = now - since;
         let state = match (self.plan.steps[step].kind, health) {
@@ -280,7 +309,9 @@ mod tests {
             intended: Action::Create,
             ..Change::unchanged(&ObjectRef::new("", "ConfigMap", "ns", &format!("c{n}")), "v1", "platform")
         };
-        let steps = (0..count).map(|change| Step { change, kind: StepKind::Set, body: None, wait: true }).collect();
+        let steps = (0..count)
+            .map(|change| Step { change, kind: StepKind::Set, body: None, wait: true, settle: 0.0 })
+            .collect();
         Plan { changes: (0..count).map(change).collect(), steps, order: order.to_vec(), ..Plan::default() }
     }
 
@@ -288,26 +319,43 @@ mod tests {
     fn a_step_starts_when_what_it_needs_is_healthy() {
         let plan = plan(&[(0, 1)], 3);
         let mut run = Run::new(&plan, 60.0, true);
-        assert_eq!(run.start_ready(), [0, 2]);
+        assert_eq!(run.start_ready(0.0), [0, 2]);
         run.accepted(0, 0.0);
-        assert!(run.start_ready().is_empty());
+        assert!(run.start_ready(0.0).is_empty());
         run.observed(0, Some(&Health::progressing("x", "")), 1.0);
-        assert!(run.start_ready().is_empty());
+        assert!(run.start_ready(0.0).is_empty());
         assert_eq!(run.waits_for(1).len(), 1);
         run.observed(0, Some(&Health::current()), 2.0);
-        assert_eq!(run.start_ready(), [1]);
+        assert_eq!(run.start_ready(0.0), [1]);
+    }
+
+    #[test]
+    fn a_step_rests_after_what_comes_before_it() {
+        let mut plan = plan(&[(0, 1)], 3);
+        plan.steps[1].settle = 5.0;
+        plan.steps[2].settle = 5.0;
+        let mut run = Run::new(&plan, 60.0, true);
+        assert_eq!(run.start_ready(0.0), [0]);
+        run.accepted(0, 1.0);
+        run.observed(0, Some(&Health::current()), 3.0);
+        assert!(run.start_ready(4.9).is_empty());
+        assert_eq!(run.start_ready(5.0), [2]);
+        assert!(run.start_ready(7.9).is_empty());
+        run.interrupt();
+        assert!(run.start_ready(9.0).is_empty());
+        assert_eq!(run.states()[1], State::Blocked(Untrusted::new(INTERRUPTED)));
     }
 
     #[test]
     fn a_failure_blocks_its_dependents_only() {
         let plan = plan(&[(0, 1), (1, 2)], 4);
         let mut run = Run::new(&plan, 60.0, true);
-        run.start_ready();
+        run.start_ready(0.0);
         run.accepted(0, 0.0);
         run.accepted(3, 0.0);
         run.observed(0, Some(&Health::failed("Invalid", "no")), 1.0);
         run.observed(3, Some(&Health::current()), 1.0);
-        run.start_ready();
+        run.start_ready(0.0);
         assert!(run.is_finished());
         assert!(
             matches!(&run.states()[1], State::Blocked(why) if why.raw().contains("ConfigMap ns/c0, which failed: Invalid: no"))
@@ -320,7 +368,7 @@ mod tests {
     fn a_deadline_ends_a_wait_and_no_status_ends_sooner() {
         let plan = plan(&[], 2);
         let mut run = Run::new(&plan, 60.0, true);
-        run.start_ready();
+        run.start_ready(0.0);
         run.accepted(0, 0.0);
         run.accepted(1, 0.0);
         run.observed(0, Some(&Health::progressing("x", "")), 61.0);
@@ -335,10 +383,10 @@ mod tests {
     fn an_interrupt_finishes_what_is_in_flight() {
         let plan = plan(&[(0, 1)], 2);
         let mut run = Run::new(&plan, 60.0, true);
-        run.start_ready();
+        run.start_ready(0.0);
         run.interrupt();
         assert!(!run.is_finished());
         run.accepted(0, 0.0);
-        assert!(run.start_ready().is_empty() && run.is_finished());
+        assert!(run.start_ready(0.0).is_empty() && run.is_finished());
     }
 }

@@ -4,6 +4,7 @@ use super::contest::{Corrections, corrected};
 use super::history::{Entry, KEPT};
 use super::stop::{Stop, read as read_stops};
 use super::{ID, id, parent_name};
+use crate::kinds::SPIN;
 use crate::object::{GroupKind, ObjectRef, annotation, label, meta};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -203,6 +204,16 @@ impl Parent {
     /// The uid that an object had at the last apply.
     pub fn known_uid(&self, reference: &ObjectRef) -> Option<&str> {
         self.state.objects.get(&key(reference)).map(String::as_str)
+    }
+
+    /// Whether it knows an app: its SpinApp, or a version of it beside the Service that an App makes.
+    pub fn knows_app(&self, namespace: &str, name: &str) -> bool {
+        let app = |name: &str| ObjectRef::new(SPIN, "SpinApp", namespace, name);
+        let stable = ObjectRef::new("", "Service", namespace, name);
+        let version = key(&app(&format!("{name}-")));
+        let has_version =
+            || self.state.objects.keys().any(|known| known.len() == version.len() + 6 && known.starts_with(&version));
+        self.known_uid(&app(name)).is_some() || (self.known_uid(&stable).is_some() && has_version())
     }
 
     /// Records an object of an apply.

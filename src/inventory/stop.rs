@@ -4,7 +4,7 @@
 use super::approval::seconds;
 use crate::desired::Desired;
 use crate::fields::{FieldPath, Managers};
-use crate::kinds::{ON_FAILURE, SPIN};
+use crate::kinds::{self, ON_FAILURE, SPIN};
 use crate::object::{ObjectRef, Untrusted, annotation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,10 +14,11 @@ pub const PAUSE: &str = "spinway.dev/pause-until";
 /// Where the stops of a partition stand, on its parent.
 pub const STOPS: &str = "spinway.dev/stops";
 
-/// Whether an app asks for its last healthy version when a change of it does not become healthy.
-pub fn comes_back(desired: &Desired, object: &ObjectRef) -> bool {
-    let member = desired.objects.get(object).filter(|_| object.is(SPIN, "SpinApp"));
-    member.is_some_and(|member| member.object.annotation(ON_FAILURE) == Some("rollback"))
+/// The app (`NAMESPACE/NAME`) whose last healthy version is asked for when a change of this SpinApp does not become healthy.
+pub fn comes_back(desired: &Desired, object: &ObjectRef) -> Option<String> {
+    let member = desired.objects.get(object).filter(|_| object.is(SPIN, "SpinApp"))?;
+    let asks = member.object.annotation(ON_FAILURE) == Some("rollback");
+    asks.then(|| kinds::app_of(object, &member.object.value)).flatten()
 }
 /// The longest that an object may be paused, and that a rollback holds, in seconds.
 pub const MAX_PAUSE: i64 = 24 * 3600;

@@ -146,6 +146,14 @@ pub fn scales_first(user: &ObjectRef, (app, before, after): (&ObjectRef, Option<
     scaler && app.is(SPIN, "SpinApp") && before.is_some() && !on(before) && on(after)
 }
 
+/// The app that an object is, or that made it: `NAMESPACE/NAME` of an App, or of a SpinApp that stands for itself.
+pub fn app_of(reference: &ObjectRef, value: &Value) -> Option<String> {
+    match crate::object::label(value, APP) {
+        Some(name) => Some(format!("{}/{name}", reference.namespace())),
+        None => reference.is(SPIN, "SpinApp").then(|| reference.path()),
+    }
+}
+
 /// The objects that a controller makes for an object.
 pub fn provides(reference: &ObjectRef, value: &Value) -> Vec<ObjectRef> {
     (of(&reference.group_kind()).provides)(reference, value)

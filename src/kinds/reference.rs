@@ -1,6 +1,7 @@
 //! References between objects, as data: which field, to what.
 
-use crate::object::{ObjectRef, split_api_version};
+use super::SPIN;
+use crate::object::{ObjectRef, split_api_version, unescape};
 use serde_json::Value;
 
 /// One reference that a field makes.
@@ -39,6 +40,9 @@ pub(super) enum To {
     Typed(&'static str, &'static str),
     /// The value has `apiGroup`, `kind` and `name`; what the kind decides is the scope.
     Role,
+    /// The key of the value is the label by which a SpinApp's pods are found: `core.spinkube.dev/app.NAME.status`
+    /// (SpinKube, Service of a SpinApp).
+    PodsOfSpinApp,
     /// The value is a subject of a role binding: only service accounts are objects.
     Subject,
 }
@@ -82,6 +86,14 @@ impl Rule {
                         name,
                     )
                 }),
+                To::PodsOfSpinApp => pointer
+                    .rsplit_once('/')
+                    .map(|(_, key)| unescape(key))
+                    .and_then(|key| {
+                        let name = key.strip_prefix("core.spinkube.dev/app.")?.strip_suffix(".status")?;
+                        Some(ObjectRef::new(SPIN, "SpinApp", here, name))
+                    })
+                    .filter(|to| to.name != from.name),
                 To::Subject => text("name")
                     .filter(|_| text("kind") == Some("ServiceAccount"))
                     .map(|name| ObjectRef::new("", "ServiceAccount", text("namespace").unwrap_or(here), name)),

@@ -11,6 +11,7 @@ const SIMPLE: Kind = Kind { health: exists, ..PLAIN };
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         kind: "Service",
+        references: &[Rule { at: "spec.selector{}", to: To::PodsOfSpinApp }],
         health: service,
         immutable: &["spec.clusterIP", "spec.clusterIPs"],
         evidence: &["spec.type", "spec.ports", "status.loadBalancer"],

@@ -142,7 +142,7 @@ pub async fn apply(
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        queue.extend(run.start_ready());
+        queue.extend(run.start_ready(driver.seconds()));
         while sending.len() < settings.concurrency {
             let Some(step) = queue.pop_front() else { break };
             tell(Event::Started {
@@ -254,7 +254,7 @@ impl<'c> Driver<'c, '_> {
     fn may_stop_waiting(&self, run: &Run<'_>) -> bool {
         run.states().iter().enumerate().all(|(step, state)| match state {
             State::Waiting | State::Sent => false,
-            State::Settling(_) => !comes_back(&self.planned.desired, run.object(step)),
+            State::Settling(_) => comes_back(&self.planned.desired, run.object(step)).is_none(),
             State::Done | State::Failed(_) | State::Blocked(_) => true,
         })
     }

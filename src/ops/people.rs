@@ -4,7 +4,7 @@ use super::Error;
 use crate::cluster::{Cluster, Error as ClusterError};
 use crate::inventory::{APPROVED, MAX_PAUSE, Parent, STOPS, Scope, Stop, seconds};
 use crate::live::Served;
-use crate::object::{GroupKind, ObjectRef, meta};
+use crate::object::{GroupKind, meta};
 use crate::plan::Refused;
 use serde_json::json;
 
@@ -205,8 +205,7 @@ impl Environment {
             }
             Part::App(app) => {
                 let (namespace, name) = app.split_once('/').unwrap_or_default();
-                let reference = ObjectRef::new(crate::kinds::SPIN, "SpinApp", namespace, name);
-                let owner = self.parents.iter().find(|parent| parent.known_uid(&reference).is_some());
+                let owner = self.parents.iter().find(|parent| parent.knows_app(namespace, name));
                 let unknown =
                     || PeopleError::Asked(format!("no inventory knows an app `{app}`; name it NAMESPACE/NAME"));
                 owner.map(|parent| (parent, Scope::App(app.clone()))).ok_or_else(unknown)

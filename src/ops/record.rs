@@ -39,7 +39,7 @@ pub(super) async fn write_ahead(
         let changes = plan.changes.iter().filter(|c| own && c.partition == parent.partition && c.action.is_acting());
         let mut wanted = parent.clone();
         for change in changes {
-            if matches!(change.action, Action::Delete | Action::Replace) {
+            if matches!(change.action, Action::Delete | Action::Replace) && !change.superseded {
                 wanted.state.deletions.push(Deletion { at: now, uid: change.uid.clone() });
             }
             if change.action != Action::Delete {
@@ -199,11 +199,11 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
 
 /// The apps that may be brought back by themselves and are healthy as this revision has them, with their partitions.
 fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, String)> {
-    let asking = planned.desired.objects.iter().filter(|(reference, _)| {
-        // What is held is not as this revision has it.
-        comes_back(&planned.desired, reference) && !planned.desired.notes.contains_key(reference)
-    });
-    let asking: Vec<_> = asking.collect();
+    // What is held is not as this revision has it.
+    let here = planned.desired.objects.iter().filter(|(reference, _)| !planned.desired.notes.contains_key(reference));
+    let asking: Vec<_> = here
+        .filter_map(|(reference, member)| Some((reference, member, comes_back(&planned.desired, reference)?)))
+        .collect();
     if asking.is_empty() || planned.repository.revision.is_none() {
         return Vec::new();
     }
@@ -219,8 +219,8 @@ fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, Stri
         Some(text) => text.raw() == "done",
         None => as_wanted.contains(reference) && observed.health(reference).verdict == Verdict::Current,
     };
-    let good = asking.into_iter().filter(|(reference, _)| good(reference));
-    good.map(|(reference, member)| (member.partition.as_str(), reference.path())).collect()
+    let good = asking.into_iter().filter(|(reference, ..)| good(reference));
+    good.map(|(_, member, app)| (member.partition.as_str(), app)).collect()
 }
 
 fn revision(planned: &Planned) -> String {

@@ -1,12 +1,12 @@
 //! What may be deleted, and what waits for approval (design law 6).
 
 use super::{Action, Change, Options};
-use crate::desired::{Desired, PLATFORM};
+use crate::desired::{Desired, Member, PLATFORM};
 use crate::fields::Managers;
 use crate::inventory::{Held, Owner, Parent, ids, keep_mark, owner};
-use crate::kinds::{self, each};
+use crate::kinds::{self, SPIN, each};
 use crate::live::{Coverage, Live, Source};
-use crate::object::{Diagnostic, ObjectRef, Untrusted, hex, meta};
+use crate::object::{Diagnostic, ObjectRef, Untrusted, hex, label, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,16 +56,39 @@ pub(super) fn deletions(
                 continue;
             }
         }
+        let superseded = superseded_by(reference, value, &partition, desired);
+        let because = superseded.as_ref().map_or_else(
+            || "It is no longer in the repository.".to_owned(),
+            |app| format!("App {app} has another version; this one goes when no route leads to it any more."),
+        );
         changes.push(Change {
             action: Action::Delete,
             intended: Action::Delete,
-            because: vec![Untrusted::new("It is no longer in the repository.")],
+            superseded: superseded.is_some(),
+            because: vec![Untrusted::new(because)],
             uid: meta(value, "uid").to_owned(),
             resource_version: meta(value, "resourceVersion").to_owned(),
             ..Change::unchanged(reference, &meta_version(value), &partition)
         });
     }
     (changes, diagnostics)
+}
+
+/// The App, if it has other versions than this one in the repository.
+fn superseded_by(
+    reference: &ObjectRef,
+    value: &serde_json::Value,
+    partition: &str,
+    desired: &Desired,
+) -> Option<String> {
+    let versioned =
+        reference.is(SPIN, "SpinApp") || kinds::SCALERS.iter().any(|(group, kind)| reference.is(group, kind));
+    let version = ObjectRef::new(SPIN, "SpinApp", reference.namespace(), &reference.name);
+    let app = label(value, kinds::APP).filter(|_| versioned && !desired.objects.contains_key(&version))?;
+    let mut others = desired.of_kind(SPIN, "SpinApp", Some(reference.namespace()));
+    let is_version =
+        |member: &Member| member.partition == partition && label(&member.object.value, kinds::APP) == Some(app);
+    others.any(|(_, member)| is_version(member)).then(|| format!("{}/{app}", reference.namespace()))
 }
 
 fn meta_version(value: &serde_json::Value) -> String {
@@ -126,7 +149,7 @@ pub(super) fn hold(
     let inventory = &desired.rules().inventory.namespace;
     let mut held = Vec::new();
     for change in changes.iter_mut() {
-        if !matches!(change.action, Action::Delete | Action::Replace) {
+        if !matches!(change.action, Action::Delete | Action::Replace) || change.superseded {
             continue;
         }
         let reason = if change.action == Action::Replace {
@@ -161,7 +184,8 @@ pub(super) fn destroys(change: &Change, action: &str) -> Held {
 /// The partitions in which more is deleted than max(3, 10 %), and all of them when the environment's budget is passed.
 fn over_budget(changes: &[Change], desired: &Desired, parents: &[Parent], now: i64) -> BTreeMap<String, String> {
     let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
-    for change in changes.iter().filter(|c| matches!(c.action, Action::Delete | Action::Replace)) {
+    let counted = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace) && !change.superseded;
+    for change in changes.iter().filter(counted) {
         *planned.entry(change.partition.as_str()).or_default() += 1;
     }
     // A deletion that was announced by an interrupted run is the same one that is planned now.

@@ -158,6 +158,8 @@ pub struct Change {
     pub taken: Vec<FieldPath>,
     /// Whether a replace could not be proved by a dry-run under another name.
     pub unproved: bool,
+    /// Whether it deletes a version of an App that another one takes the place of: that is no loss.
+    pub superseded: bool,
     /// Why the change has no order that keeps every reference whole, if so.
     pub breaks: Option<Untrusted>,
 }
@@ -201,6 +203,7 @@ impl Change {
             resource_version: String::new(),
             taken: Vec::new(),
             unproved: false,
+            superseded: false,
             breaks: None,
         }
     }

@@ -3,7 +3,7 @@
 use super::selection;
 use crate::desired::{Desired, Member, PLATFORM};
 use crate::inventory::{Parent, Scope, Stop};
-use crate::kinds::SPIN;
+use crate::kinds;
 use crate::object::{Diagnostic, ObjectRef, hex};
 use crate::schema::CRD_GROUP;
 use serde_json::Value;
@@ -22,15 +22,20 @@ pub fn holds(desired: &Desired, parents: &[Parent], now: i64) -> Vec<(String, St
 
 /// The digest of the text of a stop's app.
 fn text_of(desired: &Desired, scope: &Scope) -> Option<String> {
-    let Scope::App(app) = scope else { return None };
-    let (namespace, name) = app.split_once('/')?;
-    text_digest(desired, &ObjectRef::new(SPIN, "SpinApp", namespace, name))
+    if let Scope::App(app) = scope { text_digest(desired, app) } else { None }
 }
 
-/// The digest of an object's text in the repository.
-pub fn text_digest(desired: &Desired, object: &ObjectRef) -> Option<String> {
-    let member = desired.objects.get(object)?;
-    Some(hex(&Sha256::digest(member.object.value.to_string())[..16]))
+/// The digest of what the repository has of an app (`NAMESPACE/NAME`): everything that an App makes, or a SpinApp.
+pub fn text_digest(desired: &Desired, app: &str) -> Option<String> {
+    let mut digest = Sha256::new();
+    let mut any = false;
+    for (reference, member) in &desired.objects {
+        if kinds::app_of(reference, &member.object.value).as_deref() == Some(app) {
+            digest.update(member.object.value.to_string());
+            any = true;
+        }
+    }
+    any.then(|| hex(&digest.finalize()[..16]))
 }
 
 /// Puts the objects of an older revision in the place of today's, as far as a stop covers them. Definitions of kinds stay as

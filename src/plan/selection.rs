@@ -3,7 +3,7 @@
 use super::{Action, Change};
 use crate::desired::Desired;
 use crate::graph::Graph;
-use crate::kinds::{self, GATEWAY, SPIN};
+use crate::kinds::{self, GATEWAY};
 use crate::live::Live;
 use crate::object::{ObjectRef, label};
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// The options `--app`, `--tenant`, `-n` and `-l`; an object must match each that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Apps by `NAME` or `NAMESPACE/NAME`: the SpinApp and the routes whose only backend it is.
+    /// Apps by `NAME` or `NAMESPACE/NAME`: an App with all that it makes, or a SpinApp and the routes whose only backend it is.
     pub apps: Vec<String>,
     /// Tenants.
     pub tenants: Vec<String>,
@@ -58,12 +58,12 @@ impl Selection {
     }
 }
 
-/// Whether an object is an app, or a route that has no other backend.
+/// Whether an object is an app or was made by it, or is a route that has no other backend.
 pub(super) fn is_of_app(object: &ObjectRef, value: &serde_json::Value, app: &str) -> bool {
-    let named = |reference: &ObjectRef| reference.path() == app || reference.name == app;
-    if object.is(SPIN, "SpinApp") {
-        return named(object);
+    if let Some(of) = kinds::app_of(object, value) {
+        return of == app || of.split_once('/').is_some_and(|(_, name)| name == app);
     }
+    let named = |reference: &ObjectRef| reference.path() == app || reference.name == app;
     let is_route = object.group == GATEWAY && object.kind.ends_with("Route");
     let mut backends =
         kinds::references(object, value).into_iter().filter(|r| r.pointer.contains("backendRefs")).peekable();

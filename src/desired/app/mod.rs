@@ -244,7 +244,7 @@ impl<'a> Template<'a> {
         if let Some(settle) = &self.app.rollout.settle
             && duration(settle).is_none_or(|seconds| seconds > 3600.0)
         {
-                self.wrong("/rollout/settle", "`settle` is a duration of at most an hour: `5s`.", "Mend it.");
+            self.wrong("/rollout/settle", "`settle` is a duration of at most an hour: `5s`.", "Mend it.");
         }
         self.check_versions();
         self.check_scale();

@@ -9,7 +9,7 @@
 
 use crate::graph::grants_reference;
 use crate::kinds::{self, GATEWAY, Section, each};
-use crate::object::{GroupKind, ObjectRef};
+use crate::object::{GroupKind, ObjectRef, annotation};
 use crate::schema::CRD_GROUP;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -46,6 +46,8 @@ pub struct Step {
     pub body: Option<Value>,
     /// Whether those that come after wait until the object is healthy.
     pub wait: bool,
+    /// For how many seconds after the last step before it this one is not begun: requests to what it deletes end meanwhile.
+    pub settle: f64,
 }
 
 /// A change as the sequencer sees it: the live state, and the wanted one.
@@ -120,6 +122,12 @@ pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
     let mut sequencer = Sequencer::new(changes);
     sequencer.split();
     sequencer.order()
+}
+
+/// For how many seconds a live SpinApp stays after the last route left it; at most an hour.
+fn settle(live: Option<&Value>) -> f64 {
+    let asked = live.and_then(|live| annotation(live, kinds::SETTLE)).and_then(|text| text.parse::<f64>().ok());
+    asked.filter(|seconds| (0.0..=3600.0).contains(seconds)).unwrap_or_default()
 }
 
 /// The states of one change, the first being the live one.
@@ -430,7 +438,9 @@ impl<'a> Sequencer<'a> {
         let steps = sorted.iter().map(|node| {
             let (index, step) = graph[*node];
             let path = &self.paths[index];
-            Step { change: index, kind: path.kinds[step], body: path.states[step + 1].clone(), wait: path.wait[step] }
+            let (kind, body) = (path.kinds[step], path.states[step + 1].clone());
+            let settle = if kind == StepKind::Delete { settle(path.states[step].as_ref()) } else { 0.0 };
+            Step { change: index, kind, body, wait: path.wait[step], settle }
         });
         let mut order: Vec<(usize, usize)> =
             graph.edge_references().map(|e| (place[&e.source()], place[&e.target()])).collect();
