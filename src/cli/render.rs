@@ -4,10 +4,10 @@ use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::object::Severity;
-use crate::report::mask_value;
+use crate::report::{explained, mask_value};
 use clap::Args;
 
-/// Print the objects as they would be applied, after values; values of Secrets are masked
+/// Print the objects as they would be applied, after templates, patches and values; values of Secrets are masked
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -15,6 +15,9 @@ pub(super) struct Arguments {
     /// The format [yaml, json]
     #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FORMAT[=FILE]", default_value = "yaml")]
     output: Vec<Target>,
+    /// Say beside each field where it was written
+    #[arg(long)]
+    explain: bool,
 }
 
 /// Prints the objects.
@@ -30,6 +33,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     for target in &arguments.output {
         let text = match target.format {
             Format::Json => format!("{:#}\n", serde_json::Value::Array(objects.clone())),
+            Format::Yaml | Format::Text if arguments.explain => {
+                let members = desired.objects.values().zip(&objects);
+                members.map(|(member, value)| explained(&member.object, value)).collect()
+            }
             Format::Yaml | Format::Text => {
                 objects.iter().map(|o| format!("---\n{}", serde_yaml::to_string(o).unwrap_or_default())).collect()
             }

@@ -3,6 +3,7 @@
 use super::tree::{below, glob};
 use crate::kinds::HealthRule;
 use crate::object::{Diagnostic, ObjectRef, Origin};
+use crate::schema::Release;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -341,6 +342,11 @@ impl Config {
         let names = self.environments.iter().map(|e| &e.name).chain(self.tenants.iter().map(|t| &t.name));
         for name in names.filter(|name| !is_dns_label(name)) {
             say(format!("`{name}` is no name for an environment or tenant: use lower-case letters, digits and `-`."));
+        }
+        for controller in &self.controllers {
+            if let Err(why) = Release::parse(&controller.release) {
+                say(format!("In `controllers`: {why}."));
+            }
         }
         if self.environments.is_empty() {
             say("The Config has no environments.".to_owned());

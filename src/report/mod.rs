@@ -3,12 +3,14 @@
 //! **Invariants:** nothing reads a report but its renderers; secret values are masked here, where a report is made; foreign
 //! text reaches a sink only through that sink's encoder.
 
+mod explained;
 mod graph;
 mod make;
 mod markdown;
 mod snippet;
 mod text;
 
+pub use explained::explained;
 pub use graph::{dot, graph_text, mermaid, why_text};
 pub use make::{drift_only, from_drift, from_plan, health_rows, mask_value, owned_health};
 pub use markdown::{markdown, markdown_within};

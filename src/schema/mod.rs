@@ -5,10 +5,12 @@
 
 mod builtin;
 mod defaults;
+mod features;
 mod validate;
 
 pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
 pub use defaults::with_defaults;
+pub use features::{Release, Support, project_of};
 pub use validate::Validator;
 
 use crate::object::{GroupKind, ObjectRef};

@@ -41,6 +41,21 @@ pub fn gateway_api_crds() -> PathBuf {
     Path::new(module["Dir"].as_str().expect("the module has a folder")).join("config/crd/standard")
 }
 
+/// The folder of a Go module of which only files are read: it may ask for a newer Go than there is.
+pub fn module_dir(module: &str, version: &str) -> PathBuf {
+    let arguments = ["mod", "download", "-json", &format!("{module}@{version}")];
+    let output = Command::new("go").args(arguments).current_dir(std::env::temp_dir()).output().expect("go runs");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let cache = go(&tests_dir().join("gateway-api"), &["env", "GOMODCACHE"]);
+    let folder = Path::new(cache.trim()).join(format!("{module}@{version}"));
+    assert!(
+        folder.is_dir(),
+        "{module} {version} cannot be downloaded: {answer} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    folder
+}
+
 fn go(dir: &Path, arguments: &[&str]) -> String {
     let output = Command::new("go").args(arguments).current_dir(dir).env("CGO_ENABLED", "0").output().expect("go runs");
     assert!(output.status.success(), "go {arguments:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));

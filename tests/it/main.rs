@@ -25,6 +25,7 @@ mod drift;
 mod etcd;
 mod exact;
 mod faults;
+mod features;
 mod fleet;
 mod generated;
 mod git_server;

@@ -15,7 +15,7 @@ pub use spec::App;
 pub(super) use restart::{Restart, stamp};
 
 use super::patch::Patch;
-use super::{Config, Environment, GROUP, Member, Tenant, config};
+use super::{Config, Environment, GROUP, Member, config};
 use crate::kinds::APP;
 use crate::object::{Diagnostic, Node, ObjectRef, Origin, Severity, Traced};
 use serde_json::{Value, json};
@@ -167,10 +167,6 @@ impl<'a> Template<'a> {
         self.found.push(diagnostic.help(help));
     }
 
-    fn tenant(&self) -> Option<&Tenant> {
-        self.around.config.tenant_of(&self.origin.file)
-    }
-
     /// Whether a version stands beside the one before it. An app without routes goes the same way, so that its first route
     /// does not change how it is served inside the cluster.
     fn is_blue_green(&self) -> bool {
@@ -180,8 +176,8 @@ impl<'a> Template<'a> {
     /// An object of the App; `pointer` is what asked for it.
     fn object(&self, pointer: &str, api_version: &str, kind: &str, name: &str, spec: Traced) -> Traced {
         let place = self.at(pointer);
-        let mut labels = Traced::map(&self.origin, [(APP, Traced::whole(&self.origin, json!(self.reference.name)))]);
-        self.labels.iter().for_each(|(key, value)| labels.set(key, value.clone()));
+        let mut labels = Traced { origin: self.origin.clone(), node: Node::Map(self.labels.clone()) };
+        labels.set(APP, Traced::whole(&self.origin, json!(self.reference.name)));
         let mut metadata = Traced::map(
             &self.origin,
             [
@@ -316,8 +312,7 @@ fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'stat
                 &format!("There are: {}.", known.join(", ")),
             );
         } else if name == around.environment.name {
-            if let Some(below) = part.at("/environments") {
-                let _ = below;
+            if part.at("/environments").is_some() {
                 say("app", &pointer, "An environment has no environments of its own.".to_owned(), "Remove them.");
             }
             put_over(&mut merged, part);

@@ -3,7 +3,8 @@
 use super::spec::{Cors, HeaderChanges, Method, Route};
 use super::{Template, duration};
 use crate::kinds::GATEWAY;
-use crate::object::{Node, ObjectRef, Traced};
+use crate::object::{Diagnostic, Node, ObjectRef, Traced};
+use crate::schema::{Release, Support};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,10 +116,81 @@ impl Template<'_> {
                 self.wrong(&here, message, "Add `group`.");
             }
         }
+        self.check_features(at, route);
         if self.rules(at, route).len() > MAX_RULES {
             let message = format!("An HTTPRoute has at most {MAX_RULES} rules, and each method needs its own.");
             self.wrong(&format!("{at}/methods"), message, "Leave out methods.");
         }
+    }
+
+    /// Holds what a route asks for against what the Gateway's controller does: nothing is left out without a word.
+    fn check_features(&mut self, at: &str, route: &Route) {
+        let Some(release) = self.release(route) else { return };
+        let substitute = has_proxy_settings(&release);
+        for (field, feature, is_there) in [
+            ("timeout", "HTTPRouteRequestTimeout", route.timeout.is_some()),
+            ("backendTimeout", "HTTPRouteBackendTimeout", route.backend_timeout.is_some()),
+            ("retries", "HTTPRouteRetryCodes", route.retries.is_some()),
+            ("cors", "HTTPRouteCORS", route.cors.is_some()),
+            ("mirror", "HTTPRouteRequestMirror", route.mirror.is_some()),
+            ("methods", "HTTPRouteMethodMatching", !route.methods.is_empty()),
+            ("query", "HTTPRouteQueryParamMatching", !route.query.is_empty()),
+            ("responseHeaders", "HTTPRouteResponseHeaderModification", route.response_headers.is_some()),
+            ("port", "HTTPRouteParentRefPort", route.port.is_some()),
+        ] {
+            if !is_there || release.supports(feature) != Support::No {
+                continue;
+            }
+            let pointer = format!("{at}/{field}");
+            if field == "timeout" && substitute {
+                let message = format!(
+                    "{release} ignores `timeouts` of routes; a ProxySettingsPolicy limits the wait for each part of an answer instead."
+                );
+                let note = Diagnostic::note("app-timeout", message).at(self.at(&pointer).clone());
+                self.found.push(note.about(&self.reference));
+                continue;
+            }
+            let message = format!("{release} does not have `{field}` ({feature}).");
+            self.wrong(&pointer, message, "Remove it, or have the route served by another Gateway.");
+        }
+    }
+
+    /// The release of the controller that serves a route, as the Config names it.
+    fn release(&self, route: &Route) -> Option<Release> {
+        let controllers = &self.around.config.controllers;
+        let class = self.gateway(route).and_then(|gateway| (self.around.class_of)(&gateway));
+        let controller = match (class, controllers.as_slice()) {
+            (Some(class), all) => all.iter().find(|controller| controller.gateway_class == class),
+            // The Gateway lives elsewhere.
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        Release::parse(&controller?.release).ok()
+    }
+
+    /// Whether a time limit of a route is set by a policy of the controller.
+    fn limited_by_policy(&self, route: &Route) -> bool {
+        route.timeout.is_some()
+            && self.release(route).is_some_and(|release| {
+                has_proxy_settings(&release) && release.supports("HTTPRouteRequestTimeout") == Support::No
+            })
+    }
+
+    /// The policies that stand for what the Gateway's controller does not read in a route.
+    fn proxy_settings(&self, at: &str, route: &Route) -> Option<Traced> {
+        let seconds = duration(route.timeout.as_ref()?).filter(|_| self.limited_by_policy(route))?;
+        let name = self.route_name(route);
+        let pointer = format!("{at}/timeout");
+        let limit = nginx_duration(seconds);
+        let target = json!([{"group": GATEWAY, "kind": "HTTPRoute", "name": name}]);
+        let spec = Traced::map(
+            self.at(&pointer),
+            [
+                ("targetRefs", self.made(at, target)),
+                ("timeout", self.made(&pointer, json!({"read": limit, "send": limit}))),
+            ],
+        );
+        Some(self.object(&pointer, "gateway.nginx.org/v1alpha1", "ProxySettingsPolicy", &name, spec))
     }
 
     fn check_redirect_to(&mut self, at: &str, route: &Route, to: &str, routes: &[Route]) {
@@ -156,12 +228,13 @@ impl Template<'_> {
     }
 
     pub(super) fn routes(&self) -> Vec<Traced> {
-        self.app
-            .routes
-            .iter()
-            .enumerate()
-            .map(|(index, route)| self.route(&format!("/routes/{index}"), route))
-            .collect()
+        let mut objects = Vec::new();
+        for (index, route) in self.app.routes.iter().enumerate() {
+            let at = format!("/routes/{index}");
+            objects.push(self.route(&at, route));
+            objects.extend(self.proxy_settings(&at, route));
+        }
+        objects
     }
 
     fn route(&self, at: &str, route: &Route) -> Traced {
@@ -215,7 +288,7 @@ impl Template<'_> {
         }
         if !is_redirect {
             rule.set("backendRefs", self.backends(only_canary));
-            if let Some(timeouts) = self.timeouts(at, route) {
+            if let Some(timeouts) = self.timeouts(at, route).filter(|_| !self.limited_by_policy(route)) {
                 rule.set("timeouts", timeouts);
             }
             if let Some(retry) = self.retry(at, route) {
@@ -437,6 +510,24 @@ impl Template<'_> {
         }
         made
     }
+}
+
+/// Whether a release has ProxySettingsPolicy (NGINX Gateway Fabric, since 2.4).
+fn has_proxy_settings(release: &Release) -> bool {
+    release.project == "nginx-gateway-fabric" && release.is_at_least(&[2, 4])
+}
+
+/// A duration as NGINX Gateway Fabric takes it: up to four digits and one unit.
+fn nginx_duration(seconds: f64) -> String {
+    let milliseconds = (seconds * 1000.0).round();
+    [(1.0, "ms"), (1000.0, "s"), (60_000.0, "m")]
+        .into_iter()
+        .rev()
+        .find(|(unit, _)| milliseconds % unit == 0.0 && milliseconds / unit <= 9999.0)
+        .map_or_else(
+            || format!("{:.0}s", seconds.ceil().min(9999.0)),
+            |(unit, name)| format!("{:.0}{name}", milliseconds / unit),
+        )
 }
 
 fn group_of(kind: &str) -> Option<&'static str> {

@@ -140,18 +140,19 @@ impl Template<'_> {
         }
         spec.set("podLabels", Traced::whole(&self.origin, json!({APP: self.reference.name})));
         let mut object = self.object(version.pointer, &format!("{SPIN}/v1alpha1"), "SpinApp", &version.name, spec);
-        self.rollout(&mut object);
+        self.rollout(version, &mut object);
         object
     }
 
     /// How long it stays when it is superseded, and what its failure means, as annotations that the plan reads.
-    fn rollout(&self, object: &mut Traced) {
+    fn rollout(&self, version: &Version<'_>, object: &mut Traced) {
         if self.is_blue_green() {
             let settle = self.app.rollout.settle.as_deref().unwrap_or("5s");
             let seconds = duration(settle).unwrap_or_default().to_string();
             self.annotate(object, SETTLE, self.made("/rollout/settle", seconds));
         }
-        if self.app.rollout.on_failure == OnFailure::Rollback {
+        // A canary that fails gets no requests, and takes none from the version that is served.
+        if self.app.rollout.on_failure == OnFailure::Rollback && version.canary.is_none() {
             self.annotate(object, ON_FAILURE, self.made("/rollout/onFailure", "rollback"));
         }
     }
@@ -271,21 +272,23 @@ impl Template<'_> {
             if !stores.is_empty() {
                 let one = |(name, store): (&String, &Store)| {
                     let at = format!("{at}/{}", escape(name));
-                    let mut made = self.store(&at, store);
-                    made.set("name", self.made(&at, name.as_str()));
-                    made
+                    self.store(&at, Some(name), store)
                 };
                 runtime.set(field, Traced::list(&place(at), stores.iter().map(one).collect()));
             }
         }
         if let Some(compute) = &app.llm_compute {
-            runtime.set("llmCompute", self.store("/llmCompute", compute));
+            runtime.set("llmCompute", self.store("/llmCompute", None, compute));
         }
         (runtime.value() != json!({})).then_some(runtime)
     }
 
-    fn store(&self, at: &str, store: &Store) -> Traced {
-        let mut made = Traced::map(self.at(at), [("type", self.made(&format!("{at}/type"), store.kind.as_str()))]);
+    fn store(&self, at: &str, name: Option<&str>, store: &Store) -> Traced {
+        let mut made = Traced::empty(self.at(at));
+        if let Some(name) = name {
+            made.set("name", self.made(at, name));
+        }
+        made.set("type", self.made(&format!("{at}/type"), store.kind.as_str()));
         if !store.options.is_empty() {
             let one = |(name, option): (&String, &Variable)| {
                 self.valued(&format!("{at}/{}", escape(name)), name, option, false)

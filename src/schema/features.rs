@@ -1,0 +1,171 @@
+//! Which release of which Gateway controller has which feature of Gateway API (GEP-2162), from its conformance report.
+//!
+//! The table is made from the reports (`tests/it/features.rs`); what a report does not list is unknown, unless the
+//! controller's own documentation says it.
+
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// Whether a controller has a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It has.
+    Yes,
+    /// It has not.
+    No,
+    /// Nothing is known about it.
+    Unknown,
+}
+
+/// A release of a Gateway controller: `nginx-gateway-fabric@2.7.0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The project, as its conformance reports name it.
+    pub project: String,
+    /// Its version, without `v`.
+    pub version: String,
+}
+
+/// Features that releases ignore although no report says so: project, the beginning of the version, features.
+/// NGINX Gateway Fabric: `checkForUnsupportedHTTPFields`.
+const IGNORED: [(&str, &str, &[&str]); 1] = [(
+    "nginx-gateway-fabric",
+    "2.",
+    &["HTTPRouteRequestTimeout", "HTTPRouteBackendTimeout", "HTTPRouteRetry", "HTTPRouteNamedRouteRule"],
+)];
+
+/// Features that changed their names: as a newer suite has it, and as older ones had it.
+const RENAMED: [(&str, &str); 2] =
+    [("HTTPRouteRetryCodes", "HTTPRouteRetry"), ("GatewayInfrastructure", "GatewayInfrastructurePropagation")];
+
+/// The project of a GatewayClass by its controllerName.
+const CONTROLLERS: [(&str, &str); 11] = [
+    ("gateway.nginx.org/nginx-gateway-controller", "nginx-gateway-fabric"),
+    ("gateway.envoyproxy.io/gatewayclass-controller", "envoy-gateway"),
+    ("istio.io/gateway-controller", "istio"),
+    ("io.cilium/gateway-controller", "cilium"),
+    ("traefik.io/gateway-controller", "traefik"),
+    ("kgateway.dev/kgateway", "kgateway"),
+    ("agentgateway.dev/agentgateway", "agentgateway"),
+    ("konghq.com/gateway-operator", "kong-operator"),
+    ("projectcontour.io/gateway-controller", "contour"),
+    ("networking.gke.io/gateway", "gke-gateway"),
+    ("gateway.k8s.aws/alb", "aws-load-balancer-controller"),
+];
+
+struct Report {
+    project: String,
+    version: String,
+    yes: Vec<String>,
+    no: Vec<String>,
+}
+
+static REPORTS: LazyLock<Vec<Report>> = LazyLock::new(|| {
+    let table: Value = serde_json::from_str(include_str!("features.json")).unwrap_or_default();
+    let name =
+        |index: &Value| table["features"].get(usize::try_from(index.as_u64()?).ok()?)?.as_str().map(str::to_owned);
+    let names = |list: &Value| list.as_array().into_iter().flatten().filter_map(name).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let rows = table["reports"].as_array().into_iter().flatten();
+    rows.map(|row| Report { project: text(&row[0]), version: text(&row[1]), yes: names(&row[3]), no: names(&row[4]) })
+        .collect()
+});
+
+impl Release {
+    /// Reads `PROJECT@VERSION`.
+    ///
+    /// # Errors
+    /// It has no such form, or no report knows the project; in words, with the projects there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((project, version)) = text.split_once('@').filter(|(_, version)| !numbers(version).is_empty()) else {
+            return Err(format!("`{text}` is no release of a Gateway controller: write `nginx-gateway-fabric@2.7.0`"));
+        };
+        if !REPORTS.iter().any(|report| report.project == project) {
+            let mut known: Vec<&str> = REPORTS.iter().map(|report| report.project.as_str()).collect();
+            known.dedup();
+            return Err(format!(
+                "nothing is known of the Gateway controller `{project}`; there are: {}",
+                known.join(", ")
+            ));
+        }
+        Ok(Self { project: project.to_owned(), version: version.trim_start_matches('v').to_owned() })
+    }
+
+    /// Whether it has a feature: as its report says, or that of the newest release before it of the same major version.
+    pub fn supports(&self, feature: &str) -> Support {
+        let names: Vec<&str> = std::iter::once(feature)
+            .chain(RENAMED.iter().filter(|(new, _)| *new == feature).map(|(_, old)| *old))
+            .collect();
+        let named = |list: &[String]| names.iter().any(|name| list.iter().any(|known| known == name));
+        let ignored = IGNORED.iter().any(|(project, version, features)| {
+            self.project == *project
+                && format!("{}.", self.version).starts_with(version)
+                && names.iter().any(|name| features.contains(name))
+        });
+        match self.report() {
+            _ if ignored => Support::No,
+            Some(report) if named(&report.yes) => Support::Yes,
+            Some(report) if named(&report.no) => Support::No,
+            _ => Support::Unknown,
+        }
+    }
+
+    /// Whether its version begins with these numbers or is later.
+    pub fn is_at_least(&self, least: &[u64]) -> bool {
+        numbers(&self.version).as_slice() >= least
+    }
+
+    fn report(&self) -> Option<&'static Report> {
+        let wanted = numbers(&self.version);
+        let same_major =
+            |report: &&Report| report.project == self.project && numbers(&report.version).first() == wanted.first();
+        // A version that ends early stands for all that begin so.
+        let not_newer = |report: &&Report| {
+            let known = numbers(&report.version);
+            known.iter().take(wanted.len()).le(wanted.iter())
+        };
+        REPORTS.iter().filter(same_major).filter(not_newer).max_by_key(|report| numbers(&report.version))
+    }
+}
+
+impl std::fmt::Display for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.project, self.version)
+    }
+}
+
+/// The project of a GatewayClass by its controllerName.
+pub fn project_of(controller: &str) -> Option<&'static str> {
+    CONTROLLERS.iter().find(|(name, _)| *name == controller).map(|(_, project)| *project)
+}
+
+/// The numbers of a version; none for what is no version.
+fn numbers(version: &str) -> Vec<u64> {
+    let plain = version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+    plain.split('.').map(str::parse).collect::<Result<_, _>>().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_has_the_features_of_its_report() {
+        let supports = |release: &str, feature: &str| Release::parse(release).map(|release| release.supports(feature));
+        for (release, feature, support) in [
+            ("nginx-gateway-fabric@2.7.0", "HTTPRouteRequestTimeout", Support::No),
+            ("nginx-gateway-fabric@2.7", "HTTPRouteCORS", Support::Yes),
+            ("nginx-gateway-fabric@2.5.0", "HTTPRouteRetryCodes", Support::No),
+            ("nginx-gateway-fabric@2.9.0", "HTTPRoutePathRewrite", Support::Yes),
+            ("envoy-gateway@1.9", "HTTPRouteRequestTimeout", Support::Yes),
+            ("envoy-gateway@v1.9.0", "HTTPRouteRetryCodes", Support::Yes),
+            ("envoy-gateway@99.0", "HTTPRouteRequestTimeout", Support::Unknown),
+            ("traefik@3.7.10", "HTTPRouteRequestTimeout", Support::No),
+            ("cilium@1.20.0", "SomethingNew", Support::Unknown),
+        ] {
+            assert_eq!(supports(release, feature), Ok(support), "{release} {feature}");
+        }
+        assert!(Release::parse("nginx").is_err_and(|why| why.contains("is no release")));
+        assert!(Release::parse("nginx@1.0").is_err_and(|why| why.contains("nginx-gateway-fabric")));
+    }
+}
