@@ -13,6 +13,7 @@ mod action;
 mod agent;
 mod agents;
 mod apply;
+mod apps;
 mod blocked;
 mod builtin;
 mod cluster;
