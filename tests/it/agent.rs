@@ -382,13 +382,13 @@ fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
     // Nor is there anything beyond in telling drift from the cluster alone.
     std::fs::remove_dir_all(server.secret.path().join("cache")).unwrap();
     cluster.edit(
-        "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay",
+        "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay-23f5c2",
         "kubectl-scale",
         &json!({"spec": {"image": "edited"}}),
     );
     let ran = turn(&cluster, &server, &["--env", "staging", "--branch", "gone"]);
     assert_eq!(code(&ran), 3, "{}", Ran(&ran));
-    assert_eq!(row(&json(&ran), "SpinApp", "pay")["fields"][0]["path"], "spec.image", "{}", Ran(&ran));
+    assert_eq!(row(&json(&ran), "SpinApp", "pay-23f5c2")["fields"][0]["path"], "spec.image", "{}", Ran(&ran));
     done(&turn(&cluster, &server, &staging));
     // It is really this identity, and there is nothing that it may do beyond.
     let ask = |arguments: &[&str]| {

@@ -28,13 +28,13 @@ fn an_empty_cluster_gets_the_whole_shop_in_dependency_order() {
     for (first, then) in [
         ("namespaces checkout/checkout", "spinappexecutors checkout/containerd-shim-spin"),
         ("runtimeclasses /wasmtime-spin-v2", "spinappexecutors checkout/containerd-shim-spin"),
-        ("spinappexecutors checkout/containerd-shim-spin", "spinapps checkout/cart"),
-        ("secrets checkout/cart-stripe", "spinapps checkout/cart"),
-        ("configmaps checkout/shop", "spinapps checkout/cart"),
-        ("spinapps checkout/cart", "httproutes checkout/cart"),
-        ("spinapps checkout/cart-next", "httproutes checkout/cart"),
+        ("spinappexecutors checkout/containerd-shim-spin", "spinapps checkout/cart-3f9c1d"),
+        ("secrets checkout/cart-stripe", "spinapps checkout/cart-3f9c1d"),
+        ("configmaps checkout/shop", "spinapps checkout/cart-3f9c1d"),
+        ("spinapps checkout/cart-3f9c1d", "httproutes checkout/cart"),
+        ("spinapps checkout/cart-a7b2e0", "httproutes checkout/cart"),
         ("referencegrants certs/gateway-reads-certificates", "gateways infra/public"),
-        ("spinapps catalog/search", "horizontalpodautoscalers catalog/search"),
+        ("spinapps catalog/search-03736f", "horizontalpodautoscalers catalog/search-03736f"),
     ] {
         assert!(at(first) < at(then), "{first} must come before {then}");
     }

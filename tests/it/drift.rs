@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const ROUTE: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/checkout/httproutes/cart";
 const GATEWAY: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/infra/gateways/public";
-const APP: &str = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/cart";
+const APP: &str = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/cart-3f9c1d";
 
 struct Bed {
     cluster: Cluster,
@@ -87,7 +87,9 @@ fn an_edit_of_each_declared_leaf_is_named_with_its_writer_and_nothing_else_is() 
     let rendered = json(&rendered);
     let (mut edited, mut refused) = (0, Vec::new());
     let full = std::env::var("SPINWAY_CAMPAIGN").is_ok_and(|c| c == "full");
-    for (kind, name, path) in [("HTTPRoute", "cart", ROUTE), ("Gateway", "public", GATEWAY), ("SpinApp", "cart", APP)] {
+    for (kind, name, path) in
+        [("HTTPRoute", "cart", ROUTE), ("Gateway", "public", GATEWAY), ("SpinApp", "cart-3f9c1d", APP)]
+    {
         let declared = rendered
             .as_array()
             .expect("objects")

@@ -55,7 +55,7 @@ fn the_snapshot_of_the_shop_can_be_recorded() {
     old.git(&["init", "-q"]);
     old.git(&["remote", "add", "origin", "https://git.example/acme/shop.git"]);
     old.remove("apps/accounts/profile.yaml");
-    old.edit("apps/checkout/pay.yaml", "pay:2.1.0", "pay:2.0.0");
+    old.edit("apps/checkout/pay.yaml", "pay:2.1.0@sha256:23f5c2", "pay:2.0.0@sha256:81d0aa");
     old.edit("apps/checkout/cart.yaml", "Welcome\n", "Hello\n");
     old.edit(
         "platform/namespaces.yaml",
@@ -105,6 +105,20 @@ fn the_plan_of_the_shop_is_as_it_was_looked_at() {
     check("fixtures/shop/expect/plan.txt", &stdout(&ran));
     let markdown = readme_plan(&["-o", "markdown"]);
     check("fixtures/shop/expect/plan.md", &stdout(&markdown));
+}
+
+#[test]
+fn the_apps_of_the_shop_expand_as_they_were_looked_at() {
+    for environment in ["staging", "production"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
+        let ran = command
+            .current_dir(root())
+            .args(["render", "fixtures/shop/repo", "--env", environment, "--explain"])
+            .output()
+            .expect("spinway runs");
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        check(&format!("fixtures/shop/expect/{environment}.yaml"), &stdout(&ran));
+    }
 }
 
 #[test]

@@ -105,11 +105,11 @@ fn a_plan_against_another_revision_needs_no_cluster() {
     let report = json(&ran);
     assert_eq!(
         (&report["summary"]["update"], &report["summary"]["delete"], &report["summary"]["create"]),
-        (&1.into(), &2.into(), &0.into()),
+        (&1.into(), &3.into(), &0.into()),
         "{report:#}"
     );
     assert_eq!(report["revision"]["subject"], "second");
-    let pay = crate::run::row(&report, "SpinApp", "pay");
+    let pay = crate::run::row(&report, "SpinApp", "pay-23f5c2");
     assert_eq!(
         (pay["fields"][0]["path"].as_str(), pay["fields"].as_array().map(Vec::len)),
         (Some("spec.image"), Some(1))

@@ -40,7 +40,7 @@ fn a_plan_by_snapshot_is_the_plan_of_the_cluster() {
     let mut rules = cluster.get(route).expect("the route")["spec"]["rules"].clone();
     rules[0]["backendRefs"][0]["weight"] = json!(50);
     cluster.edit(route, "kubectl-edit", &json!({"spec": {"rules": rules}}));
-    let app = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay";
+    let app = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay-23f5c2";
     cluster.edit(app, "kubectl-scale", &json!({"spec": {"replicas": 9}, "metadata": {"labels": {"team": "x"}}}));
     // Until it is calm again.
     let (deployment, replicas) = ("/apis/apps/v1/namespaces/checkout/deployments/pay", json!(9));
@@ -69,7 +69,7 @@ fn a_plan_by_snapshot_is_the_plan_of_the_cluster() {
         assert_eq!(*by_file, live);
     }
     // And of a repository that goes on: an image, a removed app, a new one, a listener.
-    repo.edit("apps/checkout/pay.yaml", "pay:2.1.0", "pay:3.0.0");
+    repo.edit("apps/checkout/pay.yaml", "pay:2.1.0@sha256:23f5c2", "pay:3.0.0@sha256:5d1e00");
     repo.remove("apps/catalog/search.yaml");
     repo.write("apps/catalog/new.yaml", &config_map("new", "v1").replace("default", "catalog"));
     let (live, by_file) = (staging(repo.dir(), &[]), offline(&[]));
@@ -132,7 +132,7 @@ fn nothing_that_planning_does_not_read_leaves_the_cluster() {
         config,
         json!({"data": {"known": CANARY, "beside": CANARY}, "metadata": {"annotations": {"others": CANARY}}}),
     );
-    let app = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay";
+    let app = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay-23f5c2";
     merge(
         app,
         json!({"spec": {"image": "other", "variables": [{"name": "k", "value": CANARY}], "podAnnotations": {"others": CANARY}}}),
@@ -156,13 +156,13 @@ fn nothing_that_planning_does_not_read_leaves_the_cluster() {
         json(&run(&["plan", repo.dir(), "--env", "staging", "-o", "json", "--snapshot", file]))
     };
     let seen = |plan: &Value| {
-        for (kind, name) in [("ConfigMap", "search-settings"), ("HTTPRoute", "cart"), ("SpinApp", "pay")] {
+        for (kind, name) in [("ConfigMap", "search-settings"), ("HTTPRoute", "cart"), ("SpinApp", "pay-23f5c2")] {
             let change = row(plan, kind, name);
             assert_eq!(change["action"], "update", "{change:#}");
         }
     };
     seen(&plan());
-    repo.edit("apps/checkout/cart.yaml", "weight: 90", "weight: 80");
+    repo.edit("apps/checkout/cart.yaml", "weight: 10", "weight: 20");
     let plan = plan();
     let paths: Vec<String> =
         row(&plan, "HTTPRoute", "cart")["fields"].as_array().unwrap().iter().map(|f| f["path"].to_string()).collect();
