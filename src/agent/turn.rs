@@ -119,7 +119,7 @@ impl Agent {
             };
             match done {
                 Ok(Some(stop)) => {
-                    told.push(Untrusted::new(format!("App {app} was brought back. {}", stop.text().raw())))
+                    told.push(Untrusted::new(format!("App {app} was brought back. {}", stop.text().raw())));
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(app, %error, "it could not be brought back"),

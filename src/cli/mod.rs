@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod render;
 mod rollback;
+mod schema;
 mod signals;
 mod snapshot;
 mod status;
@@ -48,6 +49,7 @@ enum Verb {
     Status(status::Arguments),
     Graph(graph::Arguments),
     Render(render::Arguments),
+    Schema(schema::Arguments),
     Snapshot(snapshot::Arguments),
     Agent(Box<agent::Arguments>),
     Install(install::Arguments),
@@ -94,6 +96,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Status(arguments) => status::run(arguments).await,
         Verb::Graph(arguments) => graph::run(&arguments),
         Verb::Render(arguments) => render::run(&arguments),
+        Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Snapshot(arguments) => snapshot::run(arguments).await,
         Verb::Agent(arguments) => agent::run(*arguments).await,
         Verb::Install(arguments) => install::run(&arguments),

@@ -280,12 +280,12 @@ impl File<'_> {
         let value = text.value();
         let read = config::spec::<patch::Spec>(&value).map_err(|(pointer, message)| {
             let help = "`spinway schema Patch` prints all fields of a Patch.";
-            Diagnostic::error("patch", format!("{message}.")).at(text.origin_of(&pointer).clone()).help(help)
+            Box::new(Diagnostic::error("patch", format!("{message}.")).at(text.origin_of(&pointer).clone()).help(help))
         });
         match read.and_then(|spec| patch::Patch::read(spec, text, "/spec")) {
             Ok(patch) => self.found.patches.push(patch),
             Err(diagnostic) => {
-                self.found.diagnostics.push(diagnostic);
+                self.found.diagnostics.push(*diagnostic);
                 self.found.unread.insert(self.partition.clone());
             }
         }

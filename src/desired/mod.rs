@@ -6,6 +6,7 @@
 mod app;
 mod canonical;
 mod config;
+mod json_schema;
 mod manifest;
 mod parallel;
 mod patch;
@@ -20,6 +21,7 @@ pub use config::{
     Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule, PLATFORM,
     Selector, Tenant,
 };
+pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob};
 
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};

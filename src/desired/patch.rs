@@ -90,10 +90,10 @@ impl Patch {
     ///
     /// # Errors
     /// It has neither or both of `merge` and `json`, or a path is no JSON pointer.
-    pub(super) fn read(spec: Spec, text: &Traced, at: &str) -> Result<Self, Diagnostic> {
+    pub(super) fn read(spec: Spec, text: &Traced, at: &str) -> Result<Self, Box<Diagnostic>> {
         let place = |below: &str| text.origin_of(&format!("{at}{below}")).clone();
         let origin = place("");
-        let wrong = |origin: Origin, message: String| Err(Diagnostic::error("patch", message).at(origin));
+        let wrong = |origin: Origin, message: String| Err(Box::new(Diagnostic::error("patch", message).at(origin)));
         let change = match (spec.merge, spec.json) {
             (Some(_), None) => match text.at(&format!("{at}/merge")) {
                 Some(merge) if matches!(merge.node, Node::Map(_)) => Change::Merge(merge.clone()),
@@ -135,10 +135,10 @@ impl Patch {
     ///
     /// # Errors
     /// An operation cannot be done, or the object would become another one; where and why.
-    pub(super) fn apply(&mut self, reference: &ObjectRef, object: &mut Traced) -> Result<(), Diagnostic> {
+    pub(super) fn apply(&mut self, reference: &ObjectRef, object: &mut Traced) -> Result<(), Box<Diagnostic>> {
         self.matched += 1;
         let wrong = |origin: &Origin, message: String| {
-            Err(Diagnostic::error("patch", message).at(origin.clone()).about(reference))
+            Err(Box::new(Diagnostic::error("patch", message).at(origin.clone()).about(reference)))
         };
         let mut patched = object.clone();
         match &self.change {

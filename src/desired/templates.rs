@@ -57,7 +57,7 @@ fn patch_apps(apps: Vec<Source>, patches: &mut [Patch], found: &mut Found) -> Ve
         let reference = app.reference();
         for patch in patches.iter_mut().filter(|patch| patch.is_of_apps() && patch.target.matches(&reference)) {
             if let Err(diagnostic) = patch.apply(&reference, &mut app.text) {
-                found.diagnostics.push(diagnostic);
+                found.diagnostics.push(*diagnostic);
                 found.unread.insert(app.partition.clone());
                 continue 'apps;
             }
@@ -80,7 +80,7 @@ fn patch_objects(patches: &mut [Patch], found: &mut Found) {
         for patch in matching {
             match patch.apply(&reference, &mut text) {
                 Ok(()) => member.by.push(Arc::clone(&patch.origin.file)),
-                Err(diagnostic) => found.diagnostics.push(diagnostic),
+                Err(diagnostic) => found.diagnostics.push(*diagnostic),
             }
         }
         if let Some(patched) = object(&text) {

@@ -20,7 +20,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn line(&mut self, text: &str, pointer: &str) {
-        let place = Untrusted::new(self.object.origin_of(pointer).to_string()).terminal().to_string();
+        let place = Untrusted::new(self.object.origin_of(pointer).to_string()).terminal();
         self.lines.push(format!("{text:<COLUMN$} # {place}"));
     }
 

@@ -1,10 +1,15 @@
 //! Apps on the real API server: how versions take over, canaries, the way from a path to a host.
 
 use crate::cluster::{Audited, Cluster};
+use crate::control_plane::module_dir;
 use crate::repo::Repo;
-use crate::run::{Ran, code};
+use crate::run::{Ran, code, json, run};
 use crate::stand_in::StandIn;
 use serde_json::{Value, json};
+use spinway::desired::yaml;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const PLATFORM: &str = "\
@@ -197,4 +202,115 @@ fn an_app_moves_from_a_path_to_a_host_in_steps() {
     assert!(
         position(&next, "patch httproutes shop/cart-by-host") < position(&next, "delete spinapps shop/cart-aaaaaa")
     );
+}
+
+/// Kinds of the covering Apps of which no definition is at hand.
+const UNDEFINED: [&str; 1] = ["ScaledObject"];
+
+/// The HTTPRoute of Gateway API 1.7, in whose standard channel `retry` is.
+fn newest_http_route() -> Value {
+    let file = "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml";
+    let path = module_dir("sigs.k8s.io/gateway-api", "v1.7.0").join(file);
+    let text = std::fs::read_to_string(path).expect("the definition");
+    let (documents, _) = yaml::read(&Arc::from("crd"), &text);
+    documents.into_iter().next().expect("a definition").value
+}
+
+#[test]
+fn apps_in_which_every_field_is_set_are_accepted_by_the_api_server() {
+    let cluster = Cluster::take();
+    let definition = newest_http_route();
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/httproutes.gateway.networking.k8s.io";
+    cluster.apply_as(path, "test", &definition);
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/crds/core.spinkube.dev_spinapps.yaml");
+    if let Ok(text) = std::fs::read_to_string(real) {
+        let (documents, _) = yaml::read(&Arc::from("crd"), &text);
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/spinapps.core.spinkube.dev";
+        cluster.apply_as(path, "test", &documents[0].value);
+    }
+    cluster.send(
+        "POST",
+        "/api/v1/namespaces",
+        "application/json",
+        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+    );
+    let repo = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/covering/repo");
+    let takes = |object: &Value| {
+        let (group_version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
+        let root = if group_version.contains('/') {
+            format!("/apis/{group_version}")
+        } else {
+            format!("/api/{group_version}")
+        };
+        let plural = match kind {
+            "NetworkPolicy" => "networkpolicies".to_owned(),
+            kind => format!("{}s", kind.to_lowercase()),
+        };
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let path = format!("{root}/namespaces/shop/{plural}/{name}?fieldManager=t&fieldValidation=Strict&dryRun=All");
+        cluster.try_send("PATCH", &path, "application/apply-patch+yaml", object)
+    };
+    // A definition is served some time after it was written.
+    let probe = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "probe", "namespace": "shop"}, "spec": {"rules": [{"retry": {"attempts": 1}}]}});
+    cluster.wait("the newest HTTPRoute", || takes(&probe).is_ok());
+    let mut accepted = BTreeMap::new();
+    for environment in ["test", "live"] {
+        let ran = run(&["render", repo, "--env", environment, "-o", "json"]);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        for object in json(&ran).as_array().expect("objects") {
+            let kind = object["kind"].as_str().unwrap();
+            if object["metadata"]["labels"]["spinway.dev/app"].is_null() || UNDEFINED.contains(&kind) {
+                continue;
+            }
+            let answer = takes(object);
+            assert!(answer.is_ok(), "{object:#}\n{answer:?}");
+            *accepted.entry(kind.to_owned()).or_insert(0) += 1;
+        }
+    }
+    let kinds: Vec<&str> = accepted.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["HTTPRoute", "HorizontalPodAutoscaler", "NetworkPolicy", "Service", "SpinApp"]);
+}
+
+/// Gathers the properties of a schema, as `DEFINITION.NAME`, with whether any of the values has them.
+fn properties(root: &Value, schema: &Value, values: &[&Value], of: &str, found: &mut BTreeMap<String, bool>) {
+    let reference = schema["$ref"].as_str();
+    let (schema, of) = match reference {
+        Some(reference) => (root.pointer(reference.trim_start_matches('#')).expect("a definition"), reference),
+        None => (schema, of),
+    };
+    for alternative in ["anyOf", "oneOf", "allOf"].iter().flat_map(|key| schema[key].as_array().into_iter().flatten()) {
+        properties(root, alternative, values, of, found);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let below: Vec<&Value> = values.iter().filter_map(|value| value.get(name)).collect();
+        *found.entry(format!("{of}.{name}")).or_default() |= !below.is_empty();
+        properties(root, property, &below, &format!("{of}.{name}"), found);
+    }
+    let items: Vec<&Value> = values.iter().filter_map(|value| value.as_array()).flatten().collect();
+    let entries: Vec<&Value> =
+        values.iter().filter_map(|value| value.as_object()).flat_map(|map| map.values()).collect();
+    for (below, values) in [("items", items), ("additionalProperties", entries)] {
+        if schema[below].is_object() {
+            properties(root, &schema[below], &values, of, found);
+        }
+    }
+}
+
+#[test]
+fn the_covering_apps_set_every_field_that_there_is() {
+    let ran = run(&["schema", "App"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let schema = json(&ran);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/covering/repo/apps");
+    let texts = ["cart.yaml", "others.yaml"].map(|file| std::fs::read_to_string(folder.join(file)).expect("a file"));
+    let documents: Vec<Value> = texts
+        .iter()
+        .flat_map(|text| yaml::read(&Arc::from("apps"), text).0)
+        .map(|document| document.value)
+        .filter(|value| value["kind"] == "App")
+        .collect();
+    let mut found = BTreeMap::new();
+    properties(&schema, &schema, &documents.iter().collect::<Vec<_>>(), "", &mut found);
+    let missing: Vec<&String> = found.iter().filter(|(_, set)| !**set).map(|(name, _)| name).collect();
+    assert!(found.len() > 100 && missing.is_empty(), "{} fields; no App sets {missing:#?}", found.len());
 }

@@ -108,16 +108,18 @@ fn the_plan_of_the_shop_is_as_it_was_looked_at() {
 }
 
 #[test]
-fn the_apps_of_the_shop_expand_as_they_were_looked_at() {
-    for environment in ["staging", "production"] {
+fn the_apps_of_the_fixtures_expand_as_they_were_looked_at() {
+    for (fixture, environment) in
+        [("shop", "staging"), ("shop", "production"), ("covering", "test"), ("covering", "live")]
+    {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
         let ran = command
             .current_dir(root())
-            .args(["render", "fixtures/shop/repo", "--env", environment, "--explain"])
+            .args(["render", &format!("fixtures/{fixture}/repo"), "--env", environment, "--explain"])
             .output()
             .expect("spinway runs");
         assert_eq!(code(&ran), 0, "{}", Ran(&ran));
-        check(&format!("fixtures/shop/expect/{environment}.yaml"), &stdout(&ran));
+        check(&format!("fixtures/{fixture}/expect/{environment}.yaml"), &stdout(&ran));
     }
 }
 

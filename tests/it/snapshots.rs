@@ -43,7 +43,7 @@ fn a_plan_by_snapshot_is_the_plan_of_the_cluster() {
     let app = "/apis/core.spinkube.dev/v1alpha1/namespaces/checkout/spinapps/pay-23f5c2";
     cluster.edit(app, "kubectl-scale", &json!({"spec": {"replicas": 9}, "metadata": {"labels": {"team": "x"}}}));
     // Until it is calm again.
-    let (deployment, replicas) = ("/apis/apps/v1/namespaces/checkout/deployments/pay", json!(9));
+    let (deployment, replicas) = ("/apis/apps/v1/namespaces/checkout/deployments/pay-23f5c2", json!(9));
     let scaled = || cluster.get(deployment).is_some_and(|d| d["status"]["availableReplicas"] == replicas);
     cluster.wait("nine replicas", scaled);
     let staging = |dir: &str, more: &[&str]| {
@@ -144,7 +144,7 @@ fn nothing_that_planning_does_not_read_leaves_the_cluster() {
     // Objects of others, of kinds that are listed whole.
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "annotations": {"others": CANARY}}, "spec": {"ports": [{"port": 80}], "externalName": CANARY}});
     cluster.send("POST", "/api/v1/namespaces/catalog/services", "application/json", &service);
-    let deployment = "/apis/apps/v1/namespaces/checkout/deployments/pay";
+    let deployment = "/apis/apps/v1/namespaces/checkout/deployments/pay-23f5c2";
     cluster.wait("the operator", || cluster.get(deployment).is_some_and(|d| d.to_string().contains(CANARY)));
     let file = repo.file("snapshot.json");
     let text = snapshot(&cluster, repo.dir(), &["--env", "staging"], &file);

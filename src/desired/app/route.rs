@@ -406,7 +406,7 @@ impl Template<'_> {
         filters.extend(self.mirror(at, route));
         if let Some((field, redirect)) = self.redirect(at, route) {
             filters.push(filter(field, "RequestRedirect", "requestRedirect", redirect));
-        } else if !route.keep_prefix && route.path.trim_end_matches('/') != "" {
+        } else if !route.keep_prefix && !route.path.trim_end_matches('/').is_empty() {
             let path = if route.exact {
                 json!({"type": "ReplaceFullPath", "replaceFullPath": "/"})
             } else {

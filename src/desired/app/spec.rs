@@ -178,6 +178,8 @@ pub struct KeyOf {
 pub enum Variable {
     /// Kept elsewhere.
     Kept(Kept),
+    /// A field of the pod.
+    Field(FieldOf),
     /// The value itself: a text, a whole number or a boolean.
     Literal(Literal),
 }
@@ -213,8 +215,27 @@ pub enum Kept {
     ConfigMap(KeyOf),
     /// In a Secret.
     Secret(KeyOf),
-    /// In a field of the pod: `metadata.name`.
-    Field(String),
+}
+
+/// A field of the pod.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FieldOf {
+    /// The path of it: `metadata.name`.
+    pub field: String,
+}
+
+/// An option of a store: its value, or where it is kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a text, a whole number, a boolean, `{configMap: {name, key}}` or `{secret: {name, key}}`"
+)]
+pub enum StoreOption {
+    /// Kept elsewhere.
+    Kept(Kept),
+    /// The value itself.
+    Literal(Literal),
 }
 
 /// What a restart follows.
@@ -235,7 +256,7 @@ pub struct Store {
     pub kind: String,
     /// Its options.
     #[serde(flatten)]
-    pub options: BTreeMap<String, Variable>,
+    pub options: BTreeMap<String, StoreOption>,
 }
 
 /// Where an app may connect to.

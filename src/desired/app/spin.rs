@@ -1,6 +1,6 @@
 //! The SpinApps of an App, one for each version, and the Service that keeps callers inside the cluster.
 
-use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Store, Trigger, Variable};
+use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Store, StoreOption, Trigger, Variable};
 use super::{Template, duration};
 use crate::kinds::{APP, ON_FAILURE, SETTLE, SPIN};
 use crate::object::{Traced, escape};
@@ -229,32 +229,21 @@ impl Template<'_> {
             all.extend(canary.variables.iter().map(|(name, variable)| (name, (variable, "/canary/variables"))));
         }
         let one = |(name, (variable, at)): (&String, (&Variable, &str))| {
-            self.valued(&format!("{at}/{}", escape(name)), name, variable, true)
+            let value = match variable {
+                Variable::Kept(kept) => kept_at(kept),
+                Variable::Field(field) => json!({"valueFrom": {"fieldRef": {"fieldPath": field.field}}}),
+                Variable::Literal(literal) => json!({"value": literal.text()}),
+            };
+            self.named(&format!("{at}/{}", escape(name)), name, &value)
         };
         Traced::list(self.at("/variables"), all.into_iter().map(one).collect())
     }
 
-    /// A named value, or where it is kept, as Kubernetes writes environment variables.
-    fn valued(&self, at: &str, name: &str, variable: &Variable, env: bool) -> Traced {
-        let value = match variable {
-            Variable::Literal(literal) => json!({"name": name, "value": literal.text()}),
-            Variable::Kept(kept) => {
-                let (field, key) = match kept {
-                    Kept::ConfigMap(key) => ("configMapKeyRef", key),
-                    Kept::Secret(key) => ("secretKeyRef", key),
-                    Kept::Field(path) => {
-                        let field = json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
-                        return self.made(at, if env { field } else { json!({"name": name, "value": path}) });
-                    }
-                };
-                let mut reference = json!({"name": key.name, "key": key.key});
-                if key.optional {
-                    reference["optional"] = json!(true);
-                }
-                json!({"name": name, "valueFrom": {field: reference}})
-            }
-        };
-        self.made(at, value)
+    /// A value under a name, as Kubernetes writes environment variables.
+    fn named(&self, at: &str, name: &str, value: &Value) -> Traced {
+        let mut made = Traced::map(self.at(at), [("name", self.made(at, name))]);
+        made.merge(self.made(at, value.clone()));
+        made
     }
 
     fn runtime_config(&self) -> Option<Traced> {
@@ -290,8 +279,12 @@ impl Template<'_> {
         }
         made.set("type", self.made(&format!("{at}/type"), store.kind.as_str()));
         if !store.options.is_empty() {
-            let one = |(name, option): (&String, &Variable)| {
-                self.valued(&format!("{at}/{}", escape(name)), name, option, false)
+            let one = |(name, option): (&String, &StoreOption)| {
+                let value = match option {
+                    StoreOption::Kept(kept) => kept_at(kept),
+                    StoreOption::Literal(literal) => json!({"value": literal.text()}),
+                };
+                self.named(&format!("{at}/{}", escape(name)), name, &value)
             };
             made.set("options", Traced::list(self.at(at), store.options.iter().map(one).collect()));
         }
@@ -312,6 +305,19 @@ impl Template<'_> {
         );
         Some(self.object("", "v1", "Service", &self.reference.name, spec))
     }
+}
+
+/// Where a value is kept, as Kubernetes writes it.
+fn kept_at(kept: &Kept) -> Value {
+    let (field, key) = match kept {
+        Kept::ConfigMap(key) => ("configMapKeyRef", key),
+        Kept::Secret(key) => ("secretKeyRef", key),
+    };
+    let mut reference = json!({"name": key.name, "key": key.key});
+    if key.optional {
+        reference["optional"] = json!(true);
+    }
+    json!({"valueFrom": {field: reference}})
 }
 
 fn quantity(quantity: &Quantity) -> Value {
