@@ -17,6 +17,7 @@ pub mod ops;
 pub mod source;
 
 pub mod apply;
+pub mod check;
 pub mod desired;
 pub mod fields;
 pub mod graph;

@@ -1,5 +1,6 @@
 //! `Config`, the file `spinway.yaml` (design §2).
 
+use super::Member;
 use super::tree::{below, glob};
 use crate::kinds::HealthRule;
 use crate::object::{Diagnostic, ObjectRef, Origin};
@@ -132,7 +133,7 @@ pub struct ClusterRule {
     pub uid: Option<String>,
 }
 
-/// A team and what it may do. Everything beyond name, paths and owners is checked by later rules.
+/// A team and what it may do. A list that is not given sets no bounds; an empty one allows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Tenant {
@@ -142,19 +143,26 @@ pub struct Tenant {
     pub paths: Vec<String>,
     /// Who to tell.
     pub owners: Vec<String>,
-    /// Namespaces it may use.
-    pub namespaces: Vec<String>,
-    /// Gateways it may attach to.
-    pub gateways: Vec<String>,
-    /// Hostnames it may serve.
-    pub hostnames: Vec<String>,
+    /// Namespaces it may use, globs.
+    pub namespaces: Option<Vec<String>>,
+    /// Kinds it may declare: `Deployment`, `Role.rbac.authorization.k8s.io`, globs. When it is not given: all kinds of a
+    /// namespace that give no rights beyond it.
+    pub kinds: Option<Vec<String>>,
+    /// Gateways it may attach to: `NAMESPACE/NAME`, or `NAMESPACE/NAME/LISTENER`, globs.
+    pub gateways: Option<Vec<String>>,
+    /// Hostnames it may serve together with others, on its path prefixes.
+    pub hostnames: Option<Vec<String>>,
+    /// Hostnames it may serve with all their paths.
+    pub own_hostnames: Option<Vec<String>>,
     /// Path prefixes it may serve.
-    pub path_prefixes: Vec<String>,
-    /// Images it may run.
-    pub images: Vec<String>,
-    /// Hosts it may call.
-    pub egress: Vec<String>,
-    /// The service account that everything of this tenant is done as.
+    pub path_prefixes: Option<Vec<String>>,
+    /// Images it may run, without tag and digest; `*` does not cross `/`.
+    pub images: Option<Vec<String>>,
+    /// Where its apps may connect to: addresses as an App writes them, networks, `namespace:NAME`.
+    pub egress: Option<Vec<String>>,
+    /// Service accounts that its pods may run as, beside `default` and those that it declares.
+    pub pod_service_accounts: Vec<String>,
+    /// The service account (`NAMESPACE/NAME`) that everything of this tenant is done as.
     pub service_account: Option<String>,
     /// What every App of it has unless it says otherwise.
     #[schemars(with = "serde_json::Map<String, Value>")]
@@ -309,6 +317,12 @@ pub fn typed<'a, T: Deserialize<'a>>(value: &'a Value, at: &str) -> Result<T, (S
     })
 }
 
+/// Whether a text names a service account: `NAMESPACE/NAME`.
+fn is_service_account(text: &str) -> bool {
+    let is_name = |name: &str| name.len() <= 253 && name.split('.').all(is_dns_label);
+    text.split_once('/').is_some_and(|(namespace, name)| is_dns_label(namespace) && is_name(name))
+}
+
 /// Whether a name is a DNS label (RFC 1123).
 pub(super) fn is_dns_label(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -328,6 +342,13 @@ impl Config {
     /// The partition of a file.
     pub fn partition_of(&self, file: &str) -> &str {
         self.tenant_of(file).map_or(PLATFORM, |tenant| &tenant.name)
+    }
+
+    /// Whether a member is the platform's, or of a tenant that has the namespace.
+    pub(super) fn has(&self, member: &Member, namespace: &str) -> bool {
+        let tenant = self.tenant_of(&member.object.origin.file);
+        let own = tenant.and_then(|tenant| tenant.namespaces.as_ref());
+        own.is_none_or(|own| own.iter().any(|pattern| glob(pattern, namespace)))
     }
 
     /// The names of all partitions, `platform` first.
@@ -365,6 +386,14 @@ impl Config {
         }
         let mut seen = std::collections::BTreeSet::from([PLATFORM]);
         for tenant in &self.tenants {
+            // An identity that cannot be meant must not end as the agent's own.
+            let account = tenant.service_account.as_deref();
+            if account.is_some_and(|account| !is_service_account(account)) {
+                say(format!(
+                    "The serviceAccount of tenant `{}` is not NAMESPACE/NAME of a service account.",
+                    tenant.name
+                ));
+            }
             if tenant.name.is_empty() || !seen.insert(&tenant.name) {
                 say(format!("Tenant names must be given once each and not be `{PLATFORM}`; `{}` is not.", tenant.name));
             }

@@ -15,14 +15,14 @@ mod tree;
 mod values;
 pub mod yaml;
 
-pub use app::App;
+pub use app::{App, OPEN_EGRESS};
 pub use canonical::canonical;
 pub use config::{
     Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule, PLATFORM,
     Selector, Tenant,
 };
 pub use json_schema::{LOCAL_KINDS, json_schema};
-pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob};
+pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
 
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};
 use crate::schema::Scopes;
@@ -325,18 +325,25 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
         }
         members.push((member.object.reference.clone(), member));
     }
-    // The first of several is kept: the sort leaves equals in the order of the files.
-    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    // The first of several is kept, before all one whose tenant has the namespace: nobody stops another team by declaring
+    // its objects. The sort leaves equals in the order of the files.
+    let config = desired.config.clone().unwrap_or_default();
+    members.sort_by(|(a, first), (b, second)| {
+        a.cmp(b).then_with(|| config.has(second, a.namespace()).cmp(&config.has(first, b.namespace())))
+    });
     members.dedup_by(|(reference, later), (first, kept)| {
         let twice = reference == first;
         if twice {
-            desired.diagnostics.push(
-                Diagnostic::error("duplicate-object", format!("{reference} is declared twice."))
-                    .at(later.object.origin.clone())
-                    .and(kept.object.origin.clone(), "first here")
-                    .about(reference)
-                    .help("Keep one of them; until then neither is applied."),
-            );
+            let namespace = reference.namespace();
+            let mut diagnostic = Diagnostic::error("duplicate-object", format!("{reference} is declared twice."))
+                .at(later.object.origin.clone())
+                .and(kept.object.origin.clone(), "first here");
+            if config.has(kept, namespace) && !config.has(later, namespace) {
+                diagnostic = diagnostic.help("The other is of the tenant that has the namespace, and counts alone.");
+            } else {
+                diagnostic = diagnostic.about(reference).help("Keep one of them; until then neither is applied.");
+            }
+            desired.diagnostics.push(diagnostic);
         }
         twice
     });

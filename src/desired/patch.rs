@@ -1,6 +1,6 @@
 //! Patches: a change of Apps, or of objects after they were expanded (design §2).
 
-use super::Selector;
+use super::{Config, Selector};
 use crate::object::{Diagnostic, Node, ObjectRef, Operation, Origin, Traced};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -76,6 +76,8 @@ pub(super) struct Patch {
     pub(super) origin: Origin,
     /// How many it matched.
     pub(super) matched: usize,
+    /// Whether it matched what is not of its tenant.
+    foreign: bool,
     change: Change,
 }
 
@@ -123,12 +125,22 @@ impl Patch {
             }
             _ => return wrong(origin, "A patch has one of `merge` and `json`.".to_owned()),
         };
-        Ok(Self { target: spec.target, origin, matched: 0, change })
+        Ok(Self { target: spec.target, origin, matched: 0, foreign: false, change })
     }
 
     /// Whether it is about Apps, which are patched before they are expanded.
     pub(super) fn is_of_apps(&self) -> bool {
         self.target.kind.as_deref() == Some("App")
+    }
+
+    /// Whether it may change what a file of this tenant holds: the platform's patches change everything, a tenant's its own.
+    /// Something else that it matches is remembered.
+    pub(super) fn reaches(&mut self, config: &Config, file: &str) -> bool {
+        let tenant = |file: &str| config.tenant_of(file).map(|tenant| tenant.name.as_str());
+        let own = tenant(&self.origin.file);
+        let reaches = own.is_none() || own == tenant(file);
+        self.foreign |= !reaches;
+        reaches
     }
 
     /// Changes an object that it matches.
@@ -167,8 +179,14 @@ impl Patch {
         Ok(())
     }
 
-    /// What is to be said when it matched nothing.
+    /// What is to be said when it matched nothing, or what it may not change.
     pub(super) fn unmatched(&self) -> Option<Diagnostic> {
+        if self.foreign {
+            let message = "The patch matches what is not of its tenant, and leaves that as it is.";
+            let help =
+                "Narrow its target (`namespace`, `name`), or have the platform team write it in a path of its own.";
+            return Some(Diagnostic::error("patch-foreign", message).at(self.origin.clone()).help(help));
+        }
         (self.matched == 0).then(|| {
             Diagnostic::error("patch-unmatched", "The patch matches nothing.")
                 .at(self.origin.clone())

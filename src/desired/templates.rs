@@ -3,7 +3,7 @@
 use super::app::{self, Expanded, Source, Surroundings};
 use super::manifest::{self, Found};
 use super::patch::Patch;
-use super::{Desired, canonical};
+use super::{Config, Desired, canonical};
 use crate::kinds::GATEWAY;
 use crate::object::{Object, ObjectRef, Severity, Traced, split_api_version};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub(super) fn expand(desired: &Desired, config_text: Option<&Traced>, found: &mu
     if apps.is_empty() && patches.is_empty() {
         return;
     }
-    let apps = patch_apps(apps, &mut patches, found);
+    let apps = patch_apps(desired.rules(), apps, &mut patches, found);
     let mut expanded = Expanded::default();
     {
         let classes = gateway_classes(found);
@@ -39,7 +39,7 @@ pub(super) fn expand(desired: &Desired, config_text: Option<&Traced>, found: &mu
     }
     found.diagnostics.append(&mut expanded.diagnostics);
     found.members.append(&mut expanded.members);
-    patch_objects(&mut patches, found);
+    patch_objects(desired.rules(), &mut patches, found);
     app::stamp(&expanded.restarts, &mut found.members);
     for patch in &patches {
         if let Some(diagnostic) = patch.unmatched() {
@@ -51,11 +51,14 @@ pub(super) fn expand(desired: &Desired, config_text: Option<&Traced>, found: &mu
 }
 
 /// Patches whose target is an App; those that cannot be patched are left out.
-fn patch_apps(apps: Vec<Source>, patches: &mut [Patch], found: &mut Found) -> Vec<Source> {
+fn patch_apps(config: &Config, apps: Vec<Source>, patches: &mut [Patch], found: &mut Found) -> Vec<Source> {
     let mut patched = Vec::with_capacity(apps.len());
     'apps: for mut app in apps {
         let reference = app.reference();
         for patch in patches.iter_mut().filter(|patch| patch.is_of_apps() && patch.target.matches(&reference)) {
+            if !patch.reaches(config, &app.text.origin.file) {
+                continue;
+            }
             if let Err(diagnostic) = patch.apply(&reference, &mut app.text) {
                 found.diagnostics.push(*diagnostic);
                 found.unread.insert(app.partition.clone());
@@ -68,7 +71,7 @@ fn patch_apps(apps: Vec<Source>, patches: &mut [Patch], found: &mut Found) -> Ve
     patched
 }
 
-fn patch_objects(patches: &mut [Patch], found: &mut Found) {
+fn patch_objects(config: &Config, patches: &mut [Patch], found: &mut Found) {
     for member in &mut found.members {
         let reference = member.object.reference.clone();
         let mut matching = patches.iter_mut().filter(|p| !p.is_of_apps() && p.target.matches(&reference)).peekable();
@@ -78,6 +81,9 @@ fn patch_objects(patches: &mut [Patch], found: &mut Found) {
         let Object { value, positions, origin, .. } = &member.object;
         let mut text = Traced::read(value.clone(), positions, &origin.file, origin);
         for patch in matching {
+            if !patch.reaches(config, &origin.file) {
+                continue;
+            }
             match patch.apply(&reference, &mut text) {
                 Ok(()) => member.by.push(Arc::clone(&patch.origin.file)),
                 Err(diagnostic) => found.diagnostics.push(*diagnostic),

@@ -1,6 +1,6 @@
 //! The bytes of a repository, already in memory: nothing is ever checked out.
 
-use globset::Glob;
+use globset::{Glob, GlobBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::collections::BTreeMap;
 
@@ -105,7 +105,24 @@ pub fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 
 /// Whether a text matches a glob; a glob that does not parse matches only itself.
 pub fn glob(pattern: &str, text: &str) -> bool {
+    if is_plain(pattern) {
+        return pattern == text;
+    }
     Glob::new(pattern).map_or_else(|_| pattern == text, |g| g.compile_matcher().is_match(text))
+}
+
+/// Whether a pattern stands for itself alone.
+fn is_plain(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', ']', '{', '}', '\\', '!'])
+}
+
+/// As [`glob`], but `*` and `?` do not cross `/`.
+pub fn glob_within(pattern: &str, text: &str) -> bool {
+    if is_plain(pattern) {
+        return pattern == text;
+    }
+    let built = GlobBuilder::new(pattern).literal_separator(true).build();
+    built.map_or_else(|_| pattern == text, |g| g.compile_matcher().is_match(text))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
+use crate::check;
 use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
 use crate::desired::{self, Desired};
 use crate::inventory;
@@ -206,6 +207,10 @@ pub async fn plan_read(
 ) -> Result<Planned, Error> {
     let mut seconds = Seconds::default();
     let start = Instant::now();
+    let mut desired = desired;
+    if !matches!(from, LiveSource::Cluster { .. }) {
+        guard(&mut desired);
+    }
     let (phase, desired, reading) = match from {
         LiveSource::Cluster { kubeconfig, context } => {
             let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
@@ -251,6 +256,7 @@ pub async fn plan_live(
         _ => cluster.inventories(namespace, &types.kinds).await,
     };
     hold_back(given, &mut desired, &maps, options.now).await?;
+    guard(&mut desired);
     let desired = Arc::new(desired);
     let (prepared, reading) = tokio::join!(prepare(&desired), cluster.observe(&desired, types, maps, false));
     let (prepared, mut reading) = (prepared?, reading?);
@@ -258,6 +264,12 @@ pub async fn plan_live(
     seconds.insert("list", start.elapsed().as_secs_f64());
     let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: Some(cluster), seconds };
     Ok(conclude(planned, prepared, options).await)
+}
+
+/// Holds what is wanted, wherever it comes from, against the rules for tenants and protected environments.
+fn guard(desired: &mut Desired) {
+    let found = check::guard(desired);
+    desired.diagnostics.extend(found);
 }
 
 /// Puts what people hold at an older revision in the place of what the repository wants now.

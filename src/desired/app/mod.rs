@@ -10,6 +10,7 @@ mod scale;
 mod spec;
 mod spin;
 
+pub use network::OPEN_EGRESS;
 pub use spec::App;
 
 pub(super) use restart::{Restart, stamp};
@@ -175,7 +176,8 @@ impl<'a> Template<'a> {
 
     /// An object of the App; `pointer` is what asked for it.
     fn object(&self, pointer: &str, api_version: &str, kind: &str, name: &str, spec: Traced) -> Traced {
-        let place = self.at(pointer);
+        // An object is of the App's own file, also where a default in the Config asked for it.
+        let place = Some(self.at(pointer)).filter(|place| place.file == self.origin.file).unwrap_or(&self.origin);
         let mut labels = Traced { origin: self.origin.clone(), node: Node::Map(self.labels.clone()) };
         labels.set(APP, Traced::whole(&self.origin, json!(self.reference.name)));
         let mut metadata = Traced::map(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::net::IpAddr;
 
 /// The annotation of a NetworkPolicy that names what it leaves open: hosts by name.
-const OPEN: &str = "spinway.dev/not-enforced";
+pub const OPEN_EGRESS: &str = "spinway.dev/not-enforced";
 
 /// An entry of `egress` that was read.
 enum Peer {
@@ -87,7 +87,7 @@ impl Template<'_> {
         let name = &self.reference.name;
         let mut policy = self.object("/egress", "networking.k8s.io/v1", "NetworkPolicy", name, spec);
         if !open.is_empty() {
-            self.annotate(&mut policy, OPEN, self.made("/egress", open.join(" ")));
+            self.annotate(&mut policy, OPEN_EGRESS, self.made("/egress", open.join(" ")));
         }
         Some(policy)
     }

@@ -1,0 +1,109 @@
+//! What checks read, and how they say what they found.
+
+use super::Check;
+use crate::desired::{Config, Desired, Member, Tenant};
+use crate::object::{Diagnostic, Object, escape};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What checks read.
+pub struct Context<'a> {
+    /// The repository.
+    pub desired: &'a Desired,
+    /// The rules that it is held against.
+    pub rules: &'a Config,
+}
+
+impl<'a> Context<'a> {
+    /// A repository held against its own rules.
+    pub fn new(desired: &'a Desired) -> Self {
+        Self { desired, rules: desired.rules() }
+    }
+
+    /// Whether the environment is protected, by its own text or by that of the rules.
+    pub(super) fn is_protected(&self) -> bool {
+        let own = &self.desired.environment;
+        own.protected || self.rules.environments.iter().any(|rules| rules.name == own.name && rules.protected)
+    }
+
+    /// All objects.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &'a Object> {
+        self.desired.objects.values().map(|member| &member.object)
+    }
+
+    /// Each object with each tenant whose files took part in it: those that wrote it, and those whose patches changed it.
+    pub(super) fn bound(&self) -> impl Iterator<Item = (&'a Member, &'a Tenant)> + '_ {
+        let tenanted = !self.rules.tenants.is_empty();
+        self.desired
+            .objects
+            .values()
+            .filter(move |_| tenanted)
+            .flat_map(|member| self.tenants_of(member).into_iter().map(move |tenant| (member, tenant)))
+    }
+
+    fn tenants_of(&self, member: &'a Member) -> Vec<&'a Tenant> {
+        let object = &member.object;
+        let files = std::iter::once(&object.origin.file).chain(object.positions.other_files()).chain(&member.by);
+        let mut found: Vec<&Tenant> = Vec::new();
+        for tenant in files.filter_map(|file| self.rules.tenant_of(file)) {
+            if !found.iter().any(|known| known.name == tenant.name) {
+                found.push(tenant);
+            }
+        }
+        found
+    }
+
+    /// A tenant does what it may not do: where, and who may.
+    pub(super) fn violation(
+        &self,
+        check: &Check,
+        (member, tenant): (&Member, &Tenant),
+        pointer: &str,
+        what: &str,
+        may: impl Fn(&Tenant) -> bool,
+    ) -> Diagnostic {
+        let others: BTreeSet<&str> =
+            self.rules.tenants.iter().filter(|other| may(other)).map(|other| other.name.as_str()).collect();
+        let who = if others.is_empty() {
+            "Only the platform team may; it can change the tenant's rules in spinway.yaml.".to_owned()
+        } else {
+            let others: Vec<&str> = others.into_iter().collect();
+            format!("The platform team may, and: {}.", others.join(", "))
+        };
+        let object = &member.object;
+        let message = format!("Tenant {} may not {what}.", tenant.name);
+        Diagnostic::new(check.severity, check.id, message)
+            .at(object.origin_of(pointer))
+            .about(&object.reference)
+            .help(who)
+    }
+}
+
+/// Every node below a JSON pointer whose key is one of these, with its pointer.
+pub(super) fn keyed<'a>(value: &'a Value, pointer: &str, keys: &[&str]) -> Vec<(String, &'a Value)> {
+    let mut found = Vec::new();
+    if let Some(root) = value.pointer(pointer) {
+        gather(root, pointer, keys, &mut found);
+    }
+    found
+}
+
+fn gather<'a>(value: &'a Value, pointer: &str, keys: &[&str], found: &mut Vec<(String, &'a Value)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let pointer = format!("{pointer}/{}", escape(key));
+                if keys.contains(&key.as_str()) {
+                    found.push((pointer.clone(), value));
+                }
+                gather(value, &pointer, keys, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                gather(item, &format!("{pointer}/{index}"), keys, found);
+            }
+        }
+        _ => {}
+    }
+}

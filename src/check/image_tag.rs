@@ -1,0 +1,47 @@
+//! SPW020.
+
+use super::context::keyed;
+use super::{Check, Context};
+use crate::kinds::SPIN;
+use crate::object::{Diagnostic, Object, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW020",
+    name: "image-tag",
+    severity: Severity::Error,
+    guards: true,
+    what: "An image of a protected environment is named by a tag that can move.",
+    why: "A tag names whatever was pushed last. What was reviewed and what runs may differ, two pods of one app may differ, \
+          and going back to an earlier commit need not go back to what ran then.",
+    example: "# in an environment with protected: true\napiVersion: spinway.dev/v1alpha1\nkind: App\n\
+              metadata: {name: cart, namespace: checkout}\nspec: {image: \"ghcr.io/acme/checkout/cart:1.8.0\"}",
+    remedy: "Add the digest: `ghcr.io/acme/checkout/cart:1.8.0@sha256:...`.",
+    run,
+};
+
+/// Whether an image names its content.
+pub(super) fn is_pinned(image: &str) -> bool {
+    let digest = image.rsplit_once("@sha256:").map(|(_, digest)| digest);
+    digest.is_some_and(|digest| {
+        digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    })
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    if !context.is_protected() {
+        return Vec::new();
+    }
+    context.objects().flat_map(of_object).collect()
+}
+
+fn of_object(object: &Object) -> Vec<Diagnostic> {
+    let images = keyed(&object.value, "/spec", &["image"]);
+    let loose = images.into_iter().filter_map(|(pointer, image)| {
+        let image = image.as_str().filter(|image| !is_pinned(image))?;
+        let kind = if object.reference.is(SPIN, "SpinApp") { "SpinApp" } else { &object.reference.kind };
+        let message = format!("The image {image} of a {kind} can change: this environment is protected.");
+        let finding = Diagnostic::error(CHECK.id, message).at(object.origin_of(&pointer)).about(&object.reference);
+        Some(finding.help("Add its digest: `name:tag@sha256:...`."))
+    });
+    loose.collect()
+}

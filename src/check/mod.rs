@@ -1,0 +1,98 @@
+//! Checks: rules that a repository is held against, each with a stable id, in a file of its own.
+//!
+//! **Invariants:** a check reads what it is given and changes nothing; a finding stands where its mistake is written. Checks
+//! that guard ([`Check::guards`]) are part of every plan, and nobody whom they bind can switch them off.
+
+mod catalog;
+mod context;
+mod image_tag;
+mod tenant_egress;
+mod tenant_gateway;
+mod tenant_hostname;
+mod tenant_image;
+mod tenant_kind;
+mod tenant_namespace;
+mod tenant_path;
+mod tenant_privilege;
+mod tenant_service_account;
+
+pub use catalog::CHECKS;
+pub use context::Context;
+
+use crate::desired::Desired;
+use crate::object::{Diagnostic, Severity};
+
+#[cfg(test)]
+mod tests;
+
+/// One rule.
+pub struct Check {
+    /// The stable id: `SPW101`.
+    pub id: &'static str,
+    /// The name: `tenant-namespace`.
+    pub name: &'static str,
+    /// How bad a finding is.
+    pub severity: Severity,
+    /// Whether it is part of every plan: what it finds is not applied.
+    pub guards: bool,
+    /// What it finds, in a sentence.
+    pub what: &'static str,
+    /// Why that is a mistake.
+    pub why: &'static str,
+    /// YAML that it finds.
+    pub example: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+    /// Finds.
+    run: fn(&Context<'_>) -> Vec<Diagnostic>,
+}
+
+impl Check {
+    /// What it finds.
+    pub fn run(&self, context: &Context<'_>) -> Vec<Diagnostic> {
+        (self.run)(context)
+    }
+
+    /// Its page, in Markdown.
+    pub fn page(&self) -> String {
+        let Self { id, name, what, why, example, remedy, .. } = self;
+        let severity = severity(self.severity);
+        let guards = if self.guards { " It is part of every plan: what it finds is not applied." } else { "" };
+        format!(
+            "# {id}: {name}\n\n{what}\n\nSeverity: {severity}.{guards}\n\n## Why\n\n{why}\n\n## Example\n\n```yaml\n{}\n```\n\n## What to do\n\n{remedy}\n",
+            example.trim()
+        )
+    }
+}
+
+/// The index of the pages, in Markdown.
+pub fn index() -> String {
+    let mut text = String::from(
+        "# Checks\n\nGenerated from the program; `cargo test` checks that it is current. `spinway check --explain ID` prints a page.\n\n| | | | |\n|---|---|---|---|\n",
+    );
+    for check in CHECKS {
+        let Check { id, name, what, .. } = check;
+        text.push_str(&format!("| [{id}]({id}.md) | {name} | {} | {what} |\n", severity(check.severity)));
+    }
+    text
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
+/// What the checks that guard find; `plan` and `apply` hold back what it is about.
+pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
+    let context = Context::new(desired);
+    CHECKS.iter().filter(|check| check.guards).flat_map(|check| check.run(&context)).collect()
+}
+
+/// What all checks find.
+pub fn all(desired: &Desired) -> Vec<Diagnostic> {
+    let context = Context::new(desired);
+    CHECKS.iter().flat_map(|check| check.run(&context)).collect()
+}

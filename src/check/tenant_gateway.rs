@@ -1,0 +1,82 @@
+//! SPW103.
+
+use super::{Check, Context};
+use crate::desired::{Member, Tenant, glob};
+use crate::kinds::{GATEWAY, each};
+use crate::object::{Diagnostic, Severity};
+use serde_json::Value;
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW103",
+    name: "tenant-gateway",
+    severity: Severity::Error,
+    guards: true,
+    what: "A tenant attaches to a Gateway or listener that is not for it.",
+    why: "Which Gateway serves a route decides who can reach it: an internal app on the public Gateway is an incident. A \
+          route without `sectionName` attaches to every listener, and a policy whose target is a Gateway changes it for all teams.",
+    example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout], gateways: [infra/public/https]}]\n# apps/checkout/route.yaml\n\
+              apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\n\
+              spec: {parentRefs: [{namespace: infra, name: internal}]}",
+    remedy: "Name one of the tenant's `gateways` (`NAMESPACE/NAME`, or `NAMESPACE/NAME/LISTENER`), or have the platform team add this one.",
+    run,
+};
+
+/// What a reference attaches to: `NAMESPACE/NAME`, and the listener.
+struct Target<'a> {
+    path: String,
+    section: Option<&'a str>,
+    /// A Service is a parent in a mesh: whoever calls it is redirected.
+    is_service: bool,
+}
+
+fn target<'a>(reference: &'a Value, own: &'a str) -> Target<'a> {
+    let text = |field: &str| reference.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let namespace = text("namespace").unwrap_or(own);
+    Target {
+        path: format!("{namespace}/{}", text("name").unwrap_or_default()),
+        section: text("sectionName"),
+        is_service: text("kind") == Some("Service"),
+    }
+}
+
+fn allowed(gateways: &[String], target: &Target<'_>) -> bool {
+    gateways.iter().any(|pattern| match pattern.matches('/').count() {
+        2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
+        _ => glob(pattern, &target.path),
+    })
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    context.bound().flat_map(|bound| of_object(context, bound)).collect()
+}
+
+fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
+    let Some(gateways) = &tenant.gateways else { return Vec::new() };
+    let object = &member.object;
+    let own = object.reference.namespace();
+    let is_route = object.reference.group == GATEWAY && object.reference.kind.ends_with("Route");
+    let mut found = Vec::new();
+    for (pointer, parent) in each(&object.value, "spec.parentRefs[]").into_iter().filter(|_| is_route) {
+        let target = target(parent, own);
+        let is_own_service = target.is_service && target.path.starts_with(&format!("{own}/"));
+        if !is_own_service && !allowed(gateways, &target) {
+            let section = target.section.map_or(" without naming a listener".to_owned(), |s| format!(", listener {s}"));
+            let what = format!("attach to {}{section}", target.path);
+            let may = |other: &Tenant| other.gateways.as_ref().is_some_and(|gateways| allowed(gateways, &target));
+            found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, may));
+        }
+    }
+    if is_route && object.value.pointer("/spec/useDefaultGateways").is_some() {
+        let what = "attach to Gateways that it does not name";
+        found.push(context.violation(&CHECK, (member, tenant), "/spec/useDefaultGateways", what, |_| false));
+    }
+    let targets = ["spec.targetRef", "spec.targetRefs[]"].into_iter().flat_map(|path| each(&object.value, path));
+    for (pointer, reference) in targets.filter(|_| !is_route) {
+        let kind = reference.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if ["Gateway", "GatewayClass", "ListenerSet"].contains(&kind) {
+            let what = format!("set a policy for the whole {kind} {}", target(reference, own).path);
+            found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, |_| false));
+        }
+    }
+    found
+}

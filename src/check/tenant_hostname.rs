@@ -1,0 +1,91 @@
+//! SPW104.
+
+use super::{Check, Context};
+use crate::desired::{Member, Tenant};
+use crate::kinds::{GATEWAY, each};
+use crate::object::{Diagnostic, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW104",
+    name: "tenant-hostname",
+    severity: Severity::Error,
+    guards: true,
+    what: "A route of a tenant serves a hostname that is not the tenant's.",
+    why: "Of two routes with one hostname and path the older one wins (Gateway API, HTTPRouteRule), so whoever may name any \
+          hostname can take another team's requests, also later. A route without hostnames serves all of its listener.",
+    example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout], hostnames: [shop.example]}]\n# apps/checkout/route.yaml\n\
+              apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\n\
+              spec: {parentRefs: [{namespace: infra, name: public}], hostnames: [login.example]}",
+    remedy: "Name one of the tenant's `hostnames` (shared with others, together with `pathPrefixes`) or `ownHostnames` (all \
+             paths), or have the platform team add this one. `*.shop.example` covers any labels before it.",
+    run,
+};
+
+/// Whether a pattern of the Config covers a hostname of a route (Gateway API, Hostname: a wildcard stands for one or more
+/// labels).
+pub(super) fn covers(pattern: &str, hostname: &str) -> bool {
+    let (pattern, hostname) = (pattern.to_ascii_lowercase(), hostname.to_ascii_lowercase());
+    match pattern.strip_prefix("*.") {
+        Some(suffix) => {
+            hostname == pattern
+                || hostname.strip_suffix(suffix).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+        }
+        None => pattern == hostname,
+    }
+}
+
+/// Whether any of these patterns covers a hostname.
+pub(super) fn any_covers(patterns: &Option<Vec<String>>, hostname: &str) -> bool {
+    patterns.iter().flatten().any(|pattern| covers(pattern, hostname))
+}
+
+fn has(tenant: &Tenant, hostname: &str) -> bool {
+    any_covers(&tenant.hostnames, hostname) || any_covers(&tenant.own_hostnames, hostname)
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    context.bound().flat_map(|bound| of_object(context, bound)).collect()
+}
+
+fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
+    let object = &member.object;
+    let is_route = object.reference.group == GATEWAY && object.reference.kind.ends_with("Route");
+    if !is_route || (tenant.hostnames.is_none() && tenant.own_hostnames.is_none()) {
+        return Vec::new();
+    }
+    let hostnames = each(&object.value, "spec.hostnames[]");
+    if hostnames.is_empty() {
+        let what = "serve every hostname of a listener";
+        return vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false)];
+    }
+    let foreign = hostnames.into_iter().filter_map(|(pointer, hostname)| {
+        let hostname = hostname.as_str().unwrap_or_default();
+        let what = format!("serve {hostname}");
+        (!has(tenant, hostname))
+            .then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, |other| has(other, hostname)))
+    });
+    foreign.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn a_wildcard_covers_one_or_more_labels() {
+        for (pattern, hostname, expected) in [
+            ("shop.example", "SHOP.example", true),
+            ("shop.example", "a.shop.example", false),
+            ("*.shop.example", "a.shop.example", true),
+            ("*.shop.example", "a.b.shop.example", true),
+            ("*.shop.example", "*.shop.example", true),
+            ("*.shop.example", "*.b.shop.example", true),
+            ("*.shop.example", "shop.example", false),
+            ("*.shop.example", "ashop.example", false),
+            ("*.shop.example", ".shop.example", false),
+            ("shop.example", "*.example", false),
+        ] {
+            assert_eq!(covers(pattern, hostname), expected, "{pattern} {hostname}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! SPW106.
+
+use super::context::keyed;
+use super::{Check, Context};
+use crate::desired::{Tenant, glob_within};
+use crate::object::{Diagnostic, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW106",
+    name: "tenant-image",
+    severity: Severity::Error,
+    guards: true,
+    what: "A tenant runs an image that is not from where its images come.",
+    why: "An image is code that runs with the tenant's identity. Where it comes from decides who may change it.",
+    example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout], images: [\"ghcr.io/acme/checkout/*\"]}]\n\
+              # apps/checkout/app.yaml\napiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {name: cart, namespace: checkout}\n\
+              spec: {image: \"docker.io/someone/cart:1\"}",
+    remedy: "Push the artifact to one of the tenant's `images`, or have the platform team add this place. A `*` does not cross \
+             `/`; tag and digest are not part of what is compared.",
+    run,
+};
+
+/// An image without tag and digest.
+pub(super) fn repository(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    match image.rsplit_once(':') {
+        // A colon before the last slash belongs to the port of the registry.
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => image,
+    }
+}
+
+fn has(tenant: &Tenant, image: &str) -> bool {
+    tenant.images.iter().flatten().any(|pattern| glob_within(pattern, repository(image)))
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    let limited = context.bound().filter(|(_, tenant)| tenant.images.is_some());
+    let foreign = limited.flat_map(|(member, tenant)| {
+        let images = keyed(&member.object.value, "/spec", &["image"]);
+        images.into_iter().filter_map(move |(pointer, image)| {
+            let image = image.as_str()?;
+            let what = format!("run the image {}", repository(image));
+            let may = |other: &Tenant| has(other, image);
+            (!has(tenant, image)).then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, may))
+        })
+    });
+    foreign.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repository;
+
+    #[test]
+    fn tag_and_digest_are_no_part_of_a_repository() {
+        for (image, expected) in [
+            ("a/b:1@sha256:00", "a/b"),
+            ("a/b@sha256:00", "a/b"),
+            ("localhost:5000/a/b", "localhost:5000/a/b"),
+            ("localhost:5000/a/b:1", "localhost:5000/a/b"),
+            ("a", "a"),
+        ] {
+            assert_eq!(repository(image), expected, "{image}");
+        }
+    }
+}

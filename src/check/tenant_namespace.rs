@@ -1,0 +1,46 @@
+//! SPW101.
+
+use super::{Check, Context};
+use crate::desired::{Tenant, glob};
+use crate::object::{Diagnostic, Severity};
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW101",
+    name: "tenant-namespace",
+    severity: Severity::Error,
+    guards: true,
+    what: "An object of a tenant is in a namespace that is not the tenant's.",
+    why: "A namespace is what separates teams: its Secrets, its quotas, its service accounts. Whoever may write into another \
+          team's namespace may replace what runs there. Namespaces of Kubernetes itself and of spinway's inventory are no \
+          tenant's unless the Config names them.",
+    example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout], namespaces: [checkout]}]\n# apps/checkout/map.yaml\n\
+              apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: catalog}",
+    remedy: "Write one of the tenant's own namespaces, or have the platform team add this one to `namespaces` of the tenant.",
+    run,
+};
+
+/// Namespaces that a tenant has only when they are named.
+const RESERVED: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// Whether a tenant has a namespace.
+pub(super) fn has(tenant: &Tenant, namespace: &str, inventory: &str) -> bool {
+    match &tenant.namespaces {
+        Some(own) => own.iter().any(|pattern| glob(pattern, namespace)) && namespace != inventory,
+        None => !RESERVED.contains(&namespace) && namespace != inventory,
+    }
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    let inventory = &context.rules.inventory.namespace;
+    let foreign = context.bound().filter_map(|(member, tenant)| {
+        let namespace = member.object.reference.namespace.as_deref()?;
+        let is_foreign = !has(tenant, namespace, inventory);
+        is_foreign.then(|| {
+            let what = format!("use namespace {namespace}");
+            context.violation(&CHECK, (member, tenant), "/metadata/namespace", &what, |other| {
+                other.namespaces.is_some() && has(other, namespace, inventory)
+            })
+        })
+    });
+    foreign.collect()
+}

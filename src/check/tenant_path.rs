@@ -1,0 +1,144 @@
+//! SPW105.
+
+use super::{Check, Context, tenant_hostname};
+use crate::desired::{Member, Tenant};
+use crate::kinds::{GATEWAY, each};
+use crate::object::{Diagnostic, Severity};
+use serde_json::Value;
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW105",
+    name: "tenant-path",
+    severity: Severity::Error,
+    guards: true,
+    what: "A route of a tenant serves a path that is not the tenant's.",
+    why: "Behind one hostname the path is what tells teams apart, and a longer prefix wins (Gateway API, HTTPRouteRule): a \
+          route for `/` or for another team's prefix takes its requests.",
+    example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout], hostnames: [shop.example], pathPrefixes: [/cart]}]\n\
+              # apps/checkout/route.yaml\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\n\
+              spec:\n  hostnames: [shop.example]\n  rules: [{matches: [{path: {type: PathPrefix, value: /login}}]}]",
+    remedy: "Serve one of the tenant's `pathPrefixes`, or have the platform team add this one. A hostname that is the tenant's \
+             alone belongs under `ownHostnames`: there every path is its own.",
+    run,
+};
+
+/// Whether a prefix covers a path, element by element (Gateway API, PathPrefix).
+fn covers(prefix: &str, path: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn has(tenant: &Tenant, path: &str) -> bool {
+    tenant.path_prefixes.iter().flatten().any(|prefix| covers(prefix, path))
+}
+
+/// What a match serves: its path, or in words what cannot be held against prefixes.
+fn served(value: &Value, is_grpc: bool) -> Result<String, String> {
+    if is_grpc {
+        let service = value.pointer("/method/service").and_then(Value::as_str);
+        let pattern = value.pointer("/method/type").is_some_and(|kind| kind == "RegularExpression");
+        return match service {
+            Some(service) if !pattern => Ok(format!("/{service}")),
+            Some(service) => Err(format!("the services {service}")),
+            None => Ok("/".to_owned()),
+        };
+    }
+    let path = value.pointer("/path/value").and_then(Value::as_str).unwrap_or("/");
+    if value.pointer("/path/type").is_some_and(|kind| kind == "RegularExpression") {
+        return Err(format!("the paths {path}"));
+    }
+    let plain = path.to_ascii_lowercase().replace("%2e", ".");
+    if plain.split('/').any(|element| element == ".." || element == ".")
+        || plain.contains("%2f")
+        || plain.contains("//")
+    {
+        return Err(format!("the path {path}, which may be read as another"));
+    }
+    Ok(path.to_owned())
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    context.bound().flat_map(|bound| of_object(context, bound)).collect()
+}
+
+fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
+    let object = &member.object;
+    let is_route = object.reference.group == GATEWAY && object.reference.kind.ends_with("Route");
+    if !is_route || tenant.path_prefixes.is_none() {
+        return Vec::new();
+    }
+    let hostnames = each(&object.value, "spec.hostnames[]");
+    let own =
+        |hostname: &Value| tenant_hostname::any_covers(&tenant.own_hostnames, hostname.as_str().unwrap_or_default());
+    if !hostnames.is_empty() && hostnames.iter().all(|(_, hostname)| own(hostname)) {
+        return Vec::new();
+    }
+    let is_grpc = object.reference.kind == "GRPCRoute";
+    if !is_grpc && object.reference.kind != "HTTPRoute" {
+        // Without hostnames it serves all of them, which another rule says.
+        if hostnames.is_empty() && tenant.hostnames.is_some() {
+            return Vec::new();
+        }
+        let what = "serve every path: a route of this kind knows none";
+        return vec![context.violation(&CHECK, (member, tenant), "/kind", what, |_| false)];
+    }
+    let mut matches: Vec<(String, Result<String, String>)> = Vec::new();
+    let rules = each(&object.value, "spec.rules[]");
+    if rules.is_empty() {
+        matches.push(("/spec".to_owned(), Ok("/".to_owned())));
+    }
+    for (pointer, rule) in rules {
+        let found = each(rule, "matches[]");
+        if found.is_empty() {
+            matches.push((pointer.clone(), Ok("/".to_owned())));
+        }
+        let place = if is_grpc { "method" } else { "path" };
+        matches.extend(
+            found.into_iter().map(|(below, value)| (format!("{pointer}{below}/{place}"), served(value, is_grpc))),
+        );
+    }
+    let foreign = matches.into_iter().filter_map(|(pointer, path)| match path {
+        Ok(path) if has(tenant, &path) => None,
+        Ok(path) => {
+            let what = format!("serve the path {path}");
+            let may = |other: &Tenant| has(other, &path);
+            Some(context.violation(&CHECK, (member, tenant), &pointer, &what, may))
+        }
+        Err(what) => Some(context.violation(&CHECK, (member, tenant), &pointer, &format!("serve {what}"), |_| false)),
+    });
+    foreign.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn prefixes_cover_whole_elements() {
+        for (prefix, path, expected) in [
+            ("/cart", "/cart", true),
+            ("/cart", "/cart/", true),
+            ("/cart/", "/cart/a", true),
+            ("/cart", "/carts", false),
+            ("/", "/any", true),
+            ("/cart", "/", false),
+            ("/cart", "/Cart", false),
+        ] {
+            assert_eq!(covers(prefix, path), expected, "{prefix} {path}");
+        }
+    }
+
+    #[test]
+    fn a_match_serves_a_path_or_cannot_be_held_against_prefixes() {
+        let path = |kind: &str, value: &str| served(&json!({"path": {"type": kind, "value": value}}), false).is_ok();
+        assert!(path("PathPrefix", "/cart") && path("Exact", "/cart/a.b"));
+        for wrong in ["/cart/..", "/cart/%2E%2e/x", "/cart/./x", "/cart/%2fx", "/cart//x"] {
+            assert!(!path("PathPrefix", wrong), "{wrong}");
+        }
+        assert!(!path("RegularExpression", "/cart.*"));
+        assert_eq!(served(&json!({}), false), Ok("/".to_owned()));
+        assert_eq!(served(&json!({"method": {"service": "a.B"}}), true), Ok("/a.B".to_owned()));
+        assert!(served(&json!({"method": {"type": "RegularExpression", "service": ".*"}}), true).is_err());
+    }
+}

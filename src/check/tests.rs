@@ -1,0 +1,364 @@
+//! What tenants try, and the rule that refuses it (design law 11).
+
+use super::*;
+use crate::desired::{Entry, Tree, read};
+use crate::object::Diagnostic;
+use std::collections::BTreeSet;
+
+const CONFIG: &str = r#"
+apiVersion: spinway.dev/v1alpha1
+kind: Config
+metadata: {name: t}
+spec:
+  sources: [platform, apps]
+  environments: [{name: test, values: {domain: shop.example, elsewhere: catalog, system: kube-system, admin: cluster-admin}}]
+  approvals: {paths: [platform/approvals]}
+  tenants:
+    - name: checkout
+      paths: [apps/checkout]
+      namespaces: [checkout]
+      gateways: [infra/public/https]
+      hostnames: ["${domain}"]
+      ownHostnames: ["cart.${domain}", "*.pay.${domain}"]
+      pathPrefixes: [/cart, /pay]
+      images: ["ghcr.io/acme/checkout/*"]
+      egress: ["https://api.payments.example", "10.20.0.0/16"]
+      podServiceAccounts: [runner]
+      serviceAccount: checkout/deployer
+    - name: catalog
+      paths: [apps/catalog]
+      namespaces: [catalog]
+      hostnames: ["${domain}"]
+      pathPrefixes: [/catalog]
+      images: ["ghcr.io/acme/catalog/*"]
+      kinds: [ConfigMap, "Role.rbac.authorization.k8s.io"]
+"#;
+
+const VICTIM: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: prices, namespace: catalog}\ndata: {a: \"1\"}\n";
+
+fn desired(file: &str, text: &str) -> Desired {
+    let files =
+        [("spinway.yaml", CONFIG), ("apps/catalog/prices.yaml", VICTIM), ("platform/.spinwayignore", ""), (file, text)];
+    let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+    match read(&Tree { entries: entries.into() }, Some("test")) {
+        Ok(desired) => desired,
+        Err(error) => unreachable!("{error:?}"),
+    }
+}
+
+/// What is said of a file of team checkout: errors alone.
+fn refused(text: &str) -> (Desired, Vec<Diagnostic>) {
+    let desired = desired("apps/checkout/a.yaml", text);
+    let mut found: Vec<Diagnostic> = desired.diagnostics.clone();
+    found.extend(guard(&desired));
+    found.retain(|d| d.severity == Severity::Error);
+    (desired, found)
+}
+
+fn object(api_version: &str, kind: &str, rest: &str) -> String {
+    format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x, namespace: checkout}}\n{rest}\n")
+}
+
+fn route(spec: &str) -> String {
+    object("gateway.networking.k8s.io/v1", "HTTPRoute", &format!("spec: {{{spec}}}"))
+}
+
+const PARENT: &str = "parentRefs: [{namespace: infra, name: public, sectionName: https}]";
+
+fn host(hostnames: &str, path: &str) -> String {
+    route(&format!("{PARENT}, hostnames: {hostnames}, rules: [{{matches: [{{path: {path}}}]}}]"))
+}
+
+fn app(spec: &str) -> String {
+    format!(
+        "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: cart, namespace: checkout}}\nspec: {{image: ghcr.io/acme/checkout/cart:1, egress: [], {spec}}}\n"
+    )
+}
+
+fn pod(spec: &str) -> String {
+    object("apps/v1", "Deployment", &format!("spec: {{template: {{spec: {{{spec}}}}}}}"))
+}
+
+fn patch(target: &str, merge: &str) -> String {
+    format!(
+        "apiVersion: spinway.dev/v1alpha1\nkind: Patch\nmetadata: {{name: p}}\nspec: {{target: {{{target}}}, merge: {merge}}}\n"
+    )
+}
+
+fn policy(egress: &str) -> String {
+    object(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        &format!("spec: {{podSelector: {{}}, policyTypes: [Egress], egress: [{egress}]}}"),
+    )
+}
+
+/// What team checkout tries: the rule that refuses it, and the text.
+fn escapes() -> Vec<(&'static str, String)> {
+    let map = |metadata: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{{metadata}}}\n");
+    let ok = "{type: PathPrefix, value: /cart}";
+    vec![
+        // Namespaces.
+        ("SPW101", map("name: x, namespace: catalog")),
+        ("SPW101", map("name: x, namespace: kube-system")),
+        ("SPW101", map("name: x, namespace: spinway-system")),
+        ("SPW101", map("name: x, namespace: \"${elsewhere}\", annotations: {spinway.dev/substitute: enabled}")),
+        ("SPW101", map("name: x, namespace: \"${system}\", annotations: {spinway.dev/substitute: enabled}")),
+        ("SPW101", map("name: x, namespace: checkout2")),
+        ("SPW101", "apiVersion: v1\nkind: List\nitems:\n  - {apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: catalog}}\n".to_owned()),
+        ("SPW101", app("replicas: 1").replace("namespace: checkout", "namespace: catalog")),
+        ("SPW101", app("replicas: 1").replace("namespace: checkout", "namespace: \"${elsewhere}\"")),
+        ("object-namespace", map("name: x")),
+        ("object-name", map("generateName: x-, namespace: checkout")),
+        ("object-name", map("name: ../../catalog/x, namespace: checkout")),
+        ("object-name", map("name: x, namespace: \"checkout/../catalog\"")),
+        // Kinds.
+        ("SPW102", object("rbac.authorization.k8s.io/v1", "RoleBinding", "roleRef: {kind: ClusterRole, name: admin}")),
+        ("SPW102", object("rbac.authorization.k8s.io/v1", "Role", "rules: []")),
+        ("SPW102", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: x}\nroleRef: {kind: ClusterRole, name: cluster-admin}\n".to_owned()),
+        ("SPW102", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\n".to_owned()),
+        ("SPW102", "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\nmetadata: {name: x}\n".to_owned()),
+        ("SPW102", "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: x}\n".to_owned()),
+        ("SPW102", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example.com}\nspec: {group: example.com, names: {kind: X, plural: xs}, scope: Cluster, versions: []}\n".to_owned()),
+        ("SPW102", "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: v1.example.com}\n".to_owned()),
+        ("SPW102", "apiVersion: v1\nkind: Namespace\nmetadata: {name: checkout, labels: {shop.example/exposed: \"true\"}}\n".to_owned()),
+        ("SPW102", "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: x}\nspec: {}\n".to_owned()),
+        ("SPW102", "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: x}\nhandler: runc\n".to_owned()),
+        ("SPW102", "apiVersion: unheard.example/v1\nkind: Everything\nmetadata: {name: x}\n".to_owned()),
+        ("SPW102", object("v1", "ResourceQuota", "spec: {}")),
+        ("SPW102", object("v1", "LimitRange", "spec: {}")),
+        ("SPW102", object("v1", "Endpoints", "subsets: []")),
+        ("SPW102", object("discovery.k8s.io/v1", "EndpointSlice", "addressType: IPv4")),
+        ("SPW102", object("coordination.k8s.io/v1", "Lease", "spec: {}")),
+        ("SPW102", object("core.spinkube.dev/v1alpha1", "SpinAppExecutor", "spec: {createDeployment: true, deploymentConfig: {spinImage: evil}}")),
+        ("SPW102", "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: x}\nspec: {controllerName: a/b}\n".to_owned()),
+        ("SPW102", object("gateway.networking.k8s.io/v1", "Gateway", "spec: {gatewayClassName: nginx, listeners: []}")),
+        ("SPW102", object("gateway.networking.k8s.io/v1", "ListenerSet", "spec: {}")),
+        ("SPW102", object("gateway.nginx.org/v1alpha1", "SnippetsFilter", "spec: {}")),
+        ("SPW102", object("gateway.envoyproxy.io/v1alpha1", "EnvoyPatchPolicy", "spec: {}")),
+        // Gateways.
+        ("SPW103", route("parentRefs: [{namespace: infra, name: internal, sectionName: https}], hostnames: [cart.shop.example]")),
+        ("SPW103", route("parentRefs: [{namespace: infra, name: public}], hostnames: [cart.shop.example]")),
+        ("SPW103", route("parentRefs: [{namespace: infra, name: public, sectionName: admin}], hostnames: [cart.shop.example]")),
+        ("SPW103", route("parentRefs: [{name: public, sectionName: https}], hostnames: [cart.shop.example]")),
+        ("SPW103", route("parentRefs: [{kind: Service, group: \"\", namespace: catalog, name: search}], hostnames: [cart.shop.example]")),
+        ("SPW103", app("routes: [{gateway: infra/internal, section: https, hosts: [cart.shop.example]}]")),
+        ("SPW103", object("gateway.nginx.org/v1alpha1", "ClientSettingsPolicy", "spec: {targetRef: {group: gateway.networking.k8s.io, kind: Gateway, name: public}}")),
+        // Hostnames.
+        ("SPW104", host("[login.example]", ok)),
+        ("SPW104", host("[\"*.shop.example\"]", ok)),
+        ("SPW104", host("[shop.example, catalog.shop.example]", ok)),
+        ("SPW104", host("[\"${domain}.evil.example\"]", ok)),
+        ("SPW104", host("[pay.shop.example]", ok)),
+        ("SPW104", route(&format!("{PARENT}, rules: [{{matches: [{{path: {ok}}}]}}]"))),
+        ("SPW104", app("routes: [{gateway: infra/public, section: https, hosts: [\"www.${domain}\"], path: /cart}]")),
+        ("SPW104", object("gateway.networking.k8s.io/v1", "TCPRoute", &format!("spec: {{{PARENT}}}"))),
+        // Paths.
+        ("SPW105", host("[shop.example]", "{type: PathPrefix, value: /}")),
+        ("SPW105", host("[shop.example]", "{type: PathPrefix, value: /catalog}")),
+        ("SPW105", host("[shop.example]", "{type: PathPrefix, value: /carts}")),
+        ("SPW105", host("[shop.example]", "{type: RegularExpression, value: /cart|/catalog}")),
+        ("SPW105", host("[shop.example]", "{type: Exact, value: /cart/%2e%2e/catalog}")),
+        ("SPW105", route(&format!("{PARENT}, hostnames: [shop.example]"))),
+        ("SPW105", route(&format!("{PARENT}, hostnames: [shop.example], rules: [{{backendRefs: []}}]"))),
+        ("SPW105", route(&format!("{PARENT}, hostnames: [shop.example], rules: [{{matches: [{{headers: [{{name: a, value: b}}]}}]}}]"))),
+        ("SPW105", host("[cart.shop.example, shop.example]", "{type: PathPrefix, value: /}")),
+        ("SPW105", app("routes: [{gateway: infra/public, section: https, hosts: [\"${domain}\"], path: /}]")),
+        ("SPW105", object("gateway.networking.k8s.io/v1", "GRPCRoute", &format!("spec: {{{PARENT}, hostnames: [shop.example]}}"))),
+        // Images.
+        ("SPW106", app("replicas: 1").replace("ghcr.io/acme/checkout/cart:1", "docker.io/evil/cart:1")),
+        ("SPW106", app("replicas: 1").replace("acme/checkout/cart:1", "acme/checkout/a/b:1")),
+        ("SPW106", app("replicas: 1").replace("acme/checkout/cart:1", "acme/checkout/../catalog/x:1")),
+        ("SPW106", app("canary: {image: \"ghcr.io/acme/catalog/x:1\", weight: 1}")),
+        ("SPW106", app("environments: {test: {image: \"evil:1\"}}")),
+        ("SPW106", app("patches: [{target: {kind: SpinApp}, merge: {spec: {image: \"evil:1\"}}}]")),
+        ("SPW106", pod("containers: [{name: c, image: \"evil\"}]")),
+        ("SPW106", pod("initContainers: [{name: c, image: \"ghcr.io:443/acme/checkout/x\"}]")),
+        ("SPW106", object("argoproj.io/v1alpha1", "Rollout", "spec: {template: {spec: {containers: [{image: evil}]}}}")),
+        // Egress.
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [\"https://evil.example\"]")),
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [0.0.0.0/0]")),
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [\"10.0.0.0/8:6379\"]")),
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [{labels: {app: db}, namespace: catalog}]")),
+        ("SPW107", app("replicas: 1").replace("egress: [], ", "")),
+        ("SPW107", policy("{}")),
+        ("SPW107", policy("{ports: [{port: 443}]}")),
+        ("SPW107", policy("{to: [{namespaceSelector: {}}]}")),
+        // Service accounts.
+        ("SPW108", app("serviceAccount: deployer")),
+        ("SPW108", app("serviceAccount: someone")),
+        ("SPW108", pod("serviceAccountName: deployer")),
+        ("SPW108", pod("serviceAccount: someone")),
+        ("SPW108", object("v1", "ServiceAccount", "").replace("name: x,", "name: deployer,")),
+        // Fields.
+        ("SPW109", map("name: x, namespace: checkout, ownerReferences: [{apiVersion: v1, kind: Namespace, name: catalog, uid: u}]")),
+        ("SPW109", map("name: x, namespace: checkout, finalizers: [example.com/never]")),
+        ("SPW109", pod("hostNetwork: true")),
+        ("SPW109", pod("volumes: [{name: v, hostPath: {path: /}}]")),
+        ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {privileged: true}}]")),
+        ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {capabilities: {add: [SYS_ADMIN]}}}]")),
+        ("SPW109", app("patches: [{target: {kind: SpinApp}, merge: {spec: {volumes: [{name: v, hostPath: {path: /}}]}}}]")),
+        ("SPW109", object("v1", "Service", "spec: {type: LoadBalancer, selector: {a: b}}")),
+        ("SPW109", object("v1", "Service", "spec: {type: ExternalName, externalName: catalog.catalog.svc}")),
+        ("SPW109", object("v1", "Service", "spec: {externalIPs: [10.0.0.1], selector: {a: b}}")),
+        ("SPW109", object("v1", "Service", "spec: {ports: [{port: 80}]}")),
+        ("SPW109", object("v1", "Secret", "type: kubernetes.io/service-account-token")),
+        // What is the platform's to write, and others' objects.
+        ("local-kind", "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec: {}\n".to_owned()),
+        ("local-kind", "apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {name: t}\nspec: {environment: test, digest: x, expires: y}\n".to_owned()),
+        ("patch-foreign", patch("kind: ConfigMap, namespace: catalog", "{data: {a: \"2\"}}")),
+        ("patch-foreign", patch("", "{metadata: {labels: {a: b}}}")),
+        ("patch-foreign", patch("name: prices", "{data: null}")),
+        ("duplicate-object", VICTIM.replace("\"1\"", "\"2\"")),
+        ("value-unknown", app("variables: {a: \"${secret}\"}")),
+    ]
+}
+
+#[test]
+fn everything_that_a_tenant_tries_is_refused_by_the_right_rule() {
+    let escapes = escapes();
+    assert!(escapes.len() >= 70, "{}", escapes.len());
+    let mut wrong = Vec::new();
+    for (rule, text) in &escapes {
+        let (desired, found) = refused(text);
+        let ids: BTreeSet<&str> = found.iter().map(|d| d.id).collect();
+        if !ids.contains(rule) || (rule.starts_with("SPW") && ids.len() > 1) {
+            wrong.push(format!("{text}\n  wanted {rule}, got {ids:?}"));
+        }
+        // What is refused is not applied: it is no object, or an erroneous one.
+        let mut desired = desired;
+        desired.diagnostics.extend(found.clone());
+        let erroneous = desired.erroneous();
+        let passed: Vec<_> = desired
+            .objects
+            .iter()
+            .filter(|(reference, m)| {
+                m.object.origin.file.starts_with("apps/checkout") && !erroneous.contains(reference)
+            })
+            .map(|(reference, _)| reference.to_string())
+            .collect();
+        let is_app = text.contains("kind: App");
+        if !is_app && !passed.is_empty() {
+            wrong.push(format!("{text}\n  {passed:?} would be applied"));
+        }
+        // The other team's object is as it was.
+        let victim = crate::object::ObjectRef::new("", "ConfigMap", "catalog", "prices");
+        let kept = desired.objects.get(&victim).is_some_and(|m| {
+            m.object.value["data"]["a"] == "1" && m.object.value.pointer("/metadata/labels").is_none()
+        });
+        if !kept || desired.erroneous().contains(&victim) {
+            wrong.push(format!("{text}\n  the other team's object is hurt"));
+        }
+        let placed = found
+            .iter()
+            .filter(|d| d.id == *rule)
+            .all(|d| d.origin.as_ref().is_some_and(|o| o.file.starts_with("apps/checkout")) && d.help.is_some());
+        if !placed {
+            wrong.push(format!("{text}\n  {rule} has no place or no remedy"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_tenant_may_is_not_refused() {
+    let fine = [
+        app(
+            "routes: [{name: a, gateway: infra/public, section: https, hosts: [\"${domain}\"], path: /cart}, {name: b, gateway: infra/public, section: https, hosts: [\"cart.${domain}\", \"x.pay.${domain}\"]}]",
+        ),
+        app("serviceAccount: runner")
+            .replace("egress: []", "egress: [\"https://api.payments.example\", \"10.20.3.0/24:6379\", {app: pay}]"),
+        app("serviceAccount: own") + "---\n" + &object("v1", "ServiceAccount", "").replace("name: x,", "name: own,"),
+        pod(
+            "containers: [{name: c, image: \"ghcr.io/acme/checkout/x:1\", securityContext: {privileged: false, allowPrivilegeEscalation: false}}]",
+        ),
+        object("v1", "Secret", "stringData: {a: b}"),
+        object("v1", "Service", "spec: {selector: {a: b}, ports: [{port: 80}]}"),
+        object(
+            "gateway.networking.k8s.io/v1",
+            "GRPCRoute",
+            &format!("spec: {{{PARENT}, hostnames: [cart.shop.example]}}"),
+        ),
+        patch("kind: ConfigMap, namespace: checkout", "{data: {a: \"2\"}}") + "---\n" + &object("v1", "ConfigMap", ""),
+    ];
+    for text in fine {
+        let (desired, found) = refused(&text);
+        assert!(found.is_empty() && desired.objects.len() > 1, "{text}\n{found:#?}");
+    }
+    let other = desired(
+        "apps/catalog/role.yaml",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: catalog}\n",
+    );
+    assert!(guard(&other).is_empty());
+    let platform = desired(
+        "platform/role.yaml",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n",
+    );
+    assert!(guard(&platform).is_empty());
+}
+
+#[test]
+fn a_violation_says_who_may() {
+    let (_, found) = refused("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: catalog}\n");
+    let said: Vec<String> = found
+        .iter()
+        .map(|d| {
+            format!(
+                "{}: {} {}",
+                d.origin.as_ref().map(ToString::to_string).unwrap_or_default(),
+                d.message.raw(),
+                d.help.as_ref().map_or("", |h| h.raw())
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "apps/checkout/a.yaml:3:21: Tenant checkout may not use namespace catalog. The platform team may, and: catalog."
+        ]
+    );
+}
+
+#[test]
+fn an_identity_that_is_none_is_refused_with_the_config() {
+    for account in [
+        "",
+        " ",
+        "deployer",
+        "checkout/",
+        "/deployer",
+        "checkout/a b",
+        "checkout/deployer\\n",
+        "system:admin",
+        "checkout/system:masters",
+        "a/b/c",
+        "Checkout/deployer",
+    ] {
+        let config = CONFIG.replace("checkout/deployer", &format!("\"{account}\""));
+        let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
+        let read = read(&Tree { entries }, Some("test"));
+        assert!(matches!(read, Err(crate::desired::ReadError::Config(..))), "{account:?}");
+    }
+}
+
+#[test]
+fn protected_environments_take_images_by_digest_alone() {
+    let config = CONFIG.replace("{name: test,", "{name: test, protected: true, cluster: {uid: u},");
+    let digest = "0".repeat(64);
+    for (image, fine) in [
+        (format!("ghcr.io/acme/checkout/cart:1@sha256:{digest}"), true),
+        (format!("ghcr.io/acme/checkout/cart@sha256:{digest}"), true),
+        ("ghcr.io/acme/checkout/cart:1".to_owned(), false),
+        ("ghcr.io/acme/checkout/cart".to_owned(), false),
+        ("ghcr.io/acme/checkout/cart:1@sha256:00".to_owned(), false),
+    ] {
+        let text = app("replicas: 1").replace("ghcr.io/acme/checkout/cart:1", &image);
+        let files =
+            [("spinway.yaml", config.as_str()), ("apps/checkout/a.yaml", &text), ("platform/.spinwayignore", "")];
+        let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+        let desired = read(&Tree { entries: entries.into() }, Some("test")).unwrap_or_default();
+        let ids: Vec<&str> = guard(&desired).iter().map(|d| d.id).collect();
+        assert_eq!(ids, if fine { vec![] } else { vec!["SPW020"] }, "{image}");
+    }
+}
