@@ -195,6 +195,9 @@ pub(super) enum Format {
     Markdown,
     Dot,
     Mermaid,
+    Sarif,
+    Junit,
+    Github,
 }
 
 /// A format and where it goes; standard output without file.
@@ -257,6 +260,9 @@ impl Output {
                 Format::Markdown => crate::report::markdown(report),
                 Format::Dot | Format::Mermaid => {
                     return Err(Failure::usage("dot and mermaid are formats of `spinway graph`"));
+                }
+                Format::Sarif | Format::Junit | Format::Github => {
+                    return Err(Failure::usage("sarif, junit and github are formats of `spinway check`"));
                 }
             };
             target.write(&text)?;

@@ -4,6 +4,7 @@ mod action;
 mod agent;
 mod apply;
 mod approve;
+mod check;
 mod common;
 mod drift;
 mod failure;
@@ -47,6 +48,7 @@ enum Verb {
     Apply(apply::Arguments),
     Drift(drift::Arguments),
     Status(status::Arguments),
+    Check(check::Arguments),
     Graph(graph::Arguments),
     Render(render::Arguments),
     Schema(schema::Arguments),
@@ -94,6 +96,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Apply(arguments) => apply::run(arguments).await,
         Verb::Drift(arguments) => drift::run(arguments).await,
         Verb::Status(arguments) => status::run(arguments).await,
+        Verb::Check(arguments) => check::run(&arguments),
         Verb::Graph(arguments) => graph::run(&arguments),
         Verb::Render(arguments) => render::run(&arguments),
         Verb::Schema(arguments) => schema::run(&arguments),

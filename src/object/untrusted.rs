@@ -60,6 +60,37 @@ impl Untrusted {
     }
 }
 
+impl Untrusted {
+    /// For XML, as text or within an attribute.
+    pub fn xml(&self) -> String {
+        let mut out = String::new();
+        for c in self.terminal().chars() {
+            match c {
+                '<' => out.push_str("&lt;"),
+                '>' => out.push_str("&gt;"),
+                '&' => out.push_str("&amp;"),
+                '"' => out.push_str("&quot;"),
+                '\'' => out.push_str("&apos;"),
+                // Not characters of XML 1.0.
+                '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+                c => out.push(c),
+            }
+        }
+        out
+    }
+
+    /// For a workflow command of GitHub Actions, as its message or as one of its properties: it neither ends the command nor
+    /// begins another.
+    pub fn workflow(&self) -> String {
+        self.terminal().replace('%', "%25").replace(':', "%3A").replace(',', "%2C")
+    }
+
+    /// For a message of SARIF (§3.11.6), in which brackets make links.
+    pub fn sarif(&self) -> String {
+        self.terminal().replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
+    }
+}
+
 impl<T: Into<String>> From<T> for Untrusted {
     fn from(text: T) -> Self {
         Self::new(text)
@@ -80,6 +111,18 @@ mod tests {
     fn a_terminal_never_sees_a_control_character() {
         let text = Untrusted::new("a\u{1b}[31mb\r\n\u{9b}c\u{202e}d\u{7}");
         assert_eq!(text.terminal(), "a\\u{1b}[31mb\\u{d}\\n\\u{9b}c\\u{202e}d\\u{7}");
+    }
+
+    #[test]
+    fn other_sinks_read_nothing_in_it() {
+        let text = Untrusted::new("</failure>\n::error::x, 100 % [a](http://t)\u{ffff}\"'");
+        assert!(!text.xml().contains(['<', '>', '"', '\'', '\u{ffff}', '\n']), "{}", text.xml());
+        assert!(
+            !text.workflow().contains(['\n', ':', ',']) && text.workflow().contains("100 %25"),
+            "{}",
+            text.workflow()
+        );
+        assert!(text.sarif().contains("\\[a\\](http://t)"), "{}", text.sarif());
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The verbs as functions with typed options; nothing here prints.
 
 mod apply;
+mod check;
 mod people;
 mod plan;
 mod record;
 mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
+pub use check::{Checked, check};
 pub use people::{Environment, Part, PeopleError};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};
 pub use record::{ensure_namespace, is_unrecorded};

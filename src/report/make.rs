@@ -53,6 +53,12 @@ pub fn mask_value(object: &ObjectRef, value: &Value, public: &dyn Fn(&str) -> bo
     Masker::default().value(&object.group_kind(), &FieldPath::default(), value, public)
 }
 
+/// The report of checks.
+pub fn from_check(found: &[Diagnostic]) -> Report {
+    let diagnostics = found.iter().map(finding).collect();
+    Report { schema: SCHEMA.into(), verb: "check".into(), diagnostics, ..Report::default() }
+}
+
 /// The report of a plan; its health is [`health_rows`], for those who ask.
 pub fn from_plan(verb: &'static str, plan: &Plan, desired: &Desired) -> Report {
     let mut masker = Masker::default();

@@ -4,16 +4,22 @@
 //! text reaches a sink only through that sink's encoder.
 
 mod explained;
+mod github;
 mod graph;
+mod junit;
 mod make;
 mod markdown;
+mod sarif;
 mod snippet;
 mod text;
 
 pub use explained::explained;
+pub use github::github;
 pub use graph::{dot, graph_text, mermaid, why_text};
-pub use make::{drift_only, from_drift, from_plan, health_rows, mask_value, owned_health};
+pub use junit::junit;
+pub use make::{drift_only, from_check, from_drift, from_plan, health_rows, mask_value, owned_health};
 pub use markdown::{markdown, markdown_within};
+pub use sarif::sarif;
 pub use snippet::diagnostics_text;
 pub use text::text;
 

@@ -1,0 +1,77 @@
+//! `spinway check`.
+
+use super::common::{Format, Repository, Target};
+use super::failure::{FAILED, Failure};
+use super::ui;
+use crate::check::{self, CHECKS};
+use crate::object::Severity;
+use crate::ops::{self, Checked};
+use crate::report;
+use clap::Args;
+
+/// Check the repository without a cluster: what it says, and what its tenants may
+///
+/// Checks every environment unless one is named. Exit code 1 when there are errors.
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    repository: Repository,
+    /// The format, and a file for it; may be given several times [text, json, markdown, sarif, junit, github]
+    #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
+    output: Vec<Target>,
+    /// Print the page of a check instead: its id (SPW101) or its name
+    #[arg(long, value_name = "ID")]
+    explain: Option<String>,
+}
+
+/// Checks.
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    if let Some(asked) = &arguments.explain {
+        return explain(asked);
+    }
+    let checked = ops::check(&arguments.repository.given())?;
+    let text = vec![Target { format: Format::Text, file: None }];
+    for target in if arguments.output.is_empty() { &text } else { &arguments.output } {
+        target.write(&rendered(target, &checked)?)?;
+    }
+    Ok(if checked.count(Severity::Error) > 0 { FAILED } else { 0 })
+}
+
+fn rendered(target: &Target, checked: &Checked) -> Result<String, Failure> {
+    let made = report::from_check(&checked.found);
+    Ok(match target.format {
+        Format::Text => {
+            let colour = target.file.is_none() && ui::colours_stdout();
+            report::diagnostics_text(&checked.found, &checked.repository.tree, colour) + &summary(checked)
+        }
+        Format::Json => made.json() + "\n",
+        Format::Markdown => report::markdown(&made),
+        Format::Sarif => format!("{:#}\n", report::sarif(&made)),
+        Format::Junit => report::junit(&made),
+        Format::Github => report::github(&made),
+        _ => return Err(Failure::usage("check has the formats text, json, markdown, sarif, junit and github")),
+    })
+}
+
+fn summary(checked: &Checked) -> String {
+    let of = match checked.environments.as_slice() {
+        [] => String::new(),
+        names => format!(" in {}", names.join(", ")),
+    };
+    let count = |severity, one: &str| match checked.count(severity) {
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    };
+    let counts = [count(Severity::Error, "error"), count(Severity::Warning, "warning"), count(Severity::Note, "note")];
+    format!("{}{of}.\n", counts.join(", "))
+}
+
+fn explain(asked: &str) -> Result<u8, Failure> {
+    let Some(check) = CHECKS.iter().find(|check| check.id.eq_ignore_ascii_case(asked) || check.name == asked) else {
+        let known: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
+        return Err(Failure::usage(&format!("there is no check `{asked}`; there are: {}", known.join(", "))));
+    };
+    let target = Target { format: Format::Text, file: None };
+    target.write(&check::Check::page(check))?;
+    Ok(0)
+}

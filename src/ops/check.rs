@@ -1,0 +1,50 @@
+//! Checking a repository without a cluster.
+
+use super::{Error, Given};
+use crate::check;
+use crate::desired;
+use crate::object::{Diagnostic, Severity};
+use crate::source::Repository;
+
+/// What was found.
+pub struct Checked {
+    /// The repository.
+    pub repository: Repository,
+    /// The environments that were checked; none without Config.
+    pub environments: Vec<String>,
+    /// The findings, each once, by place.
+    pub found: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// How many findings are this bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.found.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+/// Checks a repository: the environment that is asked for, or all of them.
+///
+/// # Errors
+/// The repository or its Config cannot be read.
+pub fn check(given: &Given) -> Result<Checked, Error> {
+    let repository = given.place.read()?;
+    let environments = match &given.environment {
+        Some(asked) => vec![asked.clone()],
+        None => desired::environments(&repository.tree)?,
+    };
+    let mut found = Vec::new();
+    let each: Vec<Option<&str>> = if environments.is_empty() {
+        vec![None]
+    } else {
+        environments.iter().map(|name| Some(name.as_str())).collect()
+    };
+    for environment in each {
+        let desired = desired::read(&repository.tree, environment)?;
+        found.extend(check::all(&desired));
+        found.extend(desired.diagnostics);
+    }
+    found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
+    found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
+    Ok(Checked { repository, environments, found })
+}
