@@ -27,7 +27,7 @@ pub use write::{Mode, is_other, with_identity};
 use crate::object::{ObjectRef, Untrusted};
 use crate::plan::Refused;
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -77,6 +77,8 @@ pub struct Cluster {
     shared: Arc<Shared>,
     /// Until when writes may be sent, when that is limited.
     fence: Option<Fence>,
+    /// As whom writes are sent, when not as ourselves: the name of a user.
+    identity: Option<Arc<str>>,
     /// Whether Secrets are read only in the namespaces whose repository declares them.
     sparing: bool,
 }
@@ -114,14 +116,14 @@ impl Cluster {
             Err(error) if kubeconfig.is_some() || context.is_some() => return Err(wrong(&error)),
             Err(error) => (kube::Config::incluster().map_err(|_| wrong(&error))?, "in-cluster".to_owned()),
         };
-        let agent = http::HeaderValue::from_static(concat!("spinway/", env!("CARGO_PKG_VERSION")));
+        let agent = HeaderValue::from_static(concat!("spinway/", env!("CARGO_PKG_VERSION")));
         config.headers.push((header::USER_AGENT, agent));
         // Requests are repeated here, where each is counted and the pace is kept.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
-        Ok(Self { client, context, server, shared: Arc::new(shared), fence: None, sparing: false })
+        Ok(Self { client, context, server, shared: Arc::new(shared), fence: None, identity: None, sparing: false })
     }
 
     /// The same connection, which reads Secrets only in the namespaces whose repository declares them: the agent's way, so
@@ -133,6 +135,11 @@ impl Cluster {
     /// The same connection, whose writes are sent only while a lease is held.
     pub fn fenced(&self, fence: &Fence) -> Self {
         Self { fence: Some(fence.clone()), ..self.clone() }
+    }
+
+    /// The same connection, whose writes and dry-runs are sent as another user (impersonation); as ourselves without one.
+    pub fn acting_as(&self, user: Option<&str>) -> Self {
+        Self { identity: user.map(Arc::from), ..self.clone() }
     }
 
     /// What was sent and received so far.
@@ -201,7 +208,13 @@ impl Cluster {
         }
     }
 
-    async fn once(&self, verb: &'static str, request: Request<Bytes>) -> Result<Response<Body>, Refused> {
+    async fn once(&self, verb: &'static str, mut request: Request<Bytes>) -> Result<Response<Body>, Refused> {
+        if let Some(user) = self.identity.as_ref().filter(|_| request.method() != Method::GET) {
+            // Without the header the request would be our own, so one that cannot carry it is not sent.
+            let value = HeaderValue::from_str(user).ok().filter(|value| !value.is_empty());
+            let value = value.ok_or_else(|| transport("the identity of the tenant is no name of a user".to_owned()))?;
+            request.headers_mut().insert(HeaderName::from_static("impersonate-user"), value);
+        }
         // The last thing before it is sent, so that a process that was stopped for a while sends nothing it queued before.
         if let Some(fence) = self.fence.as_ref().filter(|_| is_write(verb)) {
             fence.check()?;

@@ -351,6 +351,18 @@ impl Config {
         own.is_none_or(|own| own.iter().any(|pattern| glob(pattern, namespace)))
     }
 
+    /// As whom everything of a partition is done: the user name of its tenant's service account, as Kubernetes names it.
+    pub fn identity_of(&self, partition: &str) -> Option<String> {
+        let (namespace, name) = self.account_of(partition)?;
+        Some(format!("system:serviceaccount:{namespace}:{name}"))
+    }
+
+    /// The service account of a partition's tenant: namespace and name.
+    pub fn account_of(&self, partition: &str) -> Option<(&str, &str)> {
+        let tenant = self.tenants.iter().find(|tenant| tenant.name == partition)?;
+        tenant.service_account.as_deref()?.split_once('/')
+    }
+
     /// The names of all partitions, `platform` first.
     pub fn partitions(&self) -> Vec<&str> {
         std::iter::once(PLATFORM).chain(self.tenants.iter().map(|t| t.name.as_str())).collect()

@@ -24,6 +24,7 @@ pub use config::{
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
 
+use crate::kinds;
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};
 use crate::schema::Scopes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -269,6 +270,26 @@ impl Desired {
         self.objects
             .range(first..)
             .take_while(move |(r, _)| r.is(group, kind) && namespace.is_none_or(|namespace| r.namespace() == namespace))
+    }
+
+    /// For each partition that is done as a service account: the objects of other partitions without which it may do nothing,
+    /// the account and what binds it to roles.
+    pub fn enablers(&self) -> BTreeMap<&str, Vec<&ObjectRef>> {
+        let partitions = self.rules().tenants.iter().map(|tenant| tenant.name.as_str());
+        let of = |partition: &'_ str| {
+            let (namespace, name) = self.rules().account_of(partition)?;
+            let account = ObjectRef::new("", "ServiceAccount", namespace, name);
+            let enables = |reference: &ObjectRef, member: &Member| {
+                let value = &member.object.value;
+                let binds = reference.group == "rbac.authorization.k8s.io" && reference.kind.ends_with("Binding");
+                member.partition != partition
+                    && (*reference == account
+                        || (binds && kinds::references(reference, value).iter().any(|found| found.to == account)))
+            };
+            let found = self.objects.iter().filter(|(reference, member)| enables(reference, member));
+            Some(found.map(|(reference, _)| reference).collect())
+        };
+        partitions.filter_map(|partition| Some((partition, of(partition)?))).collect()
     }
 
     /// The partition of a file.

@@ -87,8 +87,15 @@ impl Graph {
         }
         graph.link_makers(desired);
         let mut words = Words::default();
+        let enablers = desired.enablers();
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
-            graph.link_object(NodeIndex::new(index), reference, member, &definitions, desired, &mut words);
+            let from = NodeIndex::new(index);
+            graph.link_object(from, reference, member, &definitions, desired, &mut words);
+            for enabler in enablers.get(member.partition.as_str()).into_iter().flatten() {
+                let to = graph.node(enabler);
+                let because = format!("what tenant {} is done as", member.partition);
+                graph.graph.add_edge(from, to, Link::new(words.shared(because), None));
+            }
         }
         graph
     }

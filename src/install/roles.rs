@@ -74,10 +74,13 @@ pub(super) fn joined(rules: impl IntoIterator<Item = Rule>) -> Vec<Value> {
 /// The agent's Roles and bindings.
 pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
     let plurals = plurals(desired);
-    let mut made = bound(names, "", &names.agent, &joined(cluster_rules(desired, &plurals))).to_vec();
+    let agent = (names.namespace.as_str(), names.agent.as_str());
+    let mut made = bound(names, "", &names.agent, agent, &joined(cluster_rules(desired, &plurals))).to_vec();
     let mut by_namespace: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
     by_namespace.insert(names.namespace.clone(), own_rules(desired, names));
-    for reference in desired.objects.keys() {
+    // What each tenant's own service account writes, instead of the agent.
+    let mut by_account: BTreeMap<(&str, String), Vec<Rule>> = BTreeMap::new();
+    for (reference, member) in &desired.objects {
         let Some(namespace) = &reference.namespace else {
             // Where Events about objects without a namespace stand.
             by_namespace.entry("default".to_owned()).or_default().push(rule("", "events", &["create"], &[]));
@@ -85,22 +88,38 @@ pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
         };
         let plural = &plurals[&reference.group_kind()];
         let rules = by_namespace.entry(namespace.clone()).or_default();
-        rules.push(rule(&reference.group, plural, &WRITE, &[]));
+        let account = desired.rules().account_of(&member.partition);
+        let write = rule(&reference.group, plural, &WRITE, &[]);
+        match account {
+            Some(_) => by_account.entry((&member.partition, namespace.clone())).or_default().push(write),
+            None => rules.push(write),
+        }
         rules.push(rule("", "events", &["create"], &[]));
         if reference.is("", "Secret") {
             rules.push(rule("", plural, &READ, &[]));
         }
     }
+    for tenant in &desired.rules().tenants {
+        if let Some((namespace, account)) = desired.rules().account_of(&tenant.name) {
+            let rules = by_namespace.entry(namespace.to_owned()).or_default();
+            rules.push(rule("", "serviceaccounts", &["impersonate"], &[account.to_owned()]));
+        }
+    }
     for (namespace, rules) in by_namespace {
-        made.extend(bound(names, &namespace, &names.agent, &joined(rules)));
+        made.extend(bound(names, &namespace, &names.agent, agent, &joined(rules)));
+    }
+    for ((tenant, namespace), rules) in by_account {
+        if let Some(account) = desired.rules().account_of(tenant) {
+            made.extend(bound(names, &namespace, &format!("{}-{tenant}", names.agent), account, &joined(rules)));
+        }
     }
     made
 }
 
-/// A Role, or a ClusterRole without a namespace, and its binding to the agent.
-fn bound(names: &Names, namespace: &str, name: &str, rules: &[Value]) -> [Value; 2] {
+/// A Role, or a ClusterRole without a namespace, and its binding to a service account (namespace and name).
+fn bound(names: &Names, namespace: &str, name: &str, account: (&str, &str), rules: &[Value]) -> [Value; 2] {
     let kind = if namespace.is_empty() { "ClusterRole" } else { "Role" };
-    let subject = json!({"kind": "ServiceAccount", "name": names.agent, "namespace": names.namespace});
+    let subject = json!({"kind": "ServiceAccount", "name": account.1, "namespace": account.0});
     let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
     [
         names.object(RBAC, kind, namespace, name, json!({"rules": rules})),

@@ -260,7 +260,8 @@ impl<'c> Driver<'c, '_> {
     }
 
     fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {
-        let cluster = self.cluster;
+        let identity = self.planned.desired.rules().identity_of(&change.partition);
+        let cluster = self.cluster.acting_as(identity.as_deref());
         let mut change = change.clone();
         // A later step of an object that an earlier one wrote continues from there; what was taken is ours by now.
         if let Some(written) = self.written.get(&change.object) {
@@ -271,7 +272,7 @@ impl<'c> Driver<'c, '_> {
         let (kind, body) = (step.kind, step.body.clone());
         let served = self.planned.reading.live.kinds.get(&change.object.group_kind()).cloned();
         let deadline = self.settings.deadline;
-        Box::pin(async move { (index, with_retries(cluster, served, change, kind, body, judged, deadline).await) })
+        Box::pin(async move { (index, with_retries(&cluster, served, change, kind, body, judged, deadline).await) })
     }
 
     fn answered(&mut self, run: &mut Run<'_>, step: usize, answer: Result<Option<Value>, Refused>) {

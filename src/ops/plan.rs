@@ -299,7 +299,7 @@ async fn conclude(mut planned: Planned, prepared: Prepared, options: &Options) -
     let assessed = plan::assess(desired, &reading.live, &reading.parents, &options);
     let assess = start.elapsed().as_secs_f64();
     let answers = match cluster {
-        Some(cluster) => probe(cluster, &reading.live, &assessed).await,
+        Some(cluster) => probe(cluster, desired, &reading.live, &assessed).await,
         None => BTreeMap::new(),
     };
     let dry_run = start.elapsed().as_secs_f64() - assess;
@@ -348,9 +348,17 @@ fn from_snapshot(mut live: Live, objects: &[Listed<'_>], desired: &Arc<Desired>)
 }
 
 /// Lets the API server answer, as dry-runs, for the objects that need it.
-async fn probe(cluster: &Cluster, live: &Live, assessed: &[Assessed]) -> BTreeMap<ObjectRef, Answer> {
+async fn probe(
+    cluster: &Cluster,
+    desired: &Desired,
+    live: &Live,
+    assessed: &[Assessed],
+) -> BTreeMap<ObjectRef, Answer> {
     let wanted = assessed.iter().filter(|a| a.probe && a.change.action != Action::Blocked);
-    let requests = wanted.map(|a| async move { (a.change.object.clone(), ask(cluster, live, &a.change).await) });
+    let requests = wanted.map(|a| async move {
+        let cluster = cluster.acting_as(desired.rules().identity_of(&a.change.partition).as_deref());
+        (a.change.object.clone(), ask(&cluster, live, &a.change).await)
+    });
     stream::iter(requests).buffer_unordered(CONCURRENCY).collect().await
 }
 

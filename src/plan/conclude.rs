@@ -88,7 +88,7 @@ pub fn conclude(
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);
     held.extend(hold_definitions(&mut plan, desired, live));
     if desired.environment.protected {
-        sequence_steps(&mut plan, live);
+        sequence_steps(&mut plan, desired, live);
         hold_breaks(&mut plan, &mut held);
     }
     plan.destruction = Destruction::new(&live.cluster_uid, &plan.environment, held);
@@ -104,7 +104,7 @@ pub fn conclude(
     block_waiting(&mut plan, &graph);
     block_used_deletes(&mut plan, live);
     plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
-    sequence_steps(&mut plan, live);
+    sequence_steps(&mut plan, desired, live);
     plan.refused = refusal(&plan, desired, live, options);
     plan.diagnostics
         .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));
@@ -366,7 +366,8 @@ pub fn proof_body(change: &Change) -> Option<Value> {
 }
 
 /// Gives every acting change its steps.
-fn sequence_steps(plan: &mut Plan, live: &Live) {
+fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
+    let enablers = desired.enablers();
     let acting: Vec<usize> = (0..plan.changes.len()).filter(|i| plan.changes[*i].action.is_acting()).collect();
     let stepped: Vec<Stepped<'_>> = acting
         .iter()
@@ -377,6 +378,7 @@ fn sequence_steps(plan: &mut Plan, live: &Live) {
                 before: live.get(&change.object),
                 after: change.body.as_ref(),
                 replace: change.action == Action::Replace,
+                also: enablers.get(change.partition.as_str()).map_or(&[], Vec::as_slice),
             }
         })
         .collect();

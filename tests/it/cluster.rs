@@ -42,6 +42,8 @@ pub struct Audited {
     /// `RESOURCE NAMESPACE/NAME`.
     pub object: String,
     pub code: u64,
+    /// Whom it was sent as, when it was not sent as its own user.
+    pub acting_as: String,
     pub uri: String,
     pub body: Value,
 }
@@ -251,6 +253,7 @@ impl Cluster {
                     text("/objectRef/name")
                 ),
                 code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
+                acting_as: text("/impersonatedUser/username"),
                 uri,
                 body: event.get("requestObject").cloned().unwrap_or_default(),
             }

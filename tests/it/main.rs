@@ -49,4 +49,5 @@ mod snapshots;
 mod soak;
 mod stand_in;
 mod telling;
+mod tenants;
 mod tour;

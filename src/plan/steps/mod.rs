@@ -61,6 +61,8 @@ pub struct Stepped<'a> {
     pub after: Option<&'a Value>,
     /// Whether it is deleted and made again.
     pub replace: bool,
+    /// What the identity that does it needs, whatever the object says.
+    pub also: &'a [&'a ObjectRef],
 }
 
 /// Something that a state needs.
@@ -133,6 +135,7 @@ fn settle(live: Option<&Value>) -> f64 {
 /// The states of one change, the first being the live one.
 struct Path<'a> {
     object: &'a ObjectRef,
+    also: &'a [&'a ObjectRef],
     states: Vec<Option<Value>>,
     kinds: Vec<StepKind>,
     wait: Vec<bool>,
@@ -168,7 +171,7 @@ impl<'a> Sequencer<'a> {
                 _ => StepKind::Set,
             };
             let states = vec![change.before.cloned(), change.after.cloned()];
-            paths.push(Path { object: change.object, states, kinds: vec![kind], wait: vec![true] });
+            paths.push(Path { object: change.object, also: change.also, states, kinds: vec![kind], wait: vec![true] });
         }
         for indexes in by_object.values_mut() {
             indexes.dedup();
@@ -178,7 +181,9 @@ impl<'a> Sequencer<'a> {
 
     fn needs(&self, index: usize, state: usize) -> BTreeSet<Need> {
         let path = &self.paths[index];
-        path.states[state].as_ref().map(|value| needs_of(path.object, value)).unwrap_or_default()
+        let Some(value) = &path.states[state] else { return BTreeSet::new() };
+        let also = path.also.iter().map(|object| Need::Object((*object).clone(), None));
+        needs_of(path.object, value).into_iter().chain(also).collect()
     }
 
     fn meets(&self, index: usize, state: usize, need: &Need) -> bool {

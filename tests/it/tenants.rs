@@ -1,0 +1,129 @@
+//! Tenants on the real API server: what is done for one is done as its service account, and as nobody else.
+
+use crate::agent::{config_map, turn};
+use crate::cluster::{Audited, Cluster};
+use crate::git_server::GitServer;
+use crate::repo::Repo;
+use crate::run::{Ran, code, json, row};
+
+const PLATFORM: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: one}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: deployer, namespace: one}
+";
+
+const RIGHTS: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: deployer, namespace: one}
+rules: [{apiGroups: [\"\"], resources: [configmaps], verbs: [create, patch, delete]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: deployer, namespace: one}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: deployer}
+subjects: [{kind: ServiceAccount, name: deployer, namespace: one}]
+";
+
+const DEPLOYER: &str = "system:serviceaccount:one:deployer";
+
+fn repository() -> Repo {
+    let repo = Repo::with_config();
+    repo.edit(
+        "spinway.yaml",
+        "{name: one, paths: [apps/one]}",
+        "{name: one, paths: [apps/one], namespaces: [one], serviceAccount: one/deployer}",
+    );
+    repo.write("apps/one/a.yaml", &map("a", "v1"));
+    repo.write("apps/two/b.yaml", &config_map("b", "v1"));
+    repo
+}
+
+fn map(name: &str, value: &str) -> String {
+    config_map(name, value).replace("namespace: default", "namespace: one")
+}
+
+/// The requests of spinway about objects of tenant one that change or ask to change something, with who they are from.
+fn about_one(cluster: &Cluster) -> Vec<(String, String)> {
+    let of_one =
+        |request: &Audited| request.object.starts_with("configmaps one/") || request.object.starts_with("secrets one/");
+    let requests = cluster.audit().into_iter().filter(of_one);
+    requests.map(|request| (format!("{} {}", request.verb, request.object), request.acting_as)).collect()
+}
+
+#[test]
+fn everything_of_a_tenant_is_done_as_its_service_account() {
+    let mut cluster = Cluster::take();
+    let repo = repository();
+    repo.write("platform/one.yaml", &format!("{PLATFORM}---\n{RIGHTS}"));
+    // At once: the account and its rights come before what is done as it.
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    repo.write("apps/one/a.yaml", &map("a", "v2"));
+    repo.write("apps/one/c.yaml", &map("c", "v1"));
+    assert_eq!(code(&cluster.spinway(&["apply", repo.dir(), "--yes"])), 0);
+    repo.remove("apps/one/c.yaml");
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let requests = about_one(&cluster);
+    let verbs: Vec<&str> = requests.iter().filter_map(|(request, _)| request.split(' ').next()).collect();
+    assert!(verbs.contains(&"delete") && verbs.iter().filter(|verb| **verb == "patch").count() >= 4, "{requests:#?}");
+    assert!(requests.iter().all(|(_, user)| user == DEPLOYER), "{requests:#?}");
+    let others = cluster.audit().into_iter().filter(|request| !request.object.contains(" one/"));
+    let others: Vec<Audited> = others.filter(|request| !request.acting_as.is_empty()).collect();
+    assert!(others.is_empty(), "what is not the tenant's is done as ourselves: {others:#?}");
+    // What the account may not, the tenant may not.
+    cluster.mark();
+    repo.write(
+        "apps/one/secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: one}\nstringData: {k: v}\n",
+    );
+    repo.write("apps/two/b.yaml", &config_map("b", "v2"));
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "5", "-o", "json"]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    let report = json(&ran);
+    assert!(
+        row(&report, "Secret", "s")["result"].as_str().is_some_and(|text| text.contains("403 Forbidden")),
+        "{report:#}"
+    );
+    assert_eq!(row(&report, "ConfigMap", "b")["result"], "done");
+    assert!(about_one(&cluster).iter().all(|(_, user)| user == DEPLOYER));
+    assert!(cluster.get("/api/v1/namespaces/one/secrets/s").is_none());
+}
+
+#[test]
+fn an_installed_agent_may_act_as_the_tenant_and_write_nothing_of_it_itself() {
+    let cluster = Cluster::take();
+    let repo = repository();
+    repo.write("platform/one.yaml", PLATFORM);
+    repo.commit("first");
+    for object in ["/api/v1/namespaces/one", "/api/v1/namespaces/one/serviceaccounts/deployer"] {
+        let (kind, name) = if object.ends_with("one") { ("Namespace", "one") } else { ("ServiceAccount", "deployer") };
+        cluster.apply_as(
+            object,
+            "spinway",
+            &serde_json::json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}),
+        );
+    }
+    repo.edit("spinway.yaml", "  approvals:", "  adopt: [{kind: Namespace}, {kind: ServiceAccount}]\n  approvals:");
+    repo.commit("adopts");
+    let server = GitServer::https(&repo);
+    let ran = turn(&cluster, &server, &[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(row(&json(&ran), "ConfigMap", "a")["result"], "done", "{}", Ran(&ran));
+    assert!(about_one(&cluster).iter().all(|(_, user)| user == DEPLOYER), "{:#?}", about_one(&cluster));
+    let kubeconfig = server.installed.get().expect("the agent is installed");
+    let ask = |verb: &str, what: &str| {
+        let mut command = std::process::Command::new(cluster.kubectl());
+        command.args(["--kubeconfig", kubeconfig.to_str().unwrap(), "auth", "can-i", verb, what, "-n", "one"]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(ask("patch", "configmaps"), "no");
+    assert_eq!(ask("impersonate", "serviceaccounts/deployer"), "yes");
+    assert_eq!(ask("impersonate", "serviceaccounts/default"), "no");
+    assert_eq!(ask("impersonate", "users"), "no");
+}
