@@ -6,7 +6,7 @@ use super::ui;
 use crate::check::{self, CHECKS};
 use crate::object::Severity;
 use crate::ops::{self, Checked};
-use crate::report;
+use crate::report::{self, Report};
 use clap::Args;
 
 /// Check the repository without a cluster: what it says, and what its tenants may
@@ -19,6 +19,9 @@ pub(super) struct Arguments {
     /// The format, and a file for it; may be given several times [text, json, markdown, sarif, junit, github]
     #[arg(short, long, env = "SPINWAY_OUTPUT", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
     output: Vec<Target>,
+    /// The revision that a change is based on: its rules (spinway.yaml, Approvals) judge, and their change is said first
+    #[arg(long, env = "SPINWAY_BASE", value_name = "REV")]
+    base: Option<String>,
     /// Print the page of a check instead: its id (SPW101) or its name
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
@@ -29,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(asked) = &arguments.explain {
         return explain(asked);
     }
-    let checked = ops::check(&arguments.repository.given())?;
+    let checked = ops::check(&arguments.repository.given(), arguments.base.as_deref())?;
     let text = vec![Target { format: Format::Text, file: None }];
     for target in if arguments.output.is_empty() { &text } else { &arguments.output } {
         target.write(&rendered(target, &checked)?)?;
@@ -38,11 +41,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 fn rendered(target: &Target, checked: &Checked) -> Result<String, Failure> {
-    let made = report::from_check(&checked.found);
+    let made = Report { notices: checked.notices.clone(), ..report::from_check(&checked.found) };
     Ok(match target.format {
         Format::Text => {
             let colour = target.file.is_none() && ui::colours_stdout();
-            report::diagnostics_text(&checked.found, &checked.repository.tree, colour) + &summary(checked)
+            let notices = checked.notices.iter().map(|notice| format!("{}\n\n", notice.terminal())).collect::<String>();
+            notices + &report::diagnostics_text(&checked.found, &checked.repository.tree, colour) + &summary(checked)
         }
         Format::Json => made.json() + "\n",
         Format::Markdown => report::markdown(&made),

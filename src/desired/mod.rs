@@ -10,6 +10,7 @@ mod json_schema;
 mod manifest;
 mod parallel;
 mod patch;
+mod rules;
 mod templates;
 mod tree;
 mod values;
@@ -22,6 +23,7 @@ pub use config::{
     Selector, Tenant,
 };
 pub use json_schema::{LOCAL_KINDS, json_schema};
+pub use rules::under_the_rules_of;
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
 
 use crate::kinds;

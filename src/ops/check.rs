@@ -3,7 +3,7 @@
 use super::{Error, Given};
 use crate::check;
 use crate::desired;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, Severity, Untrusted};
 use crate::source::Repository;
 
 /// What was found.
@@ -12,6 +12,8 @@ pub struct Checked {
     pub repository: Repository,
     /// The environments that were checked; none without Config.
     pub environments: Vec<String>,
+    /// What is to be said first: how the rules change.
+    pub notices: Vec<Untrusted>,
     /// The findings, each once, by place.
     pub found: Vec<Diagnostic>,
 }
@@ -23,12 +25,19 @@ impl Checked {
     }
 }
 
-/// Checks a repository: the environment that is asked for, or all of them.
+/// Checks a repository: the environment that is asked for, or all of them; with a base, under the rules of that revision.
 ///
 /// # Errors
 /// The repository or its Config cannot be read.
-pub fn check(given: &Given) -> Result<Checked, Error> {
-    let repository = given.place.read()?;
+pub fn check(given: &Given, base: Option<&str>) -> Result<Checked, Error> {
+    let mut repository = given.place.read()?;
+    let notices = match base {
+        Some(base) => {
+            let before = given.at(base).place.read()?;
+            desired::under_the_rules_of(&before.tree, &mut repository.tree)
+        }
+        None => Vec::new(),
+    };
     let environments = match &given.environment {
         Some(asked) => vec![asked.clone()],
         None => desired::environments(&repository.tree)?,
@@ -46,5 +55,5 @@ pub fn check(given: &Given) -> Result<Checked, Error> {
     }
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
-    Ok(Checked { repository, environments, found })
+    Ok(Checked { repository, environments, notices, found })
 }

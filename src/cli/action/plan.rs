@@ -4,7 +4,7 @@ use super::runner::{MAX_SUMMARY, Runner, output, summarise, warn};
 use crate::cli::common::{FailOn, fails_on, now};
 use crate::cli::failure::{FAILED, Failure, REFUSED};
 use crate::cli::plan::report_of;
-use crate::desired::{self, CONFIG_FILE, Desired};
+use crate::desired::{self, Desired};
 use crate::install::permissions;
 use crate::object::Untrusted;
 use crate::ops::{self, Given, LiveSource, Place, Planned};
@@ -97,22 +97,7 @@ impl Arguments {
         let mut repository = self.given(None).place.read().map_err(ops::Error::from)?;
         let Some(base) = &self.base else { return Ok((repository, Vec::new())) };
         let before = self.given(None).at(base).place.read().map_err(ops::Error::from)?;
-        let mut said = Vec::new();
-        let (old, new) = (before.tree.entries.get(CONFIG_FILE), repository.tree.entries.get(CONFIG_FILE));
-        match (old.cloned(), new) {
-            (Some(old), new) if new != Some(&old) => {
-                let text = "The rules (spinway.yaml) change with this pull request. It is judged by those of the base; \
-                            the new ones hold after the merge, so read that change first.";
-                said.push(Untrusted::new(text));
-                repository.tree.entries.insert(CONFIG_FILE.to_owned(), old);
-            }
-            (None, Some(_)) => {
-                let text =
-                    "The rules (spinway.yaml) come with this pull request: there are none in the base to judge it by.";
-                said.push(Untrusted::new(text));
-            }
-            _ => {}
-        }
+        let said = desired::under_the_rules_of(&before.tree, &mut repository.tree);
         Ok((repository, said))
     }
 
