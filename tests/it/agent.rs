@@ -449,6 +449,7 @@ fn a_tag_a_pinned_commit_and_a_folder_are_followed_too() {
 fn the_agent_never_applies_its_own_permissions() {
     let cluster = Cluster::take();
     let repo = committed();
+    repo.allow("ConfigMap, RoleBinding");
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: NAME}\nrules: [{apiGroups: [''], resources: [secrets], verbs: [get]}]\n";
     repo.write("platform/own.yaml", &role.replace("NAME", "spinway.t.test"));
     repo.write("platform/bind.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: spinway.t.test.more}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: ServiceAccount, name: spinway.t.test, namespace: spinway-system}]\n");

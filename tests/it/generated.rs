@@ -5,6 +5,8 @@ use crate::repo::Repo;
 use crate::run::{Ran, code, stdout};
 use crate::stand_in::StandIn;
 use serde_json::json;
+use spinway::check::{CHECKS, index};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -121,6 +123,16 @@ fn the_apps_of_the_fixtures_expand_as_they_were_looked_at() {
         assert_eq!(code(&ran), 0, "{}", Ran(&ran));
         check(&format!("fixtures/{fixture}/expect/{environment}.yaml"), &stdout(&ran));
     }
+}
+
+#[test]
+fn each_check_has_its_page() {
+    let pages = CHECKS.iter().map(|check| (format!("{}.md", check.id), check.page()));
+    let pages: BTreeMap<String, String> = pages.chain([("README.md".to_owned(), index())]).collect();
+    pages.iter().for_each(|(name, page)| check(&format!("docs/checks/{name}"), page));
+    let kept = std::fs::read_dir(root().join("docs/checks")).expect("the folder").flatten();
+    let kept: BTreeSet<String> = kept.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(kept, pages.keys().cloned().collect(), "a page of no check");
 }
 
 #[test]

@@ -232,6 +232,7 @@ fn an_unparsable_file_freezes_its_own_partition_only() {
 fn a_forbidden_kind_freezes_its_own_partition_only() {
     let mut cluster = Cluster::take();
     let repo = applied(&cluster);
+    repo.allow("ConfigMap, LimitRange");
     repo.write(
         "apps/one/quota.yaml",
         "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l, namespace: one}\nspec: {limits: []}\n",
@@ -469,6 +470,7 @@ fn a_job_that_went_by_its_ttl_is_not_run_again() {
 fn a_selection_takes_its_needs_along_and_deletes_nothing_else() {
     let mut cluster = Cluster::take();
     let repo = applied(&cluster);
+    repo.allow("ConfigMap, Namespace");
     repo.write("apps/one/new.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: fresh}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: new, namespace: fresh, labels: {a: b}}\n");
     repo.write("apps/two/other.yaml", &config_map("other", "two"));
     repo.remove("apps/one/c0.yaml");

@@ -30,6 +30,11 @@ impl Repo {
         repo
     }
 
+    /// Lets tenant `one` declare these kinds, and no others.
+    pub fn allow(&self, kinds: &str) {
+        self.edit("spinway.yaml", "paths: [apps/one]", &format!("paths: [apps/one], kinds: [{kinds}]"));
+    }
+
     /// The shop of `fixtures`.
     pub fn shop() -> Self {
         let repo = Self::empty();
