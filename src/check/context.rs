@@ -1,10 +1,14 @@
 //! What checks read, and how they say what they found.
 
-use super::Check;
+use super::{Check, dangling_reference};
 use crate::desired::{Config, Desired, Member, Tenant};
-use crate::object::{Diagnostic, Object, escape};
-use serde_json::Value;
+use crate::graph::Graph;
+use crate::kinds::GATEWAY;
+use crate::object::{Diagnostic, Object, ObjectRef, escape};
+use serde_json::{Map, Value};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// What checks read.
 pub struct Context<'a> {
@@ -12,12 +16,58 @@ pub struct Context<'a> {
     pub desired: &'a Desired,
     /// The rules that it is held against.
     pub rules: &'a Config,
+    graph: OnceCell<Graph>,
 }
 
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
-        Self { desired, rules: desired.rules() }
+        Self { desired, rules: desired.rules(), graph: OnceCell::new() }
+    }
+
+    /// What refers to what, made when it is first asked for.
+    pub(super) fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| Graph::of(self.desired))
+    }
+
+    /// Whether an object lives elsewhere, as the Config says.
+    pub(super) fn is_external(&self, object: &ObjectRef) -> bool {
+        self.rules.externals.iter().any(|external| external.matches(object))
+    }
+
+    /// The object of the repository that may have been meant by a name: of the same kind, and of the same namespace first.
+    pub(super) fn nearest(&self, wanted: &ObjectRef) -> Option<ObjectRef> {
+        let all = self.desired.of_kind(&wanted.group, &wanted.kind, None).map(|(reference, _)| reference);
+        let near = all.filter(|known| dangling_reference::resembles(wanted, known));
+        let near = near.min_by_key(|known| {
+            let elsewhere = known.namespace != wanted.namespace;
+            (elsewhere, dangling_reference::distance(&wanted.name, &known.name), (*known).clone())
+        });
+        near.cloned()
+    }
+
+    /// The routes of HTTP and gRPC requests.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &'a Object> {
+        self.objects().filter(|o| o.reference.is(GATEWAY, "HTTPRoute") || o.reference.is(GATEWAY, "GRPCRoute"))
+    }
+
+    /// The labels of a namespace that the repository declares.
+    pub(super) fn namespace_labels(&self, namespace: &str) -> Option<&'a Map<String, Value>> {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        let member = self.desired.objects.get(&ObjectRef::new("", "Namespace", "", namespace))?;
+        Some(member.object.value.pointer("/metadata/labels").and_then(Value::as_object).unwrap_or(&NONE))
+    }
+
+    /// A finding of a check at a place of an object.
+    pub(super) fn finding(
+        &self,
+        check: &Check,
+        object: &Object,
+        pointer: &str,
+        message: impl Into<String>,
+    ) -> Diagnostic {
+        let finding = Diagnostic::new(check.severity, check.id, message);
+        finding.at(object.origin_of(pointer)).about(&object.reference)
     }
 
     /// Whether the environment is protected, by its own text or by that of the rules.

@@ -3,9 +3,28 @@
 //! **Invariants:** a check reads what it is given and changes nothing; a finding stands where its mistake is written. Checks
 //! that guard ([`Check::guards`]) are part of every plan, and nobody whom they bind can switch them off.
 
+mod api_version;
+mod app_name;
+mod backend_port;
 mod catalog;
 mod context;
+mod cors_credentials;
+mod dangling_reference;
+mod duplicate_match;
+mod executor;
+mod grpc_and_http;
+mod health_check;
+mod helm_hook;
 mod image_tag;
+mod kept_prefix;
+mod prefix_condition;
+mod reference_grant;
+mod replicas;
+mod root_absolute;
+mod route_attachment;
+mod secret_in_git;
+mod suppress;
+mod tenant_bounds;
 mod tenant_egress;
 mod tenant_gateway;
 mod tenant_hostname;
@@ -15,6 +34,8 @@ mod tenant_namespace;
 mod tenant_path;
 mod tenant_privilege;
 mod tenant_service_account;
+mod wildcard_host;
+mod zero_weights;
 
 pub use catalog::CHECKS;
 pub use context::Context;
@@ -22,6 +43,8 @@ pub use context::Context;
 use crate::desired::Desired;
 use crate::object::{Diagnostic, Severity};
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;
 
@@ -91,8 +114,9 @@ pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
     CHECKS.iter().filter(|check| check.guards).flat_map(|check| check.run(&context)).collect()
 }
 
-/// What all checks find.
+/// What all checks find, without what the repository asks not to be told, with a reason.
 pub fn all(desired: &Desired) -> Vec<Diagnostic> {
     let context = Context::new(desired);
-    CHECKS.iter().flat_map(|check| check.run(&context)).collect()
+    let found = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
+    suppress::suppress(desired, found)
 }

@@ -4,6 +4,7 @@ use super::{Check, Context};
 use crate::desired::{Member, Tenant};
 use crate::kinds::{GATEWAY, each};
 use crate::object::{Diagnostic, Severity};
+use crate::routing::covers;
 
 pub(super) const CHECK: Check = Check {
     id: "SPW104",
@@ -20,19 +21,6 @@ pub(super) const CHECK: Check = Check {
              paths), or have the platform team add this one. `*.shop.example` covers any labels before it.",
     run,
 };
-
-/// Whether a pattern of the Config covers a hostname of a route (Gateway API, Hostname: a wildcard stands for one or more
-/// labels).
-pub(super) fn covers(pattern: &str, hostname: &str) -> bool {
-    let (pattern, hostname) = (pattern.to_ascii_lowercase(), hostname.to_ascii_lowercase());
-    match pattern.strip_prefix("*.") {
-        Some(suffix) => {
-            hostname == pattern
-                || hostname.strip_suffix(suffix).is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
-        }
-        None => pattern == hostname,
-    }
-}
 
 /// Whether any of these patterns covers a hostname.
 pub(super) fn any_covers(patterns: &Option<Vec<String>>, hostname: &str) -> bool {
@@ -65,27 +53,4 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
             .then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, |other| has(other, hostname)))
     });
     foreign.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::covers;
-
-    #[test]
-    fn a_wildcard_covers_one_or_more_labels() {
-        for (pattern, hostname, expected) in [
-            ("shop.example", "SHOP.example", true),
-            ("shop.example", "a.shop.example", false),
-            ("*.shop.example", "a.shop.example", true),
-            ("*.shop.example", "a.b.shop.example", true),
-            ("*.shop.example", "*.shop.example", true),
-            ("*.shop.example", "*.b.shop.example", true),
-            ("*.shop.example", "shop.example", false),
-            ("*.shop.example", "ashop.example", false),
-            ("*.shop.example", ".shop.example", false),
-            ("shop.example", "*.example", false),
-        ] {
-            assert_eq!(covers(pattern, hostname), expected, "{pattern} {hostname}");
-        }
-    }
 }

@@ -55,6 +55,8 @@ pub struct Desired {
     pub environment: Environment,
     /// The name of the Config, part of the identity of the inventory.
     pub name: String,
+    /// The Config as it was written, with the values of the environment.
+    config_text: Option<Arc<Traced>>,
     /// The objects by identity.
     pub objects: BTreeMap<ObjectRef, Member>,
     /// What is to be said of objects that are not as the repository has them today: people hold them at a revision.
@@ -91,14 +93,14 @@ pub enum ReadError {
 /// # Errors
 /// The Config cannot be used, or the environment is not one of its.
 pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError> {
-    let (mut desired, config_text) = match read_config(tree)? {
+    let mut desired = match read_config(tree)? {
         Some(written) => {
             let environment = choose(&written.config, environment)?.clone();
             let (config, text) = written.within(&environment)?;
-            let desired = Desired { config: Some(config), environment, name: written.name, ..Desired::default() };
-            (desired, Some(text))
+            let config_text = Some(Arc::new(text));
+            Desired { config: Some(config), environment, name: written.name, config_text, ..Desired::default() }
         }
-        None => (Desired::default(), None),
+        None => Desired::default(),
     };
     let mut paths = tree.manifests();
     paths.retain(|path| *path != CONFIG_FILE && desired.reads(path));
@@ -115,7 +117,7 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     let mut found = parts.next().unwrap_or_default();
     parts.for_each(|part| found.join(part));
     missing_sources(tree, &desired, &mut found);
-    templates::expand(&desired, config_text.as_ref(), &mut found);
+    templates::expand(&desired, &mut found);
     settle(&mut desired, found);
     Ok(desired)
 }
@@ -253,6 +255,11 @@ impl Desired {
         let mut sources = config.sources.iter().chain(&self.environment.sources).chain(&config.approvals.paths);
         // A link or submodule above a source hides it.
         sources.any(|source| below(path, source).is_some() || below(source, path).is_some())
+    }
+
+    /// Where a part of the Config stands, by its JSON pointer.
+    pub fn config_place(&self, pointer: &str) -> Option<Origin> {
+        Some(self.config_text.as_ref()?.origin_of(pointer).clone())
     }
 
     /// The Config's rules, or the rules that hold without one.

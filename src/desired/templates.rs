@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Expands the Apps and applies the patches of everything that was found.
-pub(super) fn expand(desired: &Desired, config_text: Option<&Traced>, found: &mut Found) {
+pub(super) fn expand(desired: &Desired, found: &mut Found) {
     let apps = std::mem::take(&mut found.apps);
     let mut patches = std::mem::take(&mut found.patches);
     if apps.is_empty() && patches.is_empty() {
@@ -23,7 +23,7 @@ pub(super) fn expand(desired: &Desired, config_text: Option<&Traced>, found: &mu
         let class_of = |gateway: &ObjectRef| classes.get(gateway).cloned();
         let around = Surroundings {
             config: desired.rules(),
-            config_text,
+            config_text: desired.config_text.as_deref(),
             environment: &desired.environment,
             class_of: &class_of,
         };

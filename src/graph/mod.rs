@@ -298,6 +298,22 @@ impl Graph {
         loops.next().unwrap_or_default()
     }
 
+    /// The references of desired objects to what the repository neither has nor causes to be made.
+    pub fn outside_links(&self) -> Vec<(&ObjectRef, &ObjectRef, &Link)> {
+        let mut found = Vec::new();
+        for index in (0..self.desired).map(NodeIndex::new) {
+            for edge in self.graph.edges(index) {
+                let (node, link) = (edge.target(), edge.weight());
+                if !link.optional && !self.is_desired(node) && !self.is_made(node) && !is_implicit(&self.graph[node]) {
+                    found.push((&self.graph[index], &self.graph[node], link));
+                }
+            }
+        }
+        found.sort_by(|a, b| (a.0, a.1, &a.2.origin).cmp(&(b.0, b.1, &b.2.origin)));
+        found.dedup_by(|a, b| (a.0, a.1, &a.2.origin) == (b.0, b.1, &b.2.origin));
+        found
+    }
+
     /// References that lead nowhere: neither in Git, nor live, nor named as external. Without live state nothing is said.
     pub fn dangling(&self, desired: &Desired, live: &Live) -> Vec<Diagnostic> {
         if matches!(live.source, Source::None | Source::Revision) {

@@ -1,0 +1,230 @@
+//! For each check texts that it finds, at which line and column, and texts that it does not.
+
+use super::*;
+use crate::desired::{Entry, Tree, read};
+
+const CONFIG: &str = "\
+apiVersion: spinway.dev/v1alpha1
+kind: Config
+metadata: {name: t}
+spec:
+  sources: [a.yaml]
+  environments: [{name: test}]
+  externals: [{kind: Gateway, namespace: infra, name: elsewhere}, {kind: Namespace, name: shop}, {kind: SpinAppExecutor, name: e}]
+";
+
+/// What a check says of a text: `LINE:COLUMN message`.
+fn said(id: &str, text: &str) -> Vec<String> {
+    let files = [("spinway.yaml", CONFIG), ("a.yaml", text)];
+    let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+    let desired = match read(&Tree { entries: entries.into() }, None) {
+        Ok(desired) => desired,
+        Err(error) => unreachable!("{error:?}"),
+    };
+    let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
+    assert!(wrong.is_empty(), "{text}\n{wrong:?}");
+    let found = all(&desired).into_iter().filter(|finding| finding.id == id);
+    found
+        .map(|finding| {
+            let place = finding.origin.as_ref().map_or("", |_| "");
+            let at = finding
+                .origin
+                .as_ref()
+                .map(|o| format!("{}:{}", o.position.line, o.position.column))
+                .unwrap_or_default();
+            assert!(finding.help.is_some(), "{id} says nothing of what to do");
+            format!("{place}{at} {}", finding.message.raw())
+        })
+        .collect()
+}
+
+fn http(spec: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r, namespace: shop}}\nspec: {{{spec}}}\n"
+    )
+}
+
+fn rule(fields: &str) -> String {
+    http(&format!("rules: [{{{fields}}}]"))
+}
+
+fn app(name: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{image: a, {spec}}}\n"
+    )
+}
+
+fn service(name: &str, ports: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{a: b}}, ports: [{ports}]}}\n"
+    )
+}
+
+fn gateway(listeners: &str) -> String {
+    format!(
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: g, namespace: infra}}\nspec: {{gatewayClassName: c, listeners: [{listeners}]}}\n"
+    )
+}
+
+fn namespace(labels: &str) -> String {
+    format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {{{labels}}}}}\n")
+}
+
+const STRIP: &str = "{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}";
+const CART: &str = "matches: [{path: {type: PathPrefix, value: /cart}}]";
+
+/// What each check finds: its id, the text, and what it says.
+fn found() -> Vec<(&'static str, String, &'static str)> {
+    let parent = "parentRefs: [{namespace: infra, name: g}]";
+    let all = "allowedRoutes: {namespaces: {from: All}}";
+    vec![
+        ("SPW001", rule("backendRefs: [{name: crat, port: 80}]") + &app("cart", "executor: e"), "4:31 HTTPRoute shop/r refers to Service shop/crat"),
+        ("SPW001", app("cart", "executor: shimm") + "---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: shim, namespace: other}\nspec: {createDeployment: true}\n", "5:18 SpinApp shop/cart refers to SpinAppExecutor shop/shimm"),
+        ("SPW002", rule("backendRefs: [{name: s, namespace: other, port: 80}]"), "4:31 HTTPRoute shop/r refers to Service other/s, and no ReferenceGrant of namespace other"),
+        ("SPW002", gateway("{name: l, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: c, namespace: certs}]}}"), "Gateway infra/g refers to Secret certs/c"),
+        ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP}"), "4:21 No listener of Gateway infra/g takes HTTPRoute shop/r."),
+        ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}") + &namespace("a: c"), "No listener of Gateway infra/g takes"),
+        ("SPW003", http("parentRefs: [{namespace: infra, name: g, sectionName: m}]") + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "No listener of"),
+        ("SPW003", http(parent) + &gateway(""), "No listener of"),
+        ("SPW005", rule("backendRefs: [{name: cart, port: 8080}]") + &app("cart", "executor: e"), "4:44 Service shop/cart has no port 8080."),
+        ("SPW005", rule("backendRefs: [{name: s, port: 81}]") + &service("s", "{port: 80}, {port: 82}"), "Service shop/s has no port 81."),
+        ("SPW006", app("cart.v2", "executor: e"), "4:12 `cart.v2` is no name of a SpinApp."),
+        ("SPW006", app(&"x".repeat(53), "executor: e"), "is no name of a SpinApp."),
+        ("SPW007", app("cart", "replicas: 1"), "SpinApp shop/cart names no executor."),
+        ("SPW007", app("cart", "executor: \"\""), "SpinApp shop/cart names no executor."),
+        ("SPW008", app("cart", "executor: e, replicas: 2, enableAutoscaling: true"), "has `replicas` beside `enableAutoscaling`"),
+        ("SPW008", app("cart", "executor: e, replicas: 2") + "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: h, namespace: shop}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: cart}, maxReplicas: 3}\n", "is scaled by HorizontalPodAutoscaler shop/h without"),
+        ("SPW008", app("cart", "executor: e, enableAutoscaling: true"), "has no autoscaler in the repository"),
+        ("SPW009", rule("filters: [{type: CORS, cors: {allowOrigins: [\"*\"], allowCredentials: true}}]"), "4:47 Every site may call this"),
+        ("SPW010", rule(&format!("{CART}, backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e"), "The Spin app sees requests with /cart in front."),
+        ("SPW011", rule(&format!("matches: [{{path: {{value: /a}}}}, {{path: {{value: /b}}}}], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match"),
+        ("SPW011", rule(&format!("matches: [{{path: {{type: Exact, value: /a}}}}], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match"),
+        ("SPW011", rule("matches: [{path: {type: Exact, value: /a}}], filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]"), "ReplacePrefixMatch needs exactly one match"),
+        ("SPW012", rule(&format!("{CART}, filters: [{STRIP}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: Set-Cookie, value: \"a=b; path=/\"}}]}}}}]")), "The answer leads to /, outside of /cart."),
+        ("SPW012", rule(&format!("{CART}, filters: [{STRIP}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{add: [{{name: location, value: /carts}}]}}}}]")), "The answer leads to /carts, outside of /cart."),
+        ("SPW013", http(&format!("{parent}, hostnames: [A.example], rules: [{{{CART}}}]")) + "---\n" + &http(&format!("{parent}, hostnames: [a.example, b.example], rules: [{{matches: [{{path: {{value: /cart/}}}}]}}]")).replace("name: r,", "name: s,"), "HTTPRoute shop/s and HTTPRoute shop/r both match a.example/cart/"),
+        ("SPW013", http(&format!("{parent}, rules: [{{{CART}}}]")) + "---\n" + &http(&format!("{parent}, rules: [{{{CART}}}]")).replace("name: r,", "name: s,"), "both match */cart"),
+        ("SPW014", http(&format!("{parent}, hostnames: [a.example]")) + "---\n" + &http(&format!("{parent}, hostnames: [\"*.example\"]")).replace("HTTPRoute", "GRPCRoute"), "GRPCRoute shop/r and HTTPRoute shop/r share a hostname."),
+        ("SPW014", http(parent) + "---\n" + &http(&format!("{parent}, hostnames: [a.example]")).replace("HTTPRoute", "GRPCRoute"), "share a hostname."),
+        ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {k: v}\n".to_owned(), "1:1 Secret shop/s holds its values in Git."),
+        ("SPW024", "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: s, namespace: shop}\n".to_owned(), "1:1 policy/v1beta1 of PodDisruptionBudget is not served any more, since Kubernetes 1.25."),
+        ("SPW024", http("").replace("/v1\n", "/v1beta1\n"), "is served for the sake of older manifests alone."),
+        ("SPW024", http("").replace("/v1\n", "/v1alpha2\n"), "is not served any more, since Gateway API 1.7"),
+        ("SPW024", "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: s, namespace: shop}\n".to_owned(), "is not served any more"),
+        ("SPW025", http("hostnames: [\"*.example\"]"), "4:20 HTTPRoute shop/r serves all of *.example."),
+        ("SPW026", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e"), "SpinApp shop/cart is served, and nothing says when it is ready."),
+        ("SPW028", rule("backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80, weight: 0}]"), "No backend of this rule gets any request."),
+        ("SPW029", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {helm.sh/hook: pre-install}}\n".to_owned(), "ConfigMap shop/s is a hook of Helm (pre-install)"),
+        ("SPW090", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: not needed\"}}\n".to_owned(), "The suppression of SPW021 fits nothing."),
+        ("SPW090", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: SPW021}}\nstringData: {k: v}\n".to_owned(), "The suppression of SPW021 has no reason."),
+        ("SPW090", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW101: mine\"}}\n".to_owned(), "is not for those whom the rule binds"),
+        ("SPW090", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW999: what\"}}\n".to_owned(), "names no check"),
+    ]
+}
+
+/// What looks like it and is not found.
+fn passed() -> Vec<(&'static str, String)> {
+    let parent = "parentRefs: [{namespace: infra, name: g}]";
+    let redirect =
+        "{type: RequestRedirect, requestRedirect: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}";
+    vec![
+        ("SPW001", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
+        ("SPW001", http("parentRefs: [{namespace: infra, name: elsewhere}]")),
+        ("SPW001", app("cart", "executor: e, serviceAccountName: default")),
+        ("SPW002", rule("backendRefs: [{name: s, namespace: other, port: 80}]") + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\nmetadata: {name: g, namespace: other}\nspec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: shop}], to: [{group: \"\", kind: Service}]}\n"),
+        ("SPW002", http(parent)),
+        ("SPW002", rule("backendRefs: [{name: s, port: 80}]")),
+        ("SPW003", http(parent)),
+        ("SPW003", http(parent) + &gateway("{name: k, port: 81, protocol: TCP}, {name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}")),
+        ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}")),
+        ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}") + &namespace("a: b")),
+        ("SPW005", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
+        ("SPW005", rule("backendRefs: [{name: s, port: 82}]") + &service("s", "{port: 80}, {port: 82}")),
+        ("SPW005", rule("backendRefs: [{name: unknown, port: 82}]")),
+        ("SPW006", app(&"x".repeat(52), "executor: e")),
+        ("SPW006", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a.b, namespace: shop}\n".to_owned()),
+        ("SPW007", app("cart", "executor: e")),
+        ("SPW008", app("cart", "executor: e, replicas: 2")),
+        ("SPW008", app("cart", "executor: e, enableAutoscaling: true") + "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: h, namespace: shop}\nspec: {scaleTargetRef: {name: cart}}\n"),
+        ("SPW009", rule("filters: [{type: CORS, cors: {allowOrigins: [\"*\"]}}]")),
+        ("SPW009", rule("filters: [{type: CORS, cors: {allowOrigins: [\"https://a.example\"], allowCredentials: true}}]")),
+        ("SPW010", rule(&format!("{CART}, filters: [{STRIP}], backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e")),
+        ("SPW010", rule("matches: [{path: {type: PathPrefix, value: /}}], backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
+        ("SPW010", rule(&format!("{CART}, backendRefs: [{{name: s, port: 80}}]")) + &service("s", "{port: 80}")),
+        ("SPW011", rule(&format!("{CART}, filters: [{STRIP}]"))),
+        ("SPW011", rule(&format!("filters: [{redirect}]"))),
+        ("SPW011", rule("matches: [{path: {type: Exact, value: /a}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /}}}]")),
+        ("SPW012", rule(&format!("{CART}, filters: [{STRIP}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: set-cookie, value: \"a=b; Path=/cart\"}}]}}}}]"))),
+        ("SPW012", rule(&format!("{CART}, filters: [{STRIP}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: location, value: //other.example/}}, {{name: x, value: /}}]}}}}]"))),
+        ("SPW012", rule(&format!("{CART}, filters: [{{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: location, value: /}}]}}}}]"))),
+        ("SPW013", http(&format!("{parent}, rules: [{{matches: [{{path: {{value: /a}}}}, {{path: {{value: /a}}}}]}}]"))),
+        ("SPW013", http(&format!("{parent}, rules: [{{{CART}}}]")) + "---\n" + &http(&format!("{parent}, rules: [{{matches: [{{path: {{value: /cart}}, method: GET}}]}}]")).replace("name: r,", "name: s,")),
+        ("SPW013", http(&format!("{parent}, rules: [{{{CART}}}]")) + "---\n" + &http(&format!("parentRefs: [{{namespace: infra, name: h}}], rules: [{{{CART}}}]")).replace("name: r,", "name: s,")),
+        ("SPW014", http(&format!("{parent}, hostnames: [a.example]")) + "---\n" + &http(&format!("{parent}, hostnames: [b.example]")).replace("HTTPRoute", "GRPCRoute")),
+        ("SPW014", http(parent) + "---\n" + &http("parentRefs: [{name: g}]").replace("HTTPRoute", "GRPCRoute")),
+        ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {}\n".to_owned()),
+        ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: an example\"}}\nstringData: {k: v}\n".to_owned()),
+        ("SPW024", http("")),
+        ("SPW024", "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: g, namespace: shop}\n".to_owned()),
+        ("SPW024", "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: s, namespace: shop}\n".to_owned()),
+        ("SPW025", http("hostnames: [a.example]")),
+        ("SPW026", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e, checks: {readiness: {httpGet: {path: /}}}")),
+        ("SPW026", app("cart", "executor: e")),
+        ("SPW028", rule("backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80}]")),
+        ("SPW028", rule(CART)),
+        ("SPW029", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop}\n".to_owned()),
+        ("SPW090", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: an example\"}}\nstringData: {k: v}\n".to_owned()),
+    ]
+}
+
+#[test]
+fn each_check_finds_what_it_is_for_and_nothing_else() {
+    let mut wrong = Vec::new();
+    for (id, text, expected) in found() {
+        let said = said(id, &text);
+        if !said.iter().any(|said| said.contains(expected)) {
+            wrong.push(format!("{text}\n  {id}: wanted {expected}, got {said:?}"));
+        }
+    }
+    for (id, text) in passed() {
+        let said = said(id, &text);
+        if !said.is_empty() {
+            wrong.push(format!("{text}\n  {id}: wanted nothing, got {said:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Those of tenants and of protected environments have tests of their own.
+    let elsewhere = |id: &str| id.starts_with("SPW1") || id == "SPW020";
+    for check in CHECKS.iter().filter(|check| !elsewhere(check.id)) {
+        assert!(found().iter().any(|(id, ..)| *id == check.id), "{} has no failing case", check.id);
+        assert!(passed().iter().any(|(id, _)| *id == check.id), "{} has no passing case", check.id);
+    }
+}
+
+#[test]
+fn the_example_of_a_page_is_found() {
+    for check in CHECKS.iter().filter(|check| !check.example.starts_with('#')) {
+        assert!(!said(check.id, check.example).is_empty(), "{}: {}", check.id, check.example);
+    }
+}
+
+#[test]
+fn a_tenant_without_namespaces_is_told() {
+    let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
+    let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
+    let desired = read(&Tree { entries }, None).unwrap_or_default();
+    let found: Vec<String> = all(&desired)
+        .iter()
+        .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
+        .collect();
+    assert_eq!(found, ["spinway.yaml:8:13 Tenant a may use every namespace."]);
+}
+
+#[test]
+fn ids_are_given_once_and_in_order() {
+    let ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(ids, sorted);
+}

@@ -1,0 +1,83 @@
+//! SPW001.
+
+use super::{Check, Context};
+use crate::object::{Diagnostic, ObjectRef, Severity};
+use std::collections::BTreeSet;
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW001",
+    name: "dangling-reference",
+    severity: Severity::Warning,
+    guards: false,
+    what: "A field names an object that the repository does not have.",
+    why: "A route without its Service answers 500, an app without its executor or Secret never starts. A wrong name is the most \
+          common cause, and most controllers say nothing.",
+    example: "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\nspec:\n  \
+              parentRefs: [{namespace: infra, name: pubilc}]\n  rules: [{backendRefs: [{name: cart, port: 80}]}]",
+    remedy: "Mend the name, declare the object, or list it under `externals` in spinway.yaml when it lives elsewhere. Without a \
+             cluster that is all that can be known: a name that resembles another one is a warning, any other a note.",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    let links = context.graph().outside_links();
+    let mut namespaces = BTreeSet::new();
+    let found = links.into_iter().filter(|(_, to, _)| !context.is_external(to));
+    // All of a namespace refers to it: once is enough.
+    let found = found.filter(|(_, to, _)| !to.is("", "Namespace") || namespaces.insert((*to).clone()));
+    found
+        .map(|(from, to, link)| {
+            let near = context.nearest(to);
+            let severity = if near.is_some() { Severity::Warning } else { Severity::Note };
+            let message = format!("{from} refers to {to}, which the repository does not have.");
+            let help = near.map_or_else(
+                || "Declare it, or list it under `externals` when it lives elsewhere.".to_owned(),
+                |near| format!("There is {near}. Mend the name, or list {} under `externals`.", to.name),
+            );
+            let mut finding = Diagnostic::new(severity, CHECK.id, message).about(from).help(help);
+            finding.origin.clone_from(&link.origin);
+            finding
+        })
+        .collect()
+}
+
+/// How many single edits lead from one name to the other (Levenshtein).
+pub(super) fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let kept = before + usize::from(left != *right);
+            before = row[j + 1];
+            row[j + 1] = kept.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Whether a name may have been meant by another one.
+pub(super) fn resembles(a: &ObjectRef, b: &ObjectRef) -> bool {
+    let near = distance(&a.name, &b.name);
+    // The same name elsewhere, or a slip of the hand.
+    near == 0 || near <= 2.min(a.name.chars().count() / 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn a_distance_counts_edits() {
+        for (a, b, expected) in [
+            ("public", "pubilc", 2),
+            ("cart", "cart", 0),
+            ("", "ab", 2),
+            ("cart", "carts", 1),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! SPW003.
+
+use super::{Check, Context};
+use crate::kinds::{GATEWAY, each};
+use crate::object::{Diagnostic, Object, ObjectRef, Severity};
+use crate::routing::{Attachment, attach, listeners};
+use serde_json::Value;
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW003",
+    name: "route-attachment",
+    severity: Severity::Error,
+    guards: false,
+    what: "A route names a Gateway of which no listener takes it.",
+    why: "The route is not served, and where no controller owns the parent it has no status at all that would say so.",
+    example: "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: public, namespace: infra}\nspec: \
+              {gatewayClassName: nginx, listeners: [{name: http, port: 80, protocol: HTTP}]}\n---\n\
+              apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\nspec: \
+              {parentRefs: [{namespace: infra, name: public}]}",
+    remedy: "The finding says for each listener what excluded the route: its name, port, protocol, the namespaces that it takes \
+             routes of (`allowedRoutes`), or its hostname.",
+    run,
+};
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    context.routes().flat_map(|route| of_route(context, route)).collect()
+}
+
+fn of_route(context: &Context<'_>, route: &Object) -> Vec<Diagnostic> {
+    let own = route.reference.namespace();
+    let labels = context.namespace_labels(own);
+    let mut found = Vec::new();
+    for (pointer, parent) in each(&route.value, "spec.parentRefs[]") {
+        let text = |field: &str| parent.get(field).and_then(Value::as_str);
+        let kind = text("kind").unwrap_or("Gateway");
+        let namespace = text("namespace").unwrap_or(own);
+        let gateway = ObjectRef::new(GATEWAY, kind, namespace, text("name").unwrap_or_default());
+        let Some(member) = context.desired.objects.get(&gateway).filter(|_| kind == "Gateway" || kind == "ListenerSet")
+        else {
+            continue;
+        };
+        let verdicts: Vec<(String, Attachment)> = listeners(&member.object.value)
+            .into_iter()
+            .map(|listener| {
+                let name = listener.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+                (name, attach(listener, namespace, (&route.reference, &route.value), parent, labels))
+            })
+            .collect();
+        if verdicts.iter().any(|(_, verdict)| !matches!(verdict, Attachment::Refused(_))) {
+            continue;
+        }
+        let why = verdicts.iter().map(|(name, verdict)| match verdict {
+            Attachment::Refused(why) => format!("{name}: {why}"),
+            Attachment::Taken | Attachment::Unknown => String::new(),
+        });
+        let why = why.collect::<Vec<_>>().join("; ");
+        let message = format!("No listener of {gateway} takes {}.", route.reference);
+        let finding =
+            context.finding(&CHECK, route, &pointer, message).and(member.object.origin.clone(), "the listeners");
+        found.push(finding.help(if why.is_empty() { "It has no listeners.".to_owned() } else { format!("{why}.") }));
+    }
+    found
+}
