@@ -10,6 +10,7 @@ metadata: {name: t}
 spec:
   sources: [a.yaml]
   environments: [{name: test}]
+  controllers: [{gatewayClass: c, release: nginx-gateway-fabric@2.7.0}]
   externals: [{kind: Gateway, namespace: infra, name: elsewhere}, {kind: Namespace, name: shop}, {kind: SpinAppExecutor, name: e}]
 ";
 
@@ -23,17 +24,16 @@ fn said(id: &str, text: &str) -> Vec<String> {
     };
     let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     assert!(wrong.is_empty(), "{text}\n{wrong:?}");
-    let found = all(&desired).into_iter().filter(|finding| finding.id == id);
+    let found = all(&desired, None).into_iter().filter(|finding| finding.id == id);
     found
         .map(|finding| {
-            let place = finding.origin.as_ref().map_or("", |_| "");
             let at = finding
                 .origin
                 .as_ref()
                 .map(|o| format!("{}:{}", o.position.line, o.position.column))
                 .unwrap_or_default();
             assert!(finding.help.is_some(), "{id} says nothing of what to do");
-            format!("{place}{at} {}", finding.message.raw())
+            format!("{at} {}", finding.message.raw())
         })
         .collect()
 }
@@ -106,6 +106,10 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW013", http(&format!("{parent}, rules: [{{{CART}}}]")) + "---\n" + &http(&format!("{parent}, rules: [{{{CART}}}]")).replace("name: r,", "name: s,"), "both match */cart"),
         ("SPW014", http(&format!("{parent}, hostnames: [a.example]")) + "---\n" + &http(&format!("{parent}, hostnames: [\"*.example\"]")).replace("HTTPRoute", "GRPCRoute"), "GRPCRoute shop/r and HTTPRoute shop/r share a hostname."),
         ("SPW014", http(parent) + "---\n" + &http(&format!("{parent}, hostnames: [a.example]")).replace("HTTPRoute", "GRPCRoute"), "share a hostname."),
+        ("SPW015", rule(&format!("{CART}, filters: [{STRIP}], backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e"), "Anyone may read /cart/.well-known/spin/info."),
+        ("SPW015", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e"), "Anyone may read /.well-known/spin/info."),
+        ("SPW016", CHECKS.iter().find(|check| check.id == "SPW016").map(|check| check.example.to_owned()).unwrap_or_default(), "12:49 The certificate of this listener is for shop.example, not for www.shop.example."),
+        ("SPW016", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: s, namespace: infra}\nspec: {secretName: t, dnsNames: [\"*.example\"]}\n".to_owned() + &gateway("{name: l, port: 443, protocol: HTTPS, hostname: a.b.example, tls: {certificateRefs: [{name: t}]}}"), "is for *.example, not for a.b.example."),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {k: v}\n".to_owned(), "1:1 Secret shop/s holds its values in Git."),
         ("SPW024", "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: s, namespace: shop}\n".to_owned(), "1:1 policy/v1beta1 of PodDisruptionBudget is not served any more, since Kubernetes 1.25."),
         ("SPW024", http("").replace("/v1\n", "/v1beta1\n"), "is served for the sake of older manifests alone."),
@@ -113,8 +117,12 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW024", "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: s, namespace: shop}\n".to_owned(), "is not served any more"),
         ("SPW025", http("hostnames: [\"*.example\"]"), "4:20 HTTPRoute shop/r serves all of *.example."),
         ("SPW026", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e"), "SpinApp shop/cart is served, and nothing says when it is ready."),
+        ("SPW027", http(&format!("{parent}, rules: [{{backendRefs: [{{name: a, port: 80}}]}}]")) + &gateway("").replace("ClassName: c", "ClassName: d") + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: d}\nspec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}\n", "HTTPRoute shop/r has no time limit."),
         ("SPW028", rule("backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80, weight: 0}]"), "No backend of this rule gets any request."),
         ("SPW029", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {helm.sh/hook: pre-install}}\n".to_owned(), "ConfigMap shop/s is a hook of Helm (pre-install)"),
+        ("SPW031", http(&format!("{parent}, rules: [{{timeouts: {{request: 5s}}}}]")) + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "4:71 nginx-gateway-fabric 2.7.0 does not have `spec.rules[0].timeouts.request` (HTTPRouteRequestTimeout)."),
+        ("SPW031", http(&format!("{parent}, rules: [{{retry: {{attempts: 1}}}}]")) + &gateway("").replace("ClassName: c", "ClassName: d") + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: d}\nspec: {controllerName: gateway.nginx.org/nginx-gateway-controller}\n", "does not have `spec.rules[0].retry`"),
+        ("SPW031", http("parentRefs: [{namespace: infra, name: elsewhere}], rules: [{name: a}]"), "does not have `spec.rules[0].name`"),
         ("SPW090", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: not needed\"}}\n".to_owned(), "The suppression of SPW021 fits nothing."),
         ("SPW090", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: SPW021}}\nstringData: {k: v}\n".to_owned(), "The suppression of SPW021 has no reason."),
         ("SPW090", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW101: mine\"}}\n".to_owned(), "is not for those whom the rule binds"),
@@ -162,6 +170,13 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW013", http(&format!("{parent}, rules: [{{{CART}}}]")) + "---\n" + &http(&format!("parentRefs: [{{namespace: infra, name: h}}], rules: [{{{CART}}}]")).replace("name: r,", "name: s,")),
         ("SPW014", http(&format!("{parent}, hostnames: [a.example]")) + "---\n" + &http(&format!("{parent}, hostnames: [b.example]")).replace("HTTPRoute", "GRPCRoute")),
         ("SPW014", http(parent) + "---\n" + &http("parentRefs: [{name: g}]").replace("HTTPRoute", "GRPCRoute")),
+        ("SPW015", rule(&format!("matches: [{{path: {{value: /cart/.well-known/spin}}}}]}}, {{{CART}, filters: [{STRIP}], backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e")),
+        ("SPW015", rule(&format!("{CART}, backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e")),
+        ("SPW015", rule("backendRefs: [{name: s, port: 80}]") + &service("s", "{port: 80}")),
+        ("SPW016", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: s, namespace: infra}\nspec: {secretName: t, dnsNames: [b.example, \"*.example\"]}\n".to_owned() + &gateway("{name: l, port: 443, protocol: HTTPS, hostname: A.example, tls: {certificateRefs: [{name: t}]}}, {name: m, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: t}]}}")),
+        ("SPW016", gateway("{name: l, port: 443, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: t}]}}")),
+        ("SPW027", http(&format!("{parent}, rules: [{{backendRefs: [{{name: a, port: 80}}]}}]")) + &gateway("")),
+        ("SPW027", http("rules: [{backendRefs: [{name: a, port: 80}]}]")),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {}\n".to_owned()),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: an example\"}}\nstringData: {k: v}\n".to_owned()),
         ("SPW024", http("")),
@@ -173,6 +188,8 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW028", rule("backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80}]")),
         ("SPW028", rule(CART)),
         ("SPW029", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop}\n".to_owned()),
+        ("SPW031", http(&format!("{parent}, rules: [{{filters: [{STRIP}]}}]")) + &gateway("{name: l, port: 80, protocol: HTTP}")),
+        ("SPW031", http("rules: [{timeouts: {request: 5s}}]")),
         ("SPW090", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: an example\"}}\nstringData: {k: v}\n".to_owned()),
     ]
 }
@@ -194,7 +211,7 @@ fn each_check_finds_what_it_is_for_and_nothing_else() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Those of tenants and of protected environments have tests of their own.
-    let elsewhere = |id: &str| id.starts_with("SPW1") || id == "SPW020";
+    let elsewhere = |id: &str| id.starts_with("SPW1") || id == "SPW020" || id == "SPW017";
     for check in CHECKS.iter().filter(|check| !elsewhere(check.id)) {
         assert!(found().iter().any(|(id, ..)| *id == check.id), "{} has no failing case", check.id);
         assert!(passed().iter().any(|(id, _)| *id == check.id), "{} has no passing case", check.id);
@@ -213,11 +230,37 @@ fn a_tenant_without_namespaces_is_told() {
     let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
     let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
     let desired = read(&Tree { entries }, None).unwrap_or_default();
-    let found: Vec<String> = all(&desired)
+    let found: Vec<String> = all(&desired, None)
         .iter()
         .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
         .collect();
-    assert_eq!(found, ["spinway.yaml:8:13 Tenant a may use every namespace."]);
+    assert_eq!(found, ["spinway.yaml:9:13 Tenant a may use every namespace."]);
+}
+
+#[test]
+fn environments_of_one_cluster_share_no_object() {
+    let of = |environments: &str| {
+        let config = CONFIG.replace("[{name: test}]", environments);
+        let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n";
+        let files = [("spinway.yaml", config.as_str()), ("a.yaml", object)];
+        let entries: std::collections::BTreeMap<_, _> =
+            files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec()))).into();
+        let tree = Tree { entries };
+        let read: Vec<Desired> = ["a", "b"].into_iter().filter_map(|name| read(&tree, Some(name)).ok()).collect();
+        assert_eq!(read.len(), 2, "{environments}");
+        across(&read).iter().map(|d| d.message.raw().to_owned()).collect::<Vec<_>>()
+    };
+    let said = ["ConfigMap shop/a is of a and of b, which are one cluster."];
+    assert_eq!(of("[{name: a, cluster: {uid: u}}, {name: b, cluster: {uid: u}}]"), said);
+    assert_eq!(of("[{name: a, cluster: {context: c}}, {name: b, cluster: {context: c}}]"), said);
+    for fine in [
+        "[{name: a}, {name: b}]",
+        "[{name: a, cluster: {uid: u}}, {name: b, cluster: {uid: v}}]",
+        "[{name: a, cluster: {context: \"c*\"}}, {name: b, cluster: {context: \"c*\"}}]",
+        "[{name: a, cluster: {uid: u, context: c}}, {name: b, cluster: {uid: v, context: c}}]",
+    ] {
+        assert_eq!(of(fine), Vec::<String>::new(), "{fine}");
+    }
 }
 
 #[test]

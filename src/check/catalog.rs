@@ -1,11 +1,11 @@
 //! All checks, by id.
 
 use super::{
-    Check, api_version, app_name, backend_port, cors_credentials, dangling_reference, duplicate_match, executor,
-    grpc_and_http, health_check, helm_hook, image_tag, kept_prefix, prefix_condition, reference_grant, replicas,
-    root_absolute, route_attachment, secret_in_git, suppress, tenant_bounds, tenant_egress, tenant_gateway,
-    tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path, tenant_privilege,
-    tenant_service_account, wildcard_host, zero_weights,
+    Check, api_version, app_name, backend_port, certificate, cors_credentials, dangling_reference, duplicate_match,
+    environments, executor, feature, grpc_and_http, health_check, helm_hook, image_tag, kept_prefix, prefix_condition,
+    reference_grant, replicas, root_absolute, route_attachment, secret_in_git, spin_info, suppress, tenant_bounds,
+    tenant_egress, tenant_gateway, tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path,
+    tenant_privilege, tenant_service_account, timeout, wildcard_host, zero_weights,
 };
 
 /// All checks, by id.
@@ -23,13 +23,18 @@ pub const CHECKS: &[&Check] = &[
     &root_absolute::CHECK,
     &duplicate_match::CHECK,
     &grpc_and_http::CHECK,
+    &spin_info::CHECK,
+    &certificate::CHECK,
+    &environments::CHECK,
     &image_tag::CHECK,
     &secret_in_git::CHECK,
     &api_version::CHECK,
     &wildcard_host::CHECK,
     &health_check::CHECK,
+    &timeout::CHECK,
     &zero_weights::CHECK,
     &helm_hook::CHECK,
+    &feature::CHECK,
     &suppress::CHECK,
     &tenant_namespace::CHECK,
     &tenant_kind::CHECK,

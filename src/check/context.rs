@@ -5,6 +5,7 @@ use crate::desired::{Config, Desired, Member, Tenant};
 use crate::graph::Graph;
 use crate::kinds::GATEWAY;
 use crate::object::{Diagnostic, Object, ObjectRef, escape};
+use crate::schema::Release;
 use serde_json::{Map, Value};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -16,13 +17,20 @@ pub struct Context<'a> {
     pub desired: &'a Desired,
     /// The rules that it is held against.
     pub rules: &'a Config,
+    /// The release that all Gateways are taken to be served by, when that is asked.
+    pub(super) controller: Option<Release>,
     graph: OnceCell<Graph>,
 }
 
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
-        Self { desired, rules: desired.rules(), graph: OnceCell::new() }
+        Self { desired, rules: desired.rules(), controller: None, graph: OnceCell::new() }
+    }
+
+    /// The same, with every Gateway taken to be served by this release.
+    pub(super) fn served_by(self, controller: Option<&Release>) -> Self {
+        Self { controller: controller.cloned(), ..self }
     }
 
     /// What refers to what, made when it is first asked for.

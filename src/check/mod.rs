@@ -6,12 +6,16 @@
 mod api_version;
 mod app_name;
 mod backend_port;
+mod baseline;
 mod catalog;
+mod certificate;
 mod context;
 mod cors_credentials;
 mod dangling_reference;
 mod duplicate_match;
+mod environments;
 mod executor;
+mod feature;
 mod grpc_and_http;
 mod health_check;
 mod helm_hook;
@@ -23,6 +27,7 @@ mod replicas;
 mod root_absolute;
 mod route_attachment;
 mod secret_in_git;
+mod spin_info;
 mod suppress;
 mod tenant_bounds;
 mod tenant_egress;
@@ -34,14 +39,18 @@ mod tenant_namespace;
 mod tenant_path;
 mod tenant_privilege;
 mod tenant_service_account;
+mod timeout;
 mod wildcard_host;
 mod zero_weights;
 
+pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use context::Context;
+pub use environments::across;
 
 use crate::desired::Desired;
 use crate::object::{Diagnostic, Severity};
+use crate::schema::Release;
 
 #[cfg(test)]
 mod cases;
@@ -115,8 +124,10 @@ pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
 }
 
 /// What all checks find, without what the repository asks not to be told, with a reason.
-pub fn all(desired: &Desired) -> Vec<Diagnostic> {
-    let context = Context::new(desired);
+///
+/// With `controller` every Gateway is taken to be served by that release.
+pub fn all(desired: &Desired, controller: Option<&Release>) -> Vec<Diagnostic> {
+    let context = Context::new(desired).served_by(controller);
     let found = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
     suppress::suppress(desired, found)
 }

@@ -58,6 +58,6 @@ fn outside<'a>(header: &'a Value, prefix: &str) -> Option<&'a str> {
         _ => return None,
     };
     let inside = path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    (path.starts_with('/') && !path.starts_with("//") && !(inside && !prefix.is_empty()) && !prefix.is_empty())
-        .then_some(path)
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    (is_path && !inside && !prefix.is_empty()).then_some(path)
 }

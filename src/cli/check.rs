@@ -4,10 +4,12 @@ use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::check::{self, CHECKS};
-use crate::object::Severity;
+use crate::object::{Severity, Untrusted};
 use crate::ops::{self, Checked};
 use crate::report::{self, Report};
+use crate::schema::Release;
 use clap::Args;
+use std::path::PathBuf;
 
 /// Check the repository without a cluster: what it says, and what its tenants may
 ///
@@ -22,6 +24,15 @@ pub(super) struct Arguments {
     /// The revision that a change is based on: its rules (spinway.yaml, Approvals) judge, and their change is said first
     #[arg(long, env = "SPINWAY_BASE", value_name = "REV")]
     base: Option<String>,
+    /// Hold routes against this release of a Gateway controller instead of those in the Config: nginx-gateway-fabric@2.7.0
+    #[arg(long, env = "SPINWAY_CONTROLLER", value_name = "RELEASE", value_parser = Release::parse)]
+    controller: Option<Release>,
+    /// Leave out the findings that this file knows (--write-baseline), so that old ones can be mended one at a time
+    #[arg(long, env = "SPINWAY_BASELINE", value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the findings there are to a baseline file, and succeed
+    #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
+    write_baseline: Option<PathBuf>,
     /// Print the page of a check instead: its id (SPW101) or its name
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
@@ -32,7 +43,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(asked) = &arguments.explain {
         return explain(asked);
     }
-    let checked = ops::check(&arguments.repository.given(), arguments.base.as_deref())?;
+    let mut checked =
+        ops::check(&arguments.repository.given(), arguments.base.as_deref(), arguments.controller.as_ref())?;
+    if let Some(file) = &arguments.write_baseline {
+        let target = Target { format: Format::Text, file: Some(file.clone()) };
+        target.write(&check::baseline(&checked.found))?;
+        return Ok(0);
+    }
+    if let Some(file) = &arguments.baseline {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::failed(format!("{}: {error}", file.display()), "--write-baseline makes it."))?;
+        let mended = check::without_known(&mut checked.found, &text);
+        checked.notices.extend(
+            mended
+                .iter()
+                .map(|line| Untrusted::new(format!("{} is mended and still has the line: {line}", file.display()))),
+        );
+    }
     let text = vec![Target { format: Format::Text, file: None }];
     for target in if arguments.output.is_empty() { &text } else { &arguments.output } {
         target.write(&rendered(target, &checked)?)?;
@@ -73,7 +100,7 @@ fn summary(checked: &Checked) -> String {
 fn explain(asked: &str) -> Result<u8, Failure> {
     let Some(check) = CHECKS.iter().find(|check| check.id.eq_ignore_ascii_case(asked) || check.name == asked) else {
         let known: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
-        return Err(Failure::usage(&format!("there is no check `{asked}`; there are: {}", known.join(", "))));
+        return Err(Failure::usage(format!("there is no check `{asked}`; there are: {}", known.join(", "))));
     };
     let target = Target { format: Format::Text, file: None };
     target.write(&check::Check::page(check))?;

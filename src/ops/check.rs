@@ -4,6 +4,7 @@ use super::{Error, Given};
 use crate::check;
 use crate::desired;
 use crate::object::{Diagnostic, Severity, Untrusted};
+use crate::schema::Release;
 use crate::source::Repository;
 
 /// What was found.
@@ -29,7 +30,7 @@ impl Checked {
 ///
 /// # Errors
 /// The repository or its Config cannot be read.
-pub fn check(given: &Given, base: Option<&str>) -> Result<Checked, Error> {
+pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) -> Result<Checked, Error> {
     let mut repository = given.place.read()?;
     let notices = match base {
         Some(base) => {
@@ -43,6 +44,7 @@ pub fn check(given: &Given, base: Option<&str>) -> Result<Checked, Error> {
         None => desired::environments(&repository.tree)?,
     };
     let mut found = Vec::new();
+    let mut read = Vec::new();
     let each: Vec<Option<&str>> = if environments.is_empty() {
         vec![None]
     } else {
@@ -50,9 +52,11 @@ pub fn check(given: &Given, base: Option<&str>) -> Result<Checked, Error> {
     };
     for environment in each {
         let desired = desired::read(&repository.tree, environment)?;
-        found.extend(check::all(&desired));
-        found.extend(desired.diagnostics);
+        found.extend(check::all(&desired, controller));
+        found.extend(desired.diagnostics.iter().cloned());
+        read.push(desired);
     }
+    found.extend(check::across(&read));
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
     Ok(Checked { repository, environments, notices, found })

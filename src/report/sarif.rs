@@ -1,10 +1,9 @@
 //! Findings as SARIF 2.1.0 (OASIS), for code scanning.
 
 use super::{Place, Report};
-use crate::check::{CHECKS, Check};
+use crate::check::{CHECKS, Check, fingerprint};
 use crate::object::Severity;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// The findings, with the pages of the checks that found them.
@@ -20,14 +19,14 @@ pub fn sarif(report: &Report) -> Value {
             let message = format!("{}{help}", finding.message.sarif());
             let file = finding.place.as_ref().map_or("", |place| place.file.raw());
             // The same mistake in a file that is edited elsewhere stays the same finding.
-            let identity = Sha256::digest(format!("{}\n{file}\n{}", finding.id, finding.message.raw()));
+            let identity = fingerprint(&finding.id, file, finding.message.raw());
             let mut result = json!({
                 "ruleId": finding.id,
                 "ruleIndex": ids.iter().position(|id| *id == finding.id),
                 "level": level(finding.severity),
                 "message": {"text": message},
                 "locations": finding.place.iter().map(location).collect::<Vec<_>>(),
-                "partialFingerprints": {"spinway/v1": crate::object::hex(&identity[..16])},
+                "partialFingerprints": {"spinway/v1": identity},
             });
             if let Some(related) = &finding.related {
                 result["relatedLocations"] = json!([location(related)]);

@@ -91,6 +91,13 @@ impl Release {
         Ok(Self { project: project.to_owned(), version: version.trim_start_matches('v').to_owned() })
     }
 
+    /// The newest release of a project of which there is a report.
+    pub fn newest(project: &str) -> Option<Self> {
+        let reports = REPORTS.iter().filter(|report| report.project == project);
+        let newest = reports.max_by_key(|report| numbers(&report.version))?;
+        Some(Self { project: newest.project.clone(), version: newest.version.clone() })
+    }
+
     /// Whether it has a feature: as its report says, or that of the newest release before it of the same major version.
     pub fn supports(&self, feature: &str) -> Support {
         let names: Vec<&str> = std::iter::once(feature)
