@@ -24,7 +24,7 @@ fn said(id: &str, text: &str) -> Vec<String> {
     };
     let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     assert!(wrong.is_empty(), "{text}\n{wrong:?}");
-    let found = all(&desired, None).into_iter().filter(|finding| finding.id == id);
+    let found = all(&desired, None, &Schemas::default()).into_iter().filter(|finding| finding.id == id);
     found
         .map(|finding| {
             let at = finding
@@ -230,7 +230,7 @@ fn a_tenant_without_namespaces_is_told() {
     let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
     let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
     let desired = read(&Tree { entries }, None).unwrap_or_default();
-    let found: Vec<String> = all(&desired, None)
+    let found: Vec<String> = all(&desired, None, &Schemas::default())
         .iter()
         .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
         .collect();

@@ -4,8 +4,8 @@ use super::{Check, dangling_reference};
 use crate::desired::{Config, Desired, Member, Tenant};
 use crate::graph::Graph;
 use crate::kinds::GATEWAY;
-use crate::object::{Diagnostic, Object, ObjectRef, escape};
-use crate::schema::Release;
+use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
+use crate::schema::{Release, Schemas};
 use serde_json::{Map, Value};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -19,18 +19,26 @@ pub struct Context<'a> {
     pub rules: &'a Config,
     /// The release that all Gateways are taken to be served by, when that is asked.
     pub(super) controller: Option<Release>,
+    /// The types of a cluster, where they are at hand.
+    pub(super) schemas: &'a Schemas,
     graph: OnceCell<Graph>,
 }
 
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
-        Self { desired, rules: desired.rules(), controller: None, graph: OnceCell::new() }
+        static NONE: LazyLock<Schemas> = LazyLock::new(Schemas::default);
+        Self { desired, rules: desired.rules(), controller: None, schemas: &NONE, graph: OnceCell::new() }
     }
 
     /// The same, with every Gateway taken to be served by this release.
     pub(super) fn served_by(self, controller: Option<&Release>) -> Self {
         Self { controller: controller.cloned(), ..self }
+    }
+
+    /// The same, with the types of a cluster.
+    pub(super) fn with_types(self, schemas: &'a Schemas) -> Self {
+        Self { schemas, ..self }
     }
 
     /// What refers to what, made when it is first asked for.
@@ -49,7 +57,7 @@ impl<'a> Context<'a> {
         let near = all.filter(|known| dangling_reference::resembles(wanted, known));
         let near = near.min_by_key(|known| {
             let elsewhere = known.namespace != wanted.namespace;
-            (elsewhere, dangling_reference::distance(&wanted.name, &known.name), (*known).clone())
+            (elsewhere, distance(&wanted.name, &known.name), (*known).clone())
         });
         near.cloned()
     }

@@ -16,6 +16,7 @@ mod duplicate_match;
 mod environments;
 mod executor;
 mod feature;
+mod fields;
 mod grpc_and_http;
 mod health_check;
 mod helm_hook;
@@ -47,10 +48,11 @@ pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use context::Context;
 pub use environments::across;
+pub use fields::wrong_fields;
 
 use crate::desired::Desired;
 use crate::object::{Diagnostic, Severity};
-use crate::schema::Release;
+use crate::schema::{Release, Schemas};
 
 #[cfg(test)]
 mod cases;
@@ -125,9 +127,10 @@ pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
 
 /// What all checks find, without what the repository asks not to be told, with a reason.
 ///
-/// With `controller` every Gateway is taken to be served by that release.
-pub fn all(desired: &Desired, controller: Option<&Release>) -> Vec<Diagnostic> {
-    let context = Context::new(desired).served_by(controller);
+/// With `controller` every Gateway is taken to be served by that release; `schemas` are the types of a cluster, for kinds of
+/// which the repository does not have the definition.
+pub fn all(desired: &Desired, controller: Option<&Release>, schemas: &Schemas) -> Vec<Diagnostic> {
+    let context = Context::new(desired).served_by(controller).with_types(schemas);
     let found = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
     suppress::suppress(desired, found)
 }

@@ -4,7 +4,7 @@ use super::{Error, Given};
 use crate::check;
 use crate::desired;
 use crate::object::{Diagnostic, Severity, Untrusted};
-use crate::schema::Release;
+use crate::schema::{Release, Schemas};
 use crate::source::Repository;
 
 /// What was found.
@@ -52,7 +52,7 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
     };
     for environment in each {
         let desired = desired::read(&repository.tree, environment)?;
-        found.extend(check::all(&desired, controller));
+        found.extend(check::all(&desired, controller, &Schemas::default()));
         found.extend(desired.diagnostics.iter().cloned());
         read.push(desired);
     }

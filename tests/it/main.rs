@@ -51,3 +51,4 @@ mod stand_in;
 mod telling;
 mod tenants;
 mod tour;
+mod validation;
