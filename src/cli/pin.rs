@@ -70,6 +70,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         let path = Untrusted::new(&**path).terminal();
         told.aside("warning", &format!("{path} has errors, so nothing was looked for in it"));
         told.hints.insert("`spinway check` says what is wrong with a file.");
+        // What was not looked at has not passed.
+        told.failed |= wanted.mode == Mode::Check;
     }
     outcome.images.iter().for_each(|image| told.image(image, wanted.mode));
     told.out.push_str(&summary(&outcome, wanted.mode));

@@ -134,8 +134,14 @@ fn checked(fixture: &str, format: &str) -> std::process::Output {
 
 #[test]
 fn what_is_found_in_the_fixtures_is_as_it_was_looked_at_in_every_format() {
-    let formats =
-        [("text", "txt"), ("json", "json"), ("markdown", "md"), ("sarif", "sarif"), ("junit", "xml"), ("github", "github")];
+    let formats = [
+        ("text", "txt"),
+        ("json", "json"),
+        ("markdown", "md"),
+        ("sarif", "sarif"),
+        ("junit", "xml"),
+        ("github", "github"),
+    ];
     for (fixture, expected) in [("plain", 0), ("tenants", 0), ("violations", 1)] {
         for (format, extension) in formats {
             let ran = checked(fixture, format);
@@ -144,7 +150,8 @@ fn what_is_found_in_the_fixtures_is_as_it_was_looked_at_in_every_format() {
         }
     }
     let found = stdout(&checked("violations", "github"));
-    let missing: Vec<&str> = CHECKS.iter().map(|c| c.id).filter(|id| !found.contains(&format!("title={id}::"))).collect();
+    let missing: Vec<&str> =
+        CHECKS.iter().map(|c| c.id).filter(|id| !found.contains(&format!("title={id}::"))).collect();
     assert!(missing.is_empty(), "not violated: {missing:?}");
 }
 

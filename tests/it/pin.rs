@@ -247,6 +247,10 @@ fn an_image_that_fails_holds_back_no_other() {
     place.repo.remove("apps/wrong.yaml");
     let ran = place.pin(&[]);
     assert!(code(&ran) == 0 && place.text("apps/gone.yaml").contains(&wanted), "{}", Ran(&ran));
+    // What was not looked at has not passed.
+    assert_eq!(code(&place.pin(&["--check"])), 1);
+    place.repo.remove("apps/broken.yaml");
+    assert_eq!(code(&place.pin(&["--check"])), 0);
     // What is pinned needs no registry, but to be compared.
     place.repo.write("apps/gone.yaml", &app("gone", &format!("image: 127.0.0.1:{dead}/cart:1@{wanted}")));
     let ran = place.pin(&[]);
