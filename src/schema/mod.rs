@@ -14,7 +14,7 @@ mod validate;
 pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
 pub use defaults::with_defaults;
 pub use features::{Release, Support, project_of};
-pub use released::released;
+pub use released::{Installed, Released, released, who_has};
 pub use validate::{Validator, Violation};
 
 use crate::object::{GroupKind, ObjectRef, unescape};

@@ -42,6 +42,7 @@ mod processes;
 mod proxy;
 mod reading;
 mod registry;
+mod released;
 mod repo;
 mod run;
 mod secrets;
