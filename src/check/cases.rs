@@ -14,14 +14,18 @@ spec:
   externals: [{kind: Gateway, namespace: infra, name: elsewhere}, {kind: Namespace, name: shop}, {kind: SpinAppExecutor, name: e}]
 ";
 
-/// What a check says of a text: `LINE:COLUMN message`.
-fn said(id: &str, text: &str) -> Vec<String> {
+fn desired(text: &str) -> Desired {
     let files = [("spinway.yaml", CONFIG), ("a.yaml", text)];
     let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-    let desired = match read(&Tree { entries: entries.into() }, None) {
+    match read(&Tree { entries: entries.into() }, None) {
         Ok(desired) => desired,
         Err(error) => unreachable!("{error:?}"),
-    };
+    }
+}
+
+/// What a check says of a text: `LINE:COLUMN message [severity] help`.
+fn said(id: &str, text: &str) -> Vec<String> {
+    let desired = desired(text);
     let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     assert!(wrong.is_empty(), "{text}\n{wrong:?}");
     let found = all(&desired, None).into_iter().filter(|finding| finding.id == id);
@@ -32,8 +36,9 @@ fn said(id: &str, text: &str) -> Vec<String> {
                 .as_ref()
                 .map(|o| format!("{}:{}", o.position.line, o.position.column))
                 .unwrap_or_default();
-            assert!(finding.help.is_some(), "{id} says nothing of what to do");
-            format!("{at} {}", finding.message.raw())
+            let help = finding.help.as_ref().map(|help| help.raw()).unwrap_or_default();
+            assert!(!help.is_empty(), "{id} says nothing of what to do");
+            format!("{at} {} [{}] {help}", finding.message.raw(), severity(finding.severity))
         })
         .collect()
 }
@@ -66,6 +71,26 @@ fn gateway(listeners: &str) -> String {
     )
 }
 
+/// A Gateway whose class is of this controller.
+fn served(controller: &str) -> String {
+    let class = format!(
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {{name: d}}\nspec: {{controllerName: {controller}}}\n"
+    );
+    gateway("").replace("ClassName: c", "ClassName: d") + &class
+}
+
+fn executor(namespace: &str, name: &str) -> String {
+    format!(
+        "---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{createDeployment: true}}\n"
+    )
+}
+
+fn certificate(namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{spec}}}\n"
+    )
+}
+
 fn namespace(labels: &str) -> String {
     format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {{{labels}}}}}\n")
 }
@@ -80,6 +105,8 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
     vec![
         ("SPW001", rule("backendRefs: [{name: crat, port: 80}]") + &app("cart", "executor: e"), "4:31 HTTPRoute shop/r refers to Service shop/crat"),
         ("SPW001", app("cart", "executor: shimm") + "---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: shim, namespace: other}\nspec: {createDeployment: true}\n", "5:18 SpinApp shop/cart refers to SpinAppExecutor shop/shimm"),
+        ("SPW001", app("cart", "executor: shimm") + &executor("shop", "shim") + &executor("other", "shimm"), "[warning] There is SpinAppExecutor shop/shim. Mend the name"),
+        ("SPW001", app("cart", "executor: shimm") + &executor("shop", "elsewhere"), "[note] Declare it"),
         ("SPW002", rule("backendRefs: [{name: s, namespace: other, port: 80}]"), "4:31 HTTPRoute shop/r refers to Service other/s, and no ReferenceGrant of namespace other"),
         ("SPW002", gateway("{name: l, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: c, namespace: certs}]}}"), "Gateway infra/g refers to Secret certs/c"),
         ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP}"), "4:21 No listener of Gateway infra/g takes HTTPRoute shop/r."),
@@ -89,14 +116,17 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW005", rule("backendRefs: [{name: cart, port: 8080}]") + &app("cart", "executor: e"), "4:44 Service shop/cart has no port 8080."),
         ("SPW005", rule("backendRefs: [{name: s, port: 81}]") + &service("s", "{port: 80}, {port: 82}"), "Service shop/s has no port 81."),
         ("SPW006", app("cart.v2", "executor: e"), "4:12 `cart.v2` is no name of a SpinApp."),
+        ("SPW006", app("cart-", "executor: e"), "is no name of a SpinApp."),
+        ("SPW006", app("-cart", "executor: e"), "is no name of a SpinApp."),
         ("SPW006", app(&"x".repeat(53), "executor: e"), "is no name of a SpinApp."),
         ("SPW007", app("cart", "replicas: 1"), "SpinApp shop/cart names no executor."),
         ("SPW007", app("cart", "executor: \"\""), "SpinApp shop/cart names no executor."),
         ("SPW008", app("cart", "executor: e, replicas: 2, enableAutoscaling: true"), "has `replicas` beside `enableAutoscaling`"),
         ("SPW008", app("cart", "executor: e, replicas: 2") + "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: h, namespace: shop}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: cart}, maxReplicas: 3}\n", "is scaled by HorizontalPodAutoscaler shop/h without"),
-        ("SPW008", app("cart", "executor: e, enableAutoscaling: true"), "has no autoscaler in the repository"),
+        ("SPW008", app("cart", "executor: e, enableAutoscaling: true"), "has no autoscaler in the repository. [warning]"),
         ("SPW009", rule("filters: [{type: CORS, cors: {allowOrigins: [\"*\"], allowCredentials: true}}]"), "4:47 Every site may call this"),
         ("SPW010", rule(&format!("{CART}, backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e"), "The Spin app sees requests with /cart in front."),
+        ("SPW010", rule(&format!("{CART}, backendRefs: [{{kind: Service, name: cart, port: 80}}]")) + &app("cart", "executor: e"), "The Spin app sees requests with /cart in front."),
         ("SPW011", rule(&format!("matches: [{{path: {{value: /a}}}}, {{path: {{value: /b}}}}], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match"),
         ("SPW011", rule(&format!("matches: [{{path: {{type: Exact, value: /a}}}}], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match"),
         ("SPW011", rule("matches: [{path: {type: Exact, value: /a}}], filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]"), "ReplacePrefixMatch needs exactly one match"),
@@ -112,16 +142,20 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW016", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: s, namespace: infra}\nspec: {secretName: t, dnsNames: [\"*.example\"]}\n".to_owned() + &gateway("{name: l, port: 443, protocol: HTTPS, hostname: a.b.example, tls: {certificateRefs: [{name: t}]}}"), "is for *.example, not for a.b.example."),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {k: v}\n".to_owned(), "1:1 Secret shop/s holds its values in Git."),
         ("SPW024", "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: s, namespace: shop}\n".to_owned(), "1:1 policy/v1beta1 of PodDisruptionBudget is not served any more, since Kubernetes 1.25."),
-        ("SPW024", http("").replace("/v1\n", "/v1beta1\n"), "is served for the sake of older manifests alone."),
+        ("SPW024", http("").replace("/v1\n", "/v1beta1\n"), "is served for the sake of older manifests alone. [note] Write gateway.networking.k8s.io/v1."),
         ("SPW024", http("").replace("/v1\n", "/v1alpha2\n"), "is not served any more, since Gateway API 1.7"),
         ("SPW024", "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: s, namespace: shop}\n".to_owned(), "is not served any more"),
         ("SPW025", http("hostnames: [\"*.example\"]"), "4:20 HTTPRoute shop/r serves all of *.example."),
         ("SPW026", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e"), "SpinApp shop/cart is served, and nothing says when it is ready."),
-        ("SPW027", http(&format!("{parent}, rules: [{{backendRefs: [{{name: a, port: 80}}]}}]")) + &gateway("").replace("ClassName: c", "ClassName: d") + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: d}\nspec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}\n", "HTTPRoute shop/r has no time limit."),
+        ("SPW027", http(&format!("{parent}, rules: [{{backendRefs: [{{name: a, port: 80}}]}}]")) + &served("gateway.envoyproxy.io/gatewayclass-controller"), "HTTPRoute shop/r has no time limit."),
         ("SPW028", rule("backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80, weight: 0}]"), "No backend of this rule gets any request."),
         ("SPW029", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {helm.sh/hook: pre-install}}\n".to_owned(), "ConfigMap shop/s is a hook of Helm (pre-install)"),
-        ("SPW031", http(&format!("{parent}, rules: [{{timeouts: {{request: 5s}}}}]")) + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "4:71 nginx-gateway-fabric 2.7.0 does not have `spec.rules[0].timeouts.request` (HTTPRouteRequestTimeout)."),
-        ("SPW031", http(&format!("{parent}, rules: [{{retry: {{attempts: 1}}}}]")) + &gateway("").replace("ClassName: c", "ClassName: d") + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: d}\nspec: {controllerName: gateway.nginx.org/nginx-gateway-controller}\n", "does not have `spec.rules[0].retry`"),
+        ("SPW031", http(&format!("{parent}, rules: [{{timeouts: {{request: 5s}}}}]")) + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "4:71 nginx-gateway-fabric 2.7.0 does not have `spec.rules[0].timeouts.request` (HTTPRouteRequestTimeout). [warning] Use ProxySettingsPolicy"),
+        ("SPW031", http(&format!("{parent}, rules: [{{name: a}}]")) + &gateway(""), "(HTTPRouteNamedRouteRule). [warning] Do without it"),
+        ("SPW031", http(&format!("{parent}, rules: [{{retry: {{attempts: 1}}}}]")) + &served("traefik.io/gateway-controller"), "(HTTPRouteRetryCodes). [warning] Use a Middleware"),
+        ("SPW031", http(&format!("{parent}, rules: [{{timeouts: {{request: 5s}}}}]")) + &served("traefik.io/gateway-controller"), "(HTTPRouteRequestTimeout). [warning] Do without it"),
+        ("SPW031", http(&format!("{parent}, rules: [{{filters: [{STRIP}]}}]")) + &served("gateway.k8s.aws/alb"), "(HTTPRoutePathRewrite). [error] Do without it"),
+        ("SPW031", http(&format!("{parent}, rules: [{{retry: {{attempts: 1}}}}]")) + &served("gateway.nginx.org/nginx-gateway-controller"), "does not have `spec.rules[0].retry`"),
         ("SPW031", http("parentRefs: [{namespace: infra, name: elsewhere}], rules: [{name: a}]"), "does not have `spec.rules[0].name`"),
         ("SPW090", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: not needed\"}}\n".to_owned(), "The suppression of SPW021 fits nothing."),
         ("SPW090", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: SPW021}}\nstringData: {k: v}\n".to_owned(), "The suppression of SPW021 has no reason."),
@@ -150,6 +184,7 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW005", rule("backendRefs: [{name: s, port: 82}]") + &service("s", "{port: 80}, {port: 82}")),
         ("SPW005", rule("backendRefs: [{name: unknown, port: 82}]")),
         ("SPW006", app(&"x".repeat(52), "executor: e")),
+        ("SPW006", app("cart-2", "executor: e")),
         ("SPW006", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a.b, namespace: shop}\n".to_owned()),
         ("SPW007", app("cart", "executor: e")),
         ("SPW008", app("cart", "executor: e, replicas: 2")),
@@ -159,6 +194,7 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW010", rule(&format!("{CART}, filters: [{STRIP}], backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e")),
         ("SPW010", rule("matches: [{path: {type: PathPrefix, value: /}}], backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
         ("SPW010", rule(&format!("{CART}, backendRefs: [{{name: s, port: 80}}]")) + &service("s", "{port: 80}")),
+        ("SPW010", rule(&format!("{CART}, backendRefs: [{{kind: ServiceImport, name: cart, port: 80}}]")) + &app("cart", "executor: e")),
         ("SPW011", rule(&format!("{CART}, filters: [{STRIP}]"))),
         ("SPW011", rule(&format!("filters: [{redirect}]"))),
         ("SPW011", rule("matches: [{path: {type: Exact, value: /a}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /}}}]")),
@@ -175,8 +211,12 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW015", rule("backendRefs: [{name: s, port: 80}]") + &service("s", "{port: 80}")),
         ("SPW016", "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: s, namespace: infra}\nspec: {secretName: t, dnsNames: [b.example, \"*.example\"]}\n".to_owned() + &gateway("{name: l, port: 443, protocol: HTTPS, hostname: A.example, tls: {certificateRefs: [{name: t}]}}, {name: m, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: t}]}}")),
         ("SPW016", gateway("{name: l, port: 443, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: t}]}}")),
+        ("SPW016", gateway("{name: l, port: 80, protocol: HTTP, hostname: a.example}")),
+        ("SPW016", certificate("infra", "s", "secretName: t, dnsNames: [b.example]") + &gateway("{name: l, port: 443, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: t}, {name: u}]}}")),
+        ("SPW016", certificate("certs", "a", "secretName: t, dnsNames: [b.example]") + &certificate("infra", "a", "secretName: u, dnsNames: [b.example]") + &certificate("infra", "b", "secretName: t, dnsNames: [a.example]") + &gateway("{name: l, port: 443, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: t}]}}")),
         ("SPW027", http(&format!("{parent}, rules: [{{backendRefs: [{{name: a, port: 80}}]}}]")) + &gateway("")),
         ("SPW027", http("rules: [{backendRefs: [{name: a, port: 80}]}]")),
+        ("SPW027", http(&format!("{parent}, rules: [{{backendRefs: [{{name: a, port: 80}}], timeouts: {{request: 5s}}}}, {{filters: [{redirect}]}}]")) + &served("gateway.envoyproxy.io/gatewayclass-controller")),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {}\n".to_owned()),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: an example\"}}\nstringData: {k: v}\n".to_owned()),
         ("SPW024", http("")),
@@ -216,6 +256,47 @@ fn each_check_finds_what_it_is_for_and_nothing_else() {
         assert!(found().iter().any(|(id, ..)| *id == check.id), "{} has no failing case", check.id);
         assert!(passed().iter().any(|(id, _)| *id == check.id), "{} has no passing case", check.id);
     }
+}
+
+#[test]
+fn a_missing_namespace_is_said_once_and_other_objects_each_time() {
+    let map =
+        |name: &str| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: other}}\n");
+    assert_eq!(said("SPW001", &(map("a") + &map("b"))).len(), 1);
+    assert_eq!(said("SPW001", &(app("a", "executor: none") + &app("b", "executor: none"))).len(), 2);
+}
+
+#[test]
+fn another_controller_may_be_asked_for() {
+    let text = http("parentRefs: [{namespace: infra, name: g}], rules: [{timeouts: {request: 5s}}]") + &gateway("");
+    let found = |release: Option<&str>| {
+        let release = release.and_then(|release| Release::parse(release).ok());
+        let all = all(&desired(&text), release.as_ref());
+        all.into_iter().filter(|finding| finding.id == "SPW031").map(|f| f.message.raw().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(found(None)[0].starts_with("nginx-gateway-fabric 2.7.0"));
+    assert!(found(Some("traefik@3.7.10"))[0].starts_with("traefik 3.7.10"));
+    assert_eq!(found(Some("envoy-gateway@1.9")), [""; 0]);
+}
+
+#[test]
+fn a_page_says_everything_and_the_index_names_it() {
+    let index = index();
+    for check in CHECKS {
+        let page = check.page();
+        let Check { id, name, what, why, example, remedy, .. } = check;
+        assert!(page.starts_with(&format!("# {id}: {name}\n")), "{page}");
+        for part in [what, why, remedy, &example.trim()] {
+            assert!(page.contains(part), "{page}");
+        }
+        assert_eq!(page.contains("It is part of every plan"), check.guards, "{page}");
+        assert!(index.contains(&format!("| [{id}]({id}.md) | {name} | ")), "{index}");
+    }
+    let severities = ["SPW003", "SPW001", "SPW015"].map(|id| {
+        let page = CHECKS.iter().find(|check| check.id == id).map(|check| check.page()).unwrap_or_default();
+        page.lines().find_map(|line| line.strip_prefix("Severity: ")).unwrap_or_default().to_owned()
+    });
+    assert_eq!(severities, ["error.", "warning.", "note."]);
 }
 
 #[test]

@@ -59,14 +59,13 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
 
 /// Whether a name may have been meant by another one.
 pub(super) fn resembles(a: &ObjectRef, b: &ObjectRef) -> bool {
-    let near = distance(&a.name, &b.name);
     // The same name elsewhere, or a slip of the hand.
-    near == 0 || near <= 2.min(a.name.chars().count() / 3)
+    distance(&a.name, &b.name) <= 2.min(a.name.chars().count() / 3)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use super::*;
 
     #[test]
     fn a_distance_counts_edits() {
@@ -74,10 +73,27 @@ mod tests {
             ("public", "pubilc", 2),
             ("cart", "cart", 0),
             ("", "ab", 2),
+            ("ab", "", 2),
             ("cart", "carts", 1),
             ("kitten", "sitting", 3),
         ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_name_resembles_another_after_a_slip_for_each_third_letter() {
+        let service = |name: &str| ObjectRef::new("", "Service", "shop", name);
+        for (a, b, expected) in [
+            ("public", "pubilc", true),
+            ("cart", "cart", true),
+            ("cart", "carts", true),
+            ("cart", "crat", false),
+            ("ab", "ac", false),
+            ("a-long-name", "a-lung-nome", true),
+            ("a-long-name", "a-lung-nomes", false),
+        ] {
+            assert_eq!(resembles(&service(a), &service(b)), expected, "{a} {b}");
         }
     }
 }

@@ -35,10 +35,7 @@ fn of_route(context: &Context<'_>, route: &Object) -> Vec<Diagnostic> {
         let kind = text("kind").unwrap_or("Gateway");
         let namespace = text("namespace").unwrap_or(own);
         let gateway = ObjectRef::new(GATEWAY, kind, namespace, text("name").unwrap_or_default());
-        let Some(member) = context.desired.objects.get(&gateway).filter(|_| kind == "Gateway" || kind == "ListenerSet")
-        else {
-            continue;
-        };
+        let Some(member) = context.desired.objects.get(&gateway) else { continue };
         let verdicts: Vec<(String, Attachment)> = listeners(&member.object.value)
             .into_iter()
             .map(|listener| {
