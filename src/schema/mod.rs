@@ -5,11 +5,13 @@
 
 mod builtin;
 mod defaults;
+mod definition;
 mod features;
 mod validate;
 
 pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
 pub use defaults::with_defaults;
+pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
 pub use features::{Release, Support, project_of};
 pub use validate::Validator;
 
