@@ -409,6 +409,10 @@ fn a_tenant_without_bounds_has_all_but_what_is_the_clusters() {
     assert_eq!(told(&map("spinway-system")), ["SPW101"]);
     assert_eq!(told(&map("anything")), [""; 0]);
     assert_eq!(told(&host("[login.example]", "{type: PathPrefix, value: /}")), [""; 0]);
+    // One that shares hostnames, and has none of its own, is bound too.
+    let route = host("[login.example]", "{type: PathPrefix, value: /catalog}").replace("checkout", "catalog");
+    let found = guard(&desired("apps/catalog/a.yaml", &route));
+    assert!(found.iter().any(|d| d.id == "SPW104"), "{found:?}");
 }
 
 #[test]
