@@ -29,7 +29,8 @@ fn said(id: &str, text: &str) -> Vec<String> {
     let desired = desired(text);
     let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     assert!(wrong.is_empty(), "{text}\n{wrong:?}");
-    let found = all(std::slice::from_ref(&desired), None).into_iter().filter(|finding| finding.id == id);
+    let found =
+        all(std::slice::from_ref(&desired), None, &Schemas::default()).into_iter().filter(|finding| finding.id == id);
     found
         .map(|finding| {
             let at = finding
@@ -338,7 +339,7 @@ fn each_check_finds_what_it_is_for_and_nothing_else() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Those of tenants and of protected environments have tests of their own.
-    let elsewhere = |id: &str| id.starts_with("SPW1") || id == "SPW020" || id == "SPW017";
+    let elsewhere = |id: &str| id.starts_with("SPW1") || matches!(id, "SPW004" | "SPW017" | "SPW020");
     for check in CHECKS.iter().filter(|check| !elsewhere(check.id)) {
         assert!(found().iter().any(|(id, ..)| *id == check.id), "{} has no failing case", check.id);
         assert!(passed().iter().any(|(id, _)| *id == check.id), "{} has no passing case", check.id);
@@ -358,7 +359,7 @@ fn another_controller_may_be_asked_for() {
     let text = http("parentRefs: [{namespace: infra, name: g}], rules: [{timeouts: {request: 5s}}]") + &gateway("");
     let found = |release: Option<&str>| {
         let release = release.and_then(|release| Release::parse(release).ok());
-        let all = all(&[desired(&text)], release.as_ref());
+        let all = all(&[desired(&text)], release.as_ref(), &Schemas::default());
         all.into_iter().filter(|finding| finding.id == "SPW031").map(|f| f.message.raw().to_owned()).collect::<Vec<_>>()
     };
     assert!(found(None)[0].starts_with("nginx-gateway-fabric 2.7.0"));
@@ -390,7 +391,8 @@ fn a_page_says_everything_and_the_index_names_it() {
 
 #[test]
 fn the_example_of_a_page_is_found() {
-    for check in CHECKS.iter().filter(|check| !check.example.starts_with('#')) {
+    // That of SPW004 needs the tables of releases.
+    for check in CHECKS.iter().filter(|check| !check.example.starts_with('#') && check.id != "SPW004") {
         assert!(!said(check.id, check.example).is_empty(), "{}: {}", check.id, check.example);
     }
 }
@@ -400,7 +402,7 @@ fn a_tenant_without_namespaces_is_told() {
     let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
     let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
     let desired = read(&Tree { entries }, None).unwrap_or_default();
-    let found: Vec<String> = all(std::slice::from_ref(&desired), None)
+    let found: Vec<String> = all(std::slice::from_ref(&desired), None, &Schemas::default())
         .iter()
         .filter(|d| d.id == "SPW110")
         .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
@@ -408,7 +410,7 @@ fn a_tenant_without_namespaces_is_told() {
     assert_eq!(found, ["spinway.yaml:9:13 Tenant a may use every namespace."]);
 }
 
-/// What is said of a repository with another Config: `FILE:LINE:COLUMN ID message`.
+/// What is said of a repository with another Config, its fields apart: `FILE:LINE:COLUMN ID message`.
 fn told(config: &str, files: &[(&str, &str)], environments: &[&str]) -> Vec<String> {
     let texts = [("spinway.yaml", config)];
     let texts = texts.iter().chain(files);
@@ -417,7 +419,8 @@ fn told(config: &str, files: &[(&str, &str)], environments: &[&str]) -> Vec<Stri
     let read: Vec<Desired> = environments.iter().filter_map(|name| read(&tree, Some(name)).ok()).collect();
     assert_eq!(read.len(), environments.len(), "{config}");
     let place = |d: &Diagnostic| d.origin.as_ref().map(ToString::to_string).unwrap_or_default();
-    all(&read, None).iter().map(|d| format!("{} {} {}", place(d), d.id, d.message.raw())).collect()
+    let found = all(&read, None, &Schemas::default()).into_iter().filter(|d| d.id != "SPW004");
+    found.map(|d| format!("{} {} {}", place(&d), d.id, d.message.raw())).collect()
 }
 
 #[test]

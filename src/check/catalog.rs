@@ -2,11 +2,11 @@
 
 use super::{
     Check, ambiguous_scalar, api_version, app_name, backend_port, certificate, cors_credentials, crd_bundle,
-    crd_versions, dangling_reference, duplicate_match, environments, executor, feature, grpc_and_http, health_check,
-    helm_hook, image_tag, kept_prefix, prefix_condition, reference_grant, replicas, root_absolute, route_attachment,
-    secret_in_git, spin_info, suppress, tenant_bounds, tenant_egress, tenant_gateway, tenant_hostname, tenant_image,
-    tenant_kind, tenant_namespace, tenant_path, tenant_privilege, tenant_service_account, timeout, wildcard_host,
-    zero_weights,
+    crd_versions, dangling_reference, duplicate_match, environments, executor, feature, fields, grpc_and_http,
+    health_check, helm_hook, image_tag, kept_prefix, prefix_condition, reference_grant, replicas, root_absolute,
+    route_attachment, secret_in_git, spin_info, suppress, tenant_bounds, tenant_egress, tenant_gateway,
+    tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path, tenant_privilege,
+    tenant_service_account, timeout, wildcard_host, zero_weights,
 };
 
 /// All checks, by id.
@@ -14,6 +14,7 @@ pub const CHECKS: &[&Check] = &[
     &dangling_reference::CHECK,
     &reference_grant::CHECK,
     &route_attachment::CHECK,
+    &fields::CHECK,
     &backend_port::CHECK,
     &app_name::CHECK,
     &executor::CHECK,

@@ -4,8 +4,8 @@ use super::{Check, dangling_reference};
 use crate::desired::{Config, Desired, Member, Tenant};
 use crate::graph::Graph;
 use crate::kinds::{self, GATEWAY, each};
-use crate::object::{Diagnostic, Object, ObjectRef, escape};
-use crate::schema::{CRD_GROUP, Release};
+use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
+use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ pub struct Context<'a> {
     pub rules: &'a Config,
     /// The release that all Gateways are taken to be served by, when that is asked.
     pub(super) controller: Option<Release>,
+    /// The types of a cluster, where they are at hand.
+    pub(super) schemas: &'a Schemas,
     graph: OnceCell<Graph>,
     made: OnceCell<BTreeSet<ObjectRef>>,
     bound: OnceCell<Vec<(&'a Member, &'a Tenant)>>,
@@ -27,14 +29,20 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
+        static NONE: LazyLock<Schemas> = LazyLock::new(Schemas::default);
         let rules = desired.rules();
         let (graph, made, bound) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { desired, rules, controller: None, graph, made, bound }
+        Self { desired, rules, controller: None, schemas: &NONE, graph, made, bound }
     }
 
     /// The same, with every Gateway taken to be served by this release.
     pub(super) fn served_by(self, controller: Option<&Release>) -> Self {
         Self { controller: controller.cloned(), ..self }
+    }
+
+    /// The same, with the types of a cluster.
+    pub(super) fn with_types(self, schemas: &'a Schemas) -> Self {
+        Self { schemas, ..self }
     }
 
     /// What refers to what, made when it is first asked for.
@@ -60,7 +68,7 @@ impl<'a> Context<'a> {
         let near = declared.chain(made).filter(|known| dangling_reference::resembles(wanted, known));
         let near = near.min_by_key(|known| {
             let elsewhere = known.namespace != wanted.namespace;
-            (elsewhere, dangling_reference::distance(&wanted.name, &known.name), (*known).clone())
+            (elsewhere, distance(&wanted.name, &known.name), (*known).clone())
         });
         near.cloned()
     }

@@ -1,7 +1,7 @@
 //! SPW001.
 
 use super::{Check, Context};
-use crate::object::{Diagnostic, ObjectRef, Severity};
+use crate::object::{Diagnostic, ObjectRef, Severity, distance};
 use std::collections::BTreeSet;
 
 pub(super) const CHECK: Check = Check {
@@ -41,22 +41,6 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// How many single edits lead from one name to the other (Levenshtein).
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let kept = before + usize::from(left != *right);
-            before = row[j + 1];
-            row[j + 1] = kept.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 /// Whether a name may have been meant by another one.
 pub(super) fn resembles(a: &ObjectRef, b: &ObjectRef) -> bool {
     // The same name elsewhere, or a slip of the hand. Most names are of another length, which is quickly seen.
@@ -67,20 +51,6 @@ pub(super) fn resembles(a: &ObjectRef, b: &ObjectRef) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_distance_counts_edits() {
-        for (a, b, expected) in [
-            ("public", "pubilc", 2),
-            ("cart", "cart", 0),
-            ("", "ab", 2),
-            ("ab", "", 2),
-            ("cart", "carts", 1),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
-    }
 
     #[test]
     fn a_name_resembles_another_after_a_slip_for_each_third_letter() {

@@ -19,6 +19,7 @@ mod duplicate_match;
 mod environments;
 mod executor;
 mod feature;
+mod fields;
 mod grpc_and_http;
 mod health_check;
 mod helm_hook;
@@ -50,10 +51,11 @@ mod zero_weights;
 pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use context::Context;
+pub use fields::wrong_fields;
 
 use crate::desired::Desired;
 use crate::object::{Diagnostic, Severity};
-use crate::schema::Release;
+use crate::schema::{Release, Schemas};
 use suppress::Wishes;
 
 #[cfg(test)]
@@ -138,12 +140,13 @@ pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
 /// What all checks find in environments of one repository, and what reading them found, without what the repository asks
 /// not to be told of, with a reason.
 ///
-/// With `controller` every Gateway is taken to be served by that release.
-pub fn all(environments: &[Desired], controller: Option<&Release>) -> Vec<Diagnostic> {
+/// With `controller` every Gateway is taken to be served by that release; `schemas` are the types of a cluster, for kinds of
+/// which the repository does not have the definition.
+pub fn all(environments: &[Desired], controller: Option<&Release>, schemas: &Schemas) -> Vec<Diagnostic> {
     let mut wishes: Vec<Wishes> = environments.iter().map(Wishes::of).collect();
     let mut all = Vec::new();
     for (desired, wishes) in environments.iter().zip(&mut wishes) {
-        let context = Context::new(desired).served_by(controller);
+        let context = Context::new(desired).served_by(controller).with_types(schemas);
         let mut found: Vec<Diagnostic> = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
         found.extend(desired.diagnostics.iter().map(reading::with_help));
         wishes.leave_out(&mut found);

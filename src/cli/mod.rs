@@ -13,6 +13,7 @@ mod history;
 mod inspect;
 mod install;
 mod people;
+mod pin;
 mod plan;
 mod progress;
 mod render;
@@ -49,6 +50,7 @@ enum Verb {
     Drift(drift::Arguments),
     Status(status::Arguments),
     Check(check::Arguments),
+    Pin(pin::Arguments),
     Graph(graph::Arguments),
     Render(render::Arguments),
     Schema(schema::Arguments),
@@ -97,6 +99,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Drift(arguments) => drift::run(arguments).await,
         Verb::Status(arguments) => status::run(arguments).await,
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Pin(arguments) => pin::run(arguments).await,
         Verb::Graph(arguments) => graph::run(&arguments),
         Verb::Render(arguments) => render::run(&arguments),
         Verb::Schema(arguments) => schema::run(&arguments),

@@ -318,10 +318,17 @@ pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
         say(Severity::Error, "/metadata/namespace", "object-name", message, "Use lower-case letters, digits and `-`.");
     }
     for field in ["labels", "annotations"] {
-        let entries = object.value.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
-        for (key, _) in entries.into_iter().flatten().filter(|(_, value)| !value.is_string() && !value.is_null()) {
+        let Some(value) = object.value.pointer(&format!("/metadata/{field}")) else { continue };
+        let Some(entries) = value.as_object() else {
+            if !value.is_null() {
+                let message = format!("metadata.{field}: expected map, got {value}");
+                say(Severity::Error, &format!("/metadata/{field}"), "object-metadata", message, "Write `name: value`.");
+            }
+            continue;
+        };
+        for (key, value) in entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null()) {
             let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
-            let message = format!("`{key}` under {field} is no text.");
+            let message = format!("metadata.{field}.{key}: expected string, got {value}");
             say(Severity::Error, &pointer, "object-metadata", message, "Put the value in quotes.");
         }
     }

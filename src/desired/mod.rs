@@ -10,6 +10,7 @@ mod json_schema;
 mod manifest;
 mod parallel;
 mod patch;
+pub mod pin;
 mod rules;
 mod templates;
 mod tree;

@@ -6,7 +6,6 @@
 mod compare;
 mod declared;
 mod managed;
-mod quantity;
 mod set;
 mod unchanged;
 

@@ -4,7 +4,7 @@ use super::{Error, Given};
 use crate::check;
 use crate::desired;
 use crate::object::{Diagnostic, Severity, Untrusted};
-use crate::schema::Release;
+use crate::schema::{Release, Schemas};
 use crate::source::Repository;
 
 /// What was found.
@@ -52,7 +52,7 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
     for environment in each {
         read.push(desired::read(&repository.tree, environment)?);
     }
-    let mut found = check::all(&read, controller);
+    let mut found = check::all(&read, controller, &Schemas::default());
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
     Ok(Checked { repository, environments, notices, found })

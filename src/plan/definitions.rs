@@ -86,10 +86,8 @@ fn lost_field(after: &Value, live: &Live) -> Option<String> {
         // What controllers report is theirs to write again.
         text.as_object_mut()?.shift_remove("status");
         let schema = schemas.of(&kind, version)?;
-        let unknown = validator
-            .violations(&text, schema)
-            .into_iter()
-            .find(|(_, message)| message.starts_with("There is no field"))?;
-        Some(format!("{reference} uses {}, which the new definition does not have.", crate::object::dotted(&unknown.0)))
+        let unknown = validator.structure(&text, schema).into_iter().find(|violation| violation.unknown)?;
+        let field = crate::object::dotted(&unknown.pointer);
+        Some(format!("{reference} uses {field}, which the new definition does not have."))
     })
 }

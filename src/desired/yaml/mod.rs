@@ -4,7 +4,10 @@
 //! `sigs.k8s.io/yaml`, a YAML 1.1 reader: `scalar.rs` has its scalars, this file its documents, merge keys (applied in
 //! document order) and its limit on aliases. Duplicate keys are errors, as under `fieldValidation=Strict`.
 
+mod raw;
 mod scalar;
+
+pub use raw::{Raw, Scalar, raw};
 
 use super::parallel::by_parts;
 use crate::object::{Diagnostic, Origin, Position, Positions, Severity};
@@ -90,27 +93,31 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
 
 struct Part<'a> {
     text: &'a str,
+    /// Where it begins in the file, in bytes.
+    start: usize,
     first_line: usize,
     bad_separator: Option<usize>,
 }
 
 fn split(text: &str) -> Vec<Part<'_>> {
+    let whole = text.len();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mark = whole - text.len();
     let mut parts = Vec::new();
     let (mut start, mut first_line, mut offset) = (0, 1, 0);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let end = offset + line.len();
         if let Some(rest) = line.strip_prefix("---") {
             let rest = rest.trim();
-            parts.push(Part { text: &text[start..offset], first_line, bad_separator: None });
+            parts.push(Part { text: &text[start..offset], start: mark + start, first_line, bad_separator: None });
             if !rest.is_empty() && !rest.starts_with('#') {
-                parts.push(Part { text: "", first_line: number, bad_separator: Some(number) });
+                parts.push(Part { text: "", start: mark + offset, first_line: number, bad_separator: Some(number) });
             }
             (start, first_line) = (end, number + 1);
         }
         offset = end;
     }
-    parts.push(Part { text: &text[start..], first_line, bad_separator: None });
+    parts.push(Part { text: &text[start..], start: mark + start, first_line, bad_separator: None });
     parts
 }
 
@@ -343,7 +350,7 @@ impl<'a> Composer<'a> {
         tag: Option<&Tag>,
         position: Position,
     ) -> Result<Value, Failure> {
-        let tag = tag.filter(|t| t.handle() == "tag:yaml.org,2002:").map(Tag::suffix);
+        let tag = scalar::own(tag);
         let plain = style == ScalarStyle::Plain;
         if plain && tag.is_none() && scalar::is_ambiguous(text) {
             // The value may be a secret: it is not repeated.
@@ -357,12 +364,7 @@ impl<'a> Composer<'a> {
                 .help("Put it in quotes, or write the value that is meant."),
             );
         }
-        let value = match tag {
-            None if !plain => Ok(Value::String(text.to_owned())),
-            None => scalar::resolve(text),
-            Some(tag) => scalar::tagged(tag, text),
-        };
-        value.map_err(|message| self.fail("yaml-value", position, message))
+        scalar::value(text, style, tag).map_err(|message| self.fail("yaml-value", position, message))
     }
 
     fn sequence(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
