@@ -15,6 +15,7 @@ pub(super) struct Found {
     pub(super) apps: Vec<app::Source>,
     pub(super) patches: Vec<patch::Patch>,
     pub(super) approvals: Vec<Approval>,
+    pub(super) asides: Vec<yaml::Aside>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) unread: BTreeSet<String>,
 }
@@ -26,6 +27,7 @@ impl Found {
         self.apps.extend(later.apps);
         self.patches.extend(later.patches);
         self.approvals.extend(later.approvals);
+        self.asides.extend(later.asides);
         self.diagnostics.extend(later.diagnostics);
         self.unread.extend(later.unread);
     }
@@ -125,6 +127,7 @@ impl File<'_> {
         self.found.diagnostics.extend(diagnostics);
         for document in documents {
             let before = self.found.members.len();
+            self.found.asides.extend(document.asides);
             self.document(document.value, document.positions, document.start);
             // Of a document that is ambiguous in itself nothing is applied.
             if document.flawed {

@@ -26,6 +26,7 @@ mod tests {
             ("public", "pubilc", 2),
             ("cart", "cart", 0),
             ("", "ab", 2),
+            ("ab", "", 2),
             ("cart", "carts", 1),
             ("kitten", "sitting", 3),
         ] {

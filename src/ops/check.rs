@@ -43,7 +43,6 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
         Some(asked) => vec![asked.clone()],
         None => desired::environments(&repository.tree)?,
     };
-    let mut found = Vec::new();
     let mut read = Vec::new();
     let each: Vec<Option<&str>> = if environments.is_empty() {
         vec![None]
@@ -51,12 +50,9 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
         environments.iter().map(|name| Some(name.as_str())).collect()
     };
     for environment in each {
-        let desired = desired::read(&repository.tree, environment)?;
-        found.extend(check::all(&desired, controller, &Schemas::default()));
-        found.extend(desired.diagnostics.iter().cloned());
-        read.push(desired);
+        read.push(desired::read(&repository.tree, environment)?);
     }
-    found.extend(check::across(&read));
+    let mut found = check::all(&read, controller, &Schemas::default());
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
     Ok(Checked { repository, environments, notices, found })

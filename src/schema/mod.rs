@@ -5,6 +5,7 @@
 
 mod builtin;
 mod defaults;
+mod definition;
 mod features;
 pub(crate) mod quantity;
 mod released;
@@ -13,6 +14,7 @@ mod validate;
 
 pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
 pub use defaults::with_defaults;
+pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
 pub use features::{Release, Support, project_of};
 pub use released::{Installed, Released, released, who_has};
 pub use validate::{Validator, Violation};
