@@ -1,7 +1,7 @@
 //! Checking a repository without a cluster.
 
 use super::{Error, Given};
-use crate::check;
+use crate::check::{self, AtApply};
 use crate::desired::{self, ReadError};
 use crate::live::Live;
 use crate::object::{Diagnostic, Severity, Untrusted};
@@ -19,6 +19,8 @@ pub struct Checked {
     pub notices: Vec<Untrusted>,
     /// The findings, each once, by place.
     pub found: Vec<Diagnostic>,
+    /// What only the API server can say.
+    pub at_apply: AtApply,
 }
 
 impl Checked {
@@ -73,7 +75,8 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
     let mut found = check::all(&read, beside.controller.as_ref(), live.as_ref());
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
-    Ok(Checked { repository, environments, notices, found })
+    let at_apply = check::at_apply(&read, live.as_ref());
+    Ok(Checked { repository, environments, notices, found, at_apply })
 }
 
 /// The live state that a snapshot file holds.
