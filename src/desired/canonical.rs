@@ -1,9 +1,10 @@
 //! The canonical text of an object: what is compared and sent. Each rule removes a rewrite by the API server that would
 //! make an unchanged object be written for ever, or hide who changed it (measured on kube-apiserver 1.36).
 
-use crate::object::SERVER_FIELDS;
+use crate::object::{Object, ObjectRef, SERVER_FIELDS, Traced, split_api_version};
 use base64::Engine as _;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// Makes an object canonical: server fields and `status` are dropped; Secret `stringData` becomes `data`; null under
 /// `data`, `labels` and `annotations` becomes an empty text; the empty lists and maps of a NetworkPolicy that the
@@ -103,6 +104,15 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(map) => map.is_empty(),
         value => value.is_null(),
     }
+}
+
+/// An object from its text, canonical.
+pub(super) fn object(text: &Traced) -> Option<Object> {
+    let mut value = text.value();
+    let reference = ObjectRef::of(&value)?;
+    let version = split_api_version(value.get("apiVersion")?.as_str()?).1.to_owned();
+    canonical(&mut value);
+    Some(Object { reference, version, value, origin: text.origin.clone(), positions: Arc::new(text.positions()) })
 }
 
 #[cfg(test)]

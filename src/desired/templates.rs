@@ -1,11 +1,12 @@
 //! From what the files hold to the objects that are applied: patches of Apps, expansion, patches of objects, restarts.
 
 use super::app::{self, Expanded, Source, Surroundings};
+use super::canonical::object;
 use super::manifest::{self, Found};
 use super::patch::Patch;
-use super::{Config, Desired, canonical};
+use super::{Config, Desired};
 use crate::kinds::GATEWAY;
-use crate::object::{Object, ObjectRef, Severity, Traced, split_api_version};
+use crate::object::{Object, ObjectRef, Severity, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -105,13 +106,4 @@ fn gateway_classes(found: &Found) -> BTreeMap<ObjectRef, String> {
     let gateways = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "Gateway"));
     let class = |object: &Object| Some(object.value.pointer("/spec/gatewayClassName")?.as_str()?.to_owned());
     gateways.filter_map(|object| Some((object.reference.clone(), class(object)?))).collect()
-}
-
-/// An object from its text, canonical.
-pub(super) fn object(text: &Traced) -> Option<Object> {
-    let mut value = text.value();
-    let reference = ObjectRef::of(&value)?;
-    let version = split_api_version(value.get("apiVersion")?.as_str()?).1.to_owned();
-    canonical(&mut value);
-    Some(Object { reference, version, value, origin: text.origin.clone(), positions: Arc::new(text.positions()) })
 }

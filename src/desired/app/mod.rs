@@ -81,7 +81,7 @@ pub(super) fn expand(source: &Source, around: &Surroundings<'_>, expanded: &mut 
     let Some((members, restarts)) = made.filter(|_| !wrong) else { return false };
     let by = || source.by.clone();
     expanded.members.extend(members.iter().filter_map(|object| {
-        Some(Member { object: super::templates::object(object)?, partition: source.partition.clone(), by: by() })
+        Some(Member { object: super::canonical::object(object)?, partition: source.partition.clone(), by: by() })
     }));
     expanded.restarts.extend(restarts);
     true
