@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// The longest name of an App: a SpinApp has at most 52 characters (its name is part of a label key, SpinKube), of which
 /// the versions of an App take nine.
-const MAX_NAME: usize = 43;
+pub(crate) const MAX_NAME: usize = 43;
 
 /// An App as it was written, and the partition that it belongs to.
 #[derive(Clone, Debug)]
