@@ -2,7 +2,7 @@
 
 use super::{Error, Given};
 use crate::check;
-use crate::desired;
+use crate::desired::{self, ReadError, Tree};
 use crate::object::{Diagnostic, Severity, Untrusted};
 use crate::schema::Release;
 use crate::source::Repository;
@@ -43,6 +43,16 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
         Some(asked) => vec![asked.clone()],
         None => desired::environments(&repository.tree)?,
     };
+    let found = find(&repository.tree, &environments, controller)?;
+    Ok(Checked { repository, environments, notices, found })
+}
+
+/// What all checks find in these environments of a tree, each once, by place.
+pub(super) fn find(
+    tree: &Tree,
+    environments: &[String],
+    controller: Option<&Release>,
+) -> Result<Vec<Diagnostic>, ReadError> {
     let mut found = Vec::new();
     let mut read = Vec::new();
     let each: Vec<Option<&str>> = if environments.is_empty() {
@@ -51,7 +61,7 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
         environments.iter().map(|name| Some(name.as_str())).collect()
     };
     for environment in each {
-        let desired = desired::read(&repository.tree, environment)?;
+        let desired = desired::read(tree, environment)?;
         found.extend(check::all(&desired, controller));
         found.extend(desired.diagnostics.iter().cloned());
         read.push(desired);
@@ -59,5 +69,5 @@ pub fn check(given: &Given, base: Option<&str>, controller: Option<&Release>) ->
     found.extend(check::across(&read));
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
-    Ok(Checked { repository, environments, notices, found })
+    Ok(found)
 }

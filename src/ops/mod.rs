@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod new;
 mod people;
 mod plan;
 mod record;
@@ -9,6 +10,7 @@ mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use check::{Checked, check};
+pub use new::{Created, NewError, Opened, new_repository, vacant};
 pub use people::{Environment, Part, PeopleError};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};
 pub use record::{ensure_namespace, is_unrecorded};
