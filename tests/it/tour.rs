@@ -1,4 +1,4 @@
-//! Every command of `docs/guides/tour.md` and of `docs/guides/start.md`, in order.
+//! Every command of the guides that say so, in order.
 
 use crate::cluster::Cluster;
 use crate::run::{Ran, code, stdout};
@@ -57,6 +57,18 @@ fn every_command_from_nothing_works() {
     let route = "/apis/gateway.networking.k8s.io/v1/namespaces/checkout/httproutes/cart";
     let host = cluster.get(route).expect("the route")["spec"]["hostnames"].clone();
     assert_eq!(host, json!(["staging.shop.example"]));
+}
+
+#[test]
+fn every_command_of_the_guardrails_works() {
+    let cluster = Cluster::take();
+    let here = tempfile::tempdir().expect("a folder");
+    let outputs = follow("docs/guides/guardrails.md", here.path(), &cluster);
+    assert!(outputs.len() >= 13, "{outputs:?}");
+    let said = |command: &str, text: &str| outputs.iter().any(|(c, o)| c.starts_with(command) && o.contains(text));
+    assert!(said("spinway check shop --base HEAD", "tenants checkout (namespaces)"), "{outputs:#?}");
+    assert!(said("spinway check shop --baseline", "0 errors, 0 warnings, 0 notes"), "{outputs:#?}");
+    assert!(said("spinway check shop --env staging --controller", "SPW027"), "{outputs:#?}");
 }
 
 /// What the charts of the Gateway's controller and of SpinKube install beside themselves.
