@@ -21,11 +21,14 @@ pub(super) fn expand(desired: &Desired, found: &mut Found) {
     {
         let classes = gateway_classes(found);
         let class_of = |gateway: &ObjectRef| classes.get(gateway).cloned();
+        let controllers = controllers(found);
+        let controller_of = |class: &str| controllers.get(class).cloned();
         let around = Surroundings {
             config: desired.rules(),
             config_text: desired.config_text.as_deref(),
             environment: &desired.environment,
             class_of: &class_of,
+            controller_of: &controller_of,
         };
         for app in &apps {
             if !app::expand(app, &around, &mut expanded) {
@@ -59,16 +62,31 @@ fn patch_apps(config: &Config, apps: Vec<Source>, patches: &mut [Patch], found: 
             if !patch.reaches(config, &app.text.origin.file) {
                 continue;
             }
+            let before = app.text.clone();
             if let Err(diagnostic) = patch.apply(&reference, &mut app.text) {
                 found.diagnostics.push(*diagnostic);
                 found.unread.insert(app.partition.clone());
                 continue 'apps;
             }
+            replace_scaling(&before, &mut app.text);
             app.by.push(Arc::clone(&patch.origin.file));
         }
         patched.push(app);
     }
     patched
+}
+
+/// A patch that fixes the number of pods ends the autoscaling of the App, and the reverse, as layers do.
+fn replace_scaling(before: &Traced, app: &mut Traced) {
+    let is_changed = |pointer: &str| app.at(pointer).is_some_and(|now| before.at(pointer) != Some(now));
+    let replaced = match (is_changed("/spec/replicas"), is_changed("/spec/autoscale")) {
+        (true, false) => "autoscale",
+        (false, true) => "replicas",
+        _ => return,
+    };
+    if let Some(spec) = app.at_mut("/spec") {
+        spec.take(replaced);
+    }
 }
 
 fn patch_objects(config: &Config, patches: &mut [Patch], found: &mut Found) {
@@ -105,6 +123,13 @@ fn gateway_classes(found: &Found) -> BTreeMap<ObjectRef, String> {
     let gateways = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "Gateway"));
     let class = |object: &Object| Some(object.value.pointer("/spec/gatewayClassName")?.as_str()?.to_owned());
     gateways.filter_map(|object| Some((object.reference.clone(), class(object)?))).collect()
+}
+
+/// The controllers of the GatewayClasses that were found.
+fn controllers(found: &Found) -> BTreeMap<String, String> {
+    let classes = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "GatewayClass"));
+    let controller = |object: &Object| Some(object.value.pointer("/spec/controllerName")?.as_str()?.to_owned());
+    classes.filter_map(|object| Some((object.reference.name.clone(), controller(object)?))).collect()
 }
 
 /// An object from its text, canonical.

@@ -1,5 +1,16 @@
 //! Quantities of Kubernetes (`resource.Quantity`), as far as to tell whether two spellings mean the same.
 
+/// Whether a text is a quantity of Kubernetes (`resource.Quantity`), also one too fine to be counted.
+pub fn is_quantity(text: &str) -> bool {
+    let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits_end);
+    let known = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].contains(&suffix);
+    let number = number.strip_prefix(['-', '+']).unwrap_or(number);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    (known || power(suffix).is_some()) && !(whole.is_empty() && fraction.is_empty()) && all_digits
+}
+
 /// The amount as an integer count of nanos; none when the text is no quantity or cannot be counted so.
 pub(super) fn nanos(text: &str) -> Option<i128> {
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
@@ -69,7 +80,7 @@ fn power(suffix: &str) -> Option<(i128, i128)> {
 
 #[cfg(test)]
 mod tests {
-    use super::nanos;
+    use super::{is_quantity, nanos};
 
     #[test]
     fn spellings_of_one_amount_are_equal() {
@@ -83,13 +94,14 @@ mod tests {
             ("1E-3", "1m"),
         ] {
             assert_eq!(nanos(a), nanos(b), "{a} {b}");
-            assert!(nanos(a).is_some());
+            assert!(nanos(a).is_some() && is_quantity(a) && is_quantity(b));
         }
         assert_ne!(nanos("1M"), nanos("1Mi"));
         assert_eq!(nanos("0.0005"), Some(500_000));
-        assert_eq!(nanos("0.000000001e-38"), None);
-        for text in ["", "x", "1x", "1.2.3", "--1"] {
-            assert_eq!(nanos(text), None, "{text}");
+        assert_eq!((nanos("0.000000001e-38"), is_quantity("0.000000001e-38")), (None, true));
+        assert!(is_quantity("1E") && is_quantity(".5") && is_quantity("2Ei"));
+        for text in ["", "x", "1x", "1.2.3", "--1", "64MB", "1 Gi"] {
+            assert!(nanos(text).is_none() && !is_quantity(text), "{text}");
         }
     }
 }

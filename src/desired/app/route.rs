@@ -4,7 +4,7 @@ use super::spec::{Cors, HeaderChanges, Method, Route};
 use super::{Template, duration};
 use crate::kinds::GATEWAY;
 use crate::object::{Diagnostic, Node, ObjectRef, Traced};
-use crate::schema::{Release, Support};
+use crate::schema::{Release, Support, project_of};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,15 @@ const FILTERS: [(&str, &str); 6] = [
     ("Middleware", "traefik.io"),
     ("KongPlugin", "configuration.konghq.com"),
     ("TrafficPolicy", "gateway.kgateway.dev"),
+];
+
+/// The projects that read filters of an API group.
+const READERS: [(&str, &[&str]); 5] = [
+    ("gateway.nginx.org", &["nginx-gateway-fabric"]),
+    ("gateway.envoyproxy.io", &["envoy-gateway"]),
+    ("traefik.io", &["traefik"]),
+    ("configuration.konghq.com", &["kong-operator", "kubernetes-ingress-controller"]),
+    ("gateway.kgateway.dev", &["kgateway", "agentgateway"]),
 ];
 
 /// Policies of controllers that name what they are about themselves, and cannot be named by a rule.
@@ -116,6 +125,8 @@ impl Template<'_> {
                 self.wrong(&here, message, "Add `group`.");
             }
         }
+        self.check_hosts(at, route);
+        self.check_canary_match(at, route);
         self.check_features(at, route);
         if self.rules(at, route).len() > MAX_RULES {
             let message = format!("An HTTPRoute has at most {MAX_RULES} rules, and each method needs its own.");
@@ -123,26 +134,52 @@ impl Template<'_> {
         }
     }
 
+    /// Whether Gateway API takes the hosts of a route.
+    fn check_hosts(&mut self, at: &str, route: &Route) {
+        let own = route.hosts.iter().enumerate().map(|(index, host)| (format!("{at}/hosts/{index}"), host, true));
+        let there = route.redirect.iter().filter_map(|redirect| redirect.host.as_ref());
+        let wrong: Vec<(String, String)> = own
+            .chain(there.map(|host| (format!("{at}/redirect/host"), host, false)))
+            .filter(|(_, host, may_be_wild)| !is_hostname(host, *may_be_wild))
+            .map(|(pointer, host, _)| (pointer, host.clone()))
+            .collect();
+        for (pointer, host) in wrong {
+            let help = "Write it in small letters, without scheme and port: `shop.example`, or `*.shop.example` for all below it.";
+            self.wrong(&pointer, format!("`{host}` is no host name of Gateway API."), help);
+        }
+    }
+
+    /// A request that a route demands a header or parameter of cannot also be told by it for the canary.
+    fn check_canary_match(&mut self, at: &str, route: &Route) {
+        let Some(canary) = self.app.canary.as_ref().and_then(|canary| canary.matches.clone()) else { return };
+        if route.redirect.is_some() || route.redirect_to.is_some() {
+            return;
+        }
+        // Names of headers are the same in any case (RFC 9110), those of parameters are not.
+        let header = canary.headers.keys().find(|name| route.headers.keys().any(|own| own.eq_ignore_ascii_case(name)));
+        let query = canary.query.keys().find(|name| route.query.contains_key(*name));
+        for (field, name) in [("headers", header), ("query", query)] {
+            if let Some(name) = name {
+                let message = format!("The canary is told by `{name}`, which the route demands of every request.");
+                let pointer = format!("{at}/{field}");
+                self.wrong(
+                    &pointer,
+                    message,
+                    "Let the canary be told by another one (`canary.match`), or remove it here.",
+                );
+            }
+        }
+    }
+
     /// Holds what a route asks for against what the Gateway's controller does: nothing is left out without a word.
     fn check_features(&mut self, at: &str, route: &Route) {
-        let Some(release) = self.release(route) else { return };
-        let substitute = has_proxy_settings(&release);
-        for (field, feature, is_there) in [
-            ("timeout", "HTTPRouteRequestTimeout", route.timeout.is_some()),
-            ("backendTimeout", "HTTPRouteBackendTimeout", route.backend_timeout.is_some()),
-            ("retries", "HTTPRouteRetryCodes", route.retries.is_some()),
-            ("cors", "HTTPRouteCORS", route.cors.is_some()),
-            ("mirror", "HTTPRouteRequestMirror", route.mirror.is_some()),
-            ("methods", "HTTPRouteMethodMatching", !route.methods.is_empty()),
-            ("query", "HTTPRouteQueryParamMatching", !route.query.is_empty()),
-            ("responseHeaders", "HTTPRouteResponseHeaderModification", route.response_headers.is_some()),
-            ("port", "HTTPRouteParentRefPort", route.port.is_some()),
-        ] {
-            if !is_there || release.supports(feature) != Support::No {
+        let Some(release) = self.release(route) else { return self.say_unknown(at, route) };
+        for (field, feature) in self.asked(route) {
+            if release.supports(feature) != Support::No {
                 continue;
             }
-            let pointer = format!("{at}/{field}");
-            if field == "timeout" && substitute {
+            let pointer = if field.starts_with('/') { field.to_owned() } else { format!("{at}/{field}") };
+            if field == "timeout" && has_proxy_settings(&release) {
                 let message = format!(
                     "{release} ignores `timeouts` of routes; a ProxySettingsPolicy limits the wait for each part of an answer instead."
                 );
@@ -150,22 +187,89 @@ impl Template<'_> {
                 self.found.push(note.about(&self.reference));
                 continue;
             }
-            let message = format!("{release} does not have `{field}` ({feature}).");
-            self.wrong(&pointer, message, "Remove it, or have the route served by another Gateway.");
+            let message =
+                format!("{release} does not have `{}` ({feature}).", field.trim_start_matches('/').replace('/', "."));
+            let help = if feature.ends_with("RedirectStatusCode") {
+                "Use `redirect` with `status: 302`, or have the route served by another Gateway."
+            } else {
+                "Remove it, or have the route served by another Gateway."
+            };
+            self.wrong(&pointer, message, help);
+        }
+        self.check_policies(at, route, &release);
+    }
+
+    /// Says that nobody knows whether a route gets what it asks for, where some controllers leave it out.
+    fn say_unknown(&mut self, at: &str, route: &Route) {
+        let Some(gateway) = self.gateway(route) else { return };
+        let asked = self.asked(route);
+        for (field, _) in
+            asked.into_iter().filter(|(field, _)| ["timeout", "backendTimeout", "retries"].contains(field))
+        {
+            let message = format!("It is not known which controller serves {gateway}, and some ignore `{field}`.");
+            let help = "Say in `controllers` of spinway.yaml which release serves its GatewayClass.";
+            let note = Diagnostic::note("app-controller", message).at(self.at(&format!("{at}/{field}")).clone());
+            self.found.push(note.about(&self.reference).help(help));
         }
     }
 
-    /// The release of the controller that serves a route, as the Config names it.
+    /// The features that a route asks for, each with its field; those of the canary with their place in the App.
+    fn asked(&self, route: &Route) -> Vec<(&'static str, &'static str)> {
+        let redirect = route.redirect.clone().unwrap_or_default();
+        let is_redirect = route.redirect.is_some() || route.redirect_to.is_some();
+        let canary = self.app.canary.as_ref().and_then(|canary| canary.matches.as_ref()).filter(|_| !is_redirect);
+        let rewrites = !is_redirect && !route.keep_prefix && !route.path.trim_end_matches('/').is_empty();
+        let percent = route.mirror.as_ref().is_some_and(|mirror| mirror.percent.is_some());
+        let all = [
+            ("timeout", "HTTPRouteRequestTimeout", route.timeout.is_some()),
+            ("backendTimeout", "HTTPRouteBackendTimeout", route.backend_timeout.is_some()),
+            ("retries", "HTTPRouteRetryCodes", route.retries.is_some()),
+            ("cors", "HTTPRouteCORS", route.cors.is_some()),
+            ("mirror", "HTTPRouteRequestMirror", route.mirror.is_some()),
+            ("mirror/percent", "HTTPRouteRequestPercentageMirror", percent),
+            ("methods", "HTTPRouteMethodMatching", !route.methods.is_empty()),
+            ("query", "HTTPRouteQueryParamMatching", !route.query.is_empty()),
+            ("/canary/match/query", "HTTPRouteQueryParamMatching", canary.is_some_and(|c| !c.query.is_empty())),
+            ("responseHeaders", "HTTPRouteResponseHeaderModification", route.response_headers.is_some()),
+            ("port", "HTTPRouteParentRefPort", route.port.is_some()),
+            ("path", "HTTPRoutePathRewrite", rewrites),
+            ("redirect/scheme", "HTTPRouteSchemeRedirect", redirect.scheme.is_some()),
+            ("redirect/port", "HTTPRoutePortRedirect", redirect.port.is_some()),
+            ("redirect/path", "HTTPRoutePathRedirect", redirect.path.is_some()),
+            ("redirectTo", "HTTPRoutePathRedirect", route.redirect_to.is_some()),
+        ];
+        let asked = all.into_iter().filter(|(_, _, is_there)| *is_there).map(|(field, feature, _)| (field, feature));
+        asked.chain(status_feature(route)).collect()
+    }
+
+    /// Holds the filters that a route names against its Gateway's controller, which knows its own alone.
+    fn check_policies(&mut self, at: &str, route: &Route, release: &Release) {
+        for (index, policy) in route.policies.iter().enumerate() {
+            let group = policy.group.as_deref().or(group_of(&policy.kind)).unwrap_or_default();
+            let readers = READERS.iter().find(|(known, _)| *known == group).map(|(_, projects)| *projects);
+            if readers.is_some_and(|readers| !readers.contains(&release.project.as_str())) {
+                let message = format!("{release} does not read {} of {group}.", policy.kind);
+                let help = "Name a filter of the controller that serves the route.";
+                self.wrong(&format!("{at}/policies/{index}"), message, help);
+            }
+        }
+    }
+
+    /// The release of the controller that serves a route: as the Config names it, else the newest of the controller that the
+    /// GatewayClass names.
     fn release(&self, route: &Route) -> Option<Release> {
         let controllers = &self.around.config.controllers;
         let class = self.gateway(route).and_then(|gateway| (self.around.class_of)(&gateway));
-        let controller = match (class, controllers.as_slice()) {
-            (Some(class), all) => all.iter().find(|controller| controller.gateway_class == class),
+        let named = match (&class, controllers.as_slice()) {
+            (Some(class), all) => all.iter().find(|controller| controller.gateway_class == *class),
             // The Gateway lives elsewhere.
             (None, [only]) => Some(only),
             (None, _) => None,
         };
-        Release::parse(&controller?.release).ok()
+        match named {
+            Some(controller) => Release::parse(&controller.release).ok(),
+            None => Release::newest(project_of(&(self.around.controller_of)(&class?)?)?),
+        }
     }
 
     /// Whether a time limit of a route is set by a policy of the controller.
@@ -530,12 +634,35 @@ fn nginx_duration(seconds: f64) -> String {
         )
 }
 
+/// The feature of the status of a redirect, with its field.
+fn status_feature(route: &Route) -> Option<(&'static str, &'static str)> {
+    let (field, status) = match (&route.redirect_to, &route.redirect) {
+        (Some(_), _) => ("redirectTo", PERMANENT),
+        (None, Some(redirect)) => ("redirect", redirect.status.unwrap_or(PERMANENT)),
+        (None, None) => return None,
+    };
+    let feature = match status {
+        303 => "HTTPRoute303RedirectStatusCode",
+        307 => "HTTPRoute307RedirectStatusCode",
+        308 => "HTTPRoute308RedirectStatusCode",
+        _ => return None,
+    };
+    Some((field, feature))
+}
+
 fn group_of(kind: &str) -> Option<&'static str> {
     FILTERS.iter().find(|(known, _)| *known == kind).map(|(_, group)| *group)
 }
 
 fn is_filled(map: &Traced) -> bool {
     matches!(&map.node, Node::Map(entries) if !entries.is_empty())
+}
+
+/// Whether Gateway API takes a host name (Hostname, PreciseHostname).
+fn is_hostname(host: &str, may_be_wild: bool) -> bool {
+    let precise = if may_be_wild { host.strip_prefix("*.").unwrap_or(host) } else { host };
+    let is_address = precise.parse::<std::net::IpAddr>().is_ok();
+    host.len() <= 253 && precise.split('.').all(crate::desired::is_dns_label) && !is_address
 }
 
 /// Whether Gateway API takes a path (HTTPPathMatch).

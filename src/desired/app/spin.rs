@@ -2,6 +2,7 @@
 
 use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Store, StoreOption, Trigger, Variable};
 use super::{Template, duration};
+use crate::fields::is_quantity;
 use crate::kinds::{APP, ON_FAILURE, SETTLE, SPIN};
 use crate::object::{Traced, escape};
 use serde_json::{Value, json};
@@ -100,6 +101,42 @@ impl Template<'_> {
         }
     }
 
+    /// Whether Spin, Kubernetes and registries take what is copied into the SpinApp.
+    pub(super) fn check_values(&mut self) {
+        let mut wrong: Vec<(String, String, &str)> = Vec::new();
+        let images = [("/image", Some(&self.app.image)), ("/canary/image", self.app.canary.as_ref().map(|c| &c.image))];
+        for (pointer, image) in images {
+            if let Some(image) = image.filter(|image| image.is_empty() || image.contains(char::is_whitespace)) {
+                let help = "Write it like `registry.example/team/app:1.0.0@sha256:...`.";
+                wrong.push((pointer.to_owned(), format!("`{image}` is no image."), help));
+            }
+        }
+        let canary = self.app.canary.as_ref().map(|canary| ("/canary/variables", &canary.variables));
+        for (at, variables) in [("/variables", &self.app.variables)].into_iter().chain(canary) {
+            for name in variables.keys().filter(|name| !is_variable(name)) {
+                let message = format!("Spin has no variables like `{name}`.");
+                let help = "Write the name that the Spin manifest has: small letters, digits and `_`, a letter first.";
+                wrong.push((format!("{at}/{}", escape(name)), message, help));
+            }
+        }
+        let resources = self.app.resources.clone().unwrap_or_default();
+        let limits = self.app.invocation_limits.get(&InvocationLimit::Memory);
+        let memory = limits.map(|limit| ("/invocationLimits/memory".to_owned(), limit));
+        let lists = [("/resources/requests", &resources.requests), ("/resources/limits", &resources.limits)];
+        let quantities = lists.into_iter().flat_map(|(at, list)| {
+            list.iter().map(move |(name, quantity)| (format!("{at}/{}", escape(name)), quantity))
+        });
+        for (pointer, given) in quantities.chain(memory) {
+            let text = quantity(given).as_str().map_or_else(|| quantity(given).to_string(), str::to_owned);
+            if !is_quantity(&text) || text.starts_with('-') {
+                wrong.push((pointer, format!("`{text}` is no quantity of Kubernetes."), "Write `50m`, `64Mi`, `2`."));
+            }
+        }
+        for (pointer, message, help) in wrong {
+            self.wrong(&pointer, message, help);
+        }
+    }
+
     fn spin_app(&self, version: &Version<'_>) -> Traced {
         let app = &self.app;
         let mut spec = Traced::map(
@@ -183,17 +220,19 @@ impl Template<'_> {
     }
 
     fn checks(&self) -> Option<Traced> {
-        let http = self.app.trigger == Trigger::Http;
+        if self.app.trigger != Trigger::Http {
+            return None;
+        }
         let checks = &self.app.health_checks;
         let mut made = Traced::empty(self.at("/healthChecks"));
         let default = Probe::default();
-        let readiness = checks.readiness.as_ref().or(http.then_some(&default));
-        for (name, probe) in [("readiness", readiness), ("liveness", checks.liveness.as_ref())] {
+        let readiness = checks.readiness.as_ref().unwrap_or(&default);
+        for (name, probe) in [("readiness", Some(readiness)), ("liveness", checks.liveness.as_ref())] {
             if let Some(probe) = probe {
                 made.set(name, self.probe(&format!("/healthChecks/{name}"), probe));
             }
         }
-        if made.value() == json!({}) { None } else { Some(made) }
+        Some(made)
     }
 
     fn probe(&self, at: &str, probe: &Probe) -> Traced {
@@ -318,6 +357,12 @@ fn kept_at(kept: &Kept) -> Value {
         reference["optional"] = json!(true);
     }
     json!({"valueFrom": {field: reference}})
+}
+
+/// Whether a name is that of a variable of Spin (its manifest's `variables`).
+fn is_variable(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(inner)
 }
 
 fn quantity(quantity: &Quantity) -> Value {
