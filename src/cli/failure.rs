@@ -103,6 +103,9 @@ impl From<ops::NewError> for Failure {
             }
             NewError::There(_) => Self::failed(message, "Nothing was written. Choose another name, or edit that file."),
             NewError::Outside(_) => Self::failed(message, "Nothing was written. Mend the paths in spinway.yaml."),
+            NewError::Ignored(_) => {
+                Self::failed(message, "Nothing was written. Mend that file, or choose another name.")
+            }
             NewError::Changed(_) => Self::failed(message, "Nothing was written. Run the same command again."),
             NewError::Wrong(Wrong::Value { .. }) => Self::usage(message),
             NewError::Wrong(Wrong::TenantThere { .. }) => {

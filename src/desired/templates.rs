@@ -4,7 +4,7 @@ use super::app::{self, Expanded, Source, Surroundings};
 use super::manifest::{self, Found};
 use super::patch::Patch;
 use super::{Config, Desired, canonical};
-use crate::kinds::GATEWAY;
+use crate::kinds::{GATEWAY, each};
 use crate::object::{Object, ObjectRef, Severity, Traced, split_api_version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,12 +23,17 @@ pub(super) fn expand(desired: &Desired, found: &mut Found) {
         let class_of = |gateway: &ObjectRef| classes.get(gateway).cloned();
         let controllers = controllers(found);
         let controller_of = |class: &str| controllers.get(class).cloned();
+        let protocols = protocols(found);
+        let protocol_of = |gateway: &ObjectRef, listener: &str| {
+            protocols.get(gateway).and_then(|listeners| listeners.get(listener)).cloned()
+        };
         let around = Surroundings {
             config: desired.rules(),
             config_text: desired.config_text.as_deref(),
             environment: &desired.environment,
             class_of: &class_of,
             controller_of: &controller_of,
+            protocol_of: &protocol_of,
         };
         for app in &apps {
             if !app::expand(app, &around, &mut expanded) {
@@ -130,6 +135,21 @@ fn controllers(found: &Found) -> BTreeMap<String, String> {
     let classes = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "GatewayClass"));
     let controller = |object: &Object| Some(object.value.pointer("/spec/controllerName")?.as_str()?.to_owned());
     classes.filter_map(|object| Some((object.reference.name.clone(), controller(object)?))).collect()
+}
+
+/// The protocols of the listeners of the Gateways that were found, by name.
+fn protocols(found: &Found) -> BTreeMap<ObjectRef, BTreeMap<String, String>> {
+    let gateways = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "Gateway"));
+    let protocol = |listener: &serde_json::Value| {
+        let text = |field: &str| listener.get(field)?.as_str().map(str::to_owned);
+        Some((text("name")?, text("protocol")?))
+    };
+    gateways
+        .map(|object| {
+            let listeners = each(&object.value, "spec.listeners[]").into_iter();
+            (object.reference.clone(), listeners.filter_map(|(_, listener)| protocol(listener)).collect())
+        })
+        .collect()
 }
 
 /// An object from its text, canonical.

@@ -32,6 +32,9 @@ pub enum NewError {
     /// The Config changed while it was looked at.
     #[error("{} changed meanwhile", .0.display())]
     Changed(PathBuf),
+    /// A `.spinwayignore` leaves a new file out.
+    #[error("a .spinwayignore leaves {0} out")]
+    Ignored(String),
     /// It cannot be written as it was asked for.
     #[error(transparent)]
     Wrong(#[from] Wrong),
@@ -124,6 +127,11 @@ fn write(root: &Path, before: &Tree, made: Made) -> Result<Created, NewError> {
     }
     if let Some(Insertion::Text(text)) = &insertion {
         tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(text.clone().into_bytes()));
+    }
+    let read = tree.manifests();
+    let is_left_out = |path: &str| !read.contains(&path) && !path.ends_with(".spinwayignore");
+    if let Some(file) = files.iter().find(|file| is_left_out(&file.path)) {
+        return Err(NewError::Ignored(file.path.clone()));
     }
     let environments = desired::environments(&tree).map_err(Error::from)?;
     let found = new_findings(before, &tree, &environments)?;

@@ -241,6 +241,14 @@ fn a_link_is_not_written_over() {
 }
 
 #[test]
+fn what_would_not_be_read_is_not_written() {
+    let repo = shop();
+    repo.write("apps/.spinwayignore", "draft-*\n");
+    let said = refused(&repo, "app draft-a --namespace checkout --image ghcr.io/acme/checkout/cart", 1);
+    assert!(said.contains("a .spinwayignore leaves apps/checkout/draft-a.yaml out"), "{said}");
+}
+
+#[test]
 fn on_a_terminal_it_asks_with_an_answer_at_hand() {
     let repo = shop();
     // `script` (util-linux) gives the program a terminal.

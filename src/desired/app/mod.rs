@@ -7,6 +7,7 @@ mod network;
 mod restart;
 mod route;
 mod scale;
+mod served;
 mod spec;
 mod spin;
 
@@ -58,6 +59,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) class_of: &'a dyn Fn(&ObjectRef) -> Option<String>,
     /// The controller of a GatewayClass of the repository.
     pub(super) controller_of: &'a dyn Fn(&str) -> Option<String>,
+    /// The protocol of a listener of a Gateway of the repository.
+    pub(super) protocol_of: &'a dyn Fn(&ObjectRef, &str) -> Option<String>,
 }
 
 /// What Apps make.

@@ -101,40 +101,51 @@ impl Template<'_> {
         }
     }
 
-    /// Whether Spin, Kubernetes and registries take what is copied into the SpinApp.
+    /// Whether registries, Spin and Kubernetes take what is copied into the SpinApp.
     pub(super) fn check_values(&mut self) {
-        let mut wrong: Vec<(String, String, &str)> = Vec::new();
-        let images = [("/image", Some(&self.app.image)), ("/canary/image", self.app.canary.as_ref().map(|c| &c.image))];
-        for (pointer, image) in images {
-            if let Some(image) = image.filter(|image| image.is_empty() || image.contains(char::is_whitespace)) {
-                let help = "Write it like `registry.example/team/app:1.0.0@sha256:...`.";
-                wrong.push((pointer.to_owned(), format!("`{image}` is no image."), help));
-            }
+        for (pointer, image) in self.strange_images() {
+            let help = "Write it like `registry.example/team/app:1.0.0@sha256:...`.";
+            self.wrong(pointer, format!("`{image}` is no image."), help);
         }
+        for (pointer, name) in self.strange_variables() {
+            let help = "Write the name that the Spin manifest has: small letters, digits and `_`, a letter first.";
+            self.wrong(&pointer, format!("Spin has no variables like `{name}`."), help);
+        }
+        for (pointer, text) in self.strange_quantities() {
+            self.wrong(&pointer, format!("`{text}` is no quantity of Kubernetes."), "Write `50m`, `64Mi`, `2`.");
+        }
+    }
+
+    fn strange_images(&self) -> Vec<(&'static str, String)> {
+        let canary = self.app.canary.as_ref().map(|canary| ("/canary/image", &canary.image));
+        let images = [("/image", &self.app.image)].into_iter().chain(canary);
+        let strange = images.filter(|(_, image)| image.is_empty() || image.contains(char::is_whitespace));
+        strange.map(|(pointer, image)| (pointer, image.clone())).collect()
+    }
+
+    fn strange_variables(&self) -> Vec<(String, String)> {
         let canary = self.app.canary.as_ref().map(|canary| ("/canary/variables", &canary.variables));
-        for (at, variables) in [("/variables", &self.app.variables)].into_iter().chain(canary) {
-            for name in variables.keys().filter(|name| !is_variable(name)) {
-                let message = format!("Spin has no variables like `{name}`.");
-                let help = "Write the name that the Spin manifest has: small letters, digits and `_`, a letter first.";
-                wrong.push((format!("{at}/{}", escape(name)), message, help));
-            }
-        }
-        let resources = self.app.resources.clone().unwrap_or_default();
-        let limits = self.app.invocation_limits.get(&InvocationLimit::Memory);
-        let memory = limits.map(|limit| ("/invocationLimits/memory".to_owned(), limit));
-        let lists = [("/resources/requests", &resources.requests), ("/resources/limits", &resources.limits)];
-        let quantities = lists.into_iter().flat_map(|(at, list)| {
+        let lists = [("/variables", &self.app.variables)].into_iter().chain(canary);
+        let names = lists.flat_map(|(at, variables)| variables.keys().map(move |name| (at, name)));
+        names
+            .filter(|(_, name)| !is_variable(name))
+            .map(|(at, name)| (format!("{at}/{}", escape(name)), name.clone()))
+            .collect()
+    }
+
+    fn strange_quantities(&self) -> Vec<(String, String)> {
+        let resources = self.app.resources.as_ref();
+        let requests = resources.map(|resources| ("/resources/requests", &resources.requests));
+        let limits = resources.map(|resources| ("/resources/limits", &resources.limits));
+        let given = requests.into_iter().chain(limits).flat_map(|(at, list)| {
             list.iter().map(move |(name, quantity)| (format!("{at}/{}", escape(name)), quantity))
         });
-        for (pointer, given) in quantities.chain(memory) {
-            let text = quantity(given).as_str().map_or_else(|| quantity(given).to_string(), str::to_owned);
-            if !is_quantity(&text) || text.starts_with('-') {
-                wrong.push((pointer, format!("`{text}` is no quantity of Kubernetes."), "Write `50m`, `64Mi`, `2`."));
-            }
-        }
-        for (pointer, message, help) in wrong {
-            self.wrong(&pointer, message, help);
-        }
+        let memory = self.app.invocation_limits.get(&InvocationLimit::Memory);
+        given
+            .chain(memory.map(|limit| ("/invocationLimits/memory".to_owned(), limit)))
+            .map(|(pointer, quantity)| (pointer, text_of(quantity)))
+            .filter(|(_, text)| !is_quantity(text) || text.starts_with('-'))
+            .collect()
     }
 
     fn spin_app(&self, version: &Version<'_>) -> Traced {
@@ -363,6 +374,13 @@ fn kept_at(kept: &Kept) -> Value {
 fn is_variable(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(inner)
+}
+
+fn text_of(quantity: &Quantity) -> String {
+    match quantity {
+        Quantity::Number(number) => number.to_string(),
+        Quantity::Text(text) => text.clone(),
+    }
 }
 
 fn quantity(quantity: &Quantity) -> Value {

@@ -339,6 +339,30 @@ fn what_the_controller_does_not_have_is_an_error_whatever_field_asks_for_it() {
 }
 
 #[test]
+fn clients_are_sent_to_the_scheme_of_the_other_listener() {
+    let class = CLASS.replace(
+        "listeners: []",
+        "listeners: [{name: http, port: 80, protocol: HTTP}, {name: https, port: 443, protocol: HTTPS}]",
+    );
+    let redirect = |from: &str, to: &str| {
+        let app = format!(
+            "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: cart, namespace: shop}}\nspec: {{image: a, routes: [\
+             {{name: old, gateway: infra/public{from}, hosts: [a.example], redirectTo: new}}, \
+             {{name: new, gateway: infra/public{to}, hosts: [b.example]}}]}}\n"
+        );
+        let made = desired(CONFIG, "test", &[("apps/class.yaml", &class), ("apps/one/a.yaml", &app)]);
+        let route = made.objects.values().find(|member| member.object.reference.name == "cart-old");
+        let filter =
+            route.map(|member| member.object.value["spec"]["rules"][0]["filters"][0]["requestRedirect"].clone());
+        filter.unwrap_or_default().get("scheme").cloned()
+    };
+    assert_eq!(redirect(", section: http", ", section: https"), Some(json!("https")));
+    assert_eq!(redirect(", section: https", ", section: http"), Some(json!("http")));
+    assert_eq!(redirect(", section: https", ", section: https"), None);
+    assert_eq!(redirect("", ", section: https"), None);
+}
+
+#[test]
 fn patches_change_apps_first_and_objects_then_and_match_something() {
     let patches = "\
 apiVersion: spinway.dev/v1alpha1
