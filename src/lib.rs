@@ -14,6 +14,8 @@ pub mod notify;
 #[cfg(feature = "world")]
 pub mod ops;
 #[cfg(feature = "world")]
+pub mod registry;
+#[cfg(feature = "world")]
 pub mod source;
 
 pub mod apply;

@@ -2,7 +2,10 @@
 
 use super::{Check, Context};
 use crate::kinds::GATEWAY;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, GroupKind, Object, Severity};
+use crate::schema::{crd_versions, is_set, version_names};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub(super) const CHECK: Check = Check {
     id: "SPW024",
@@ -17,6 +20,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// Versions that are gone: group, version, kind (empty for all), what to write instead, and since when.
+/// What the repository's own definitions say comes after that.
 /// Kubernetes: the deprecated API migration guide. Gateway API 1.7, standard channel. SpinKube 0.4.
 const GONE: [(&str, &str, &str, &str, &str); 19] = [
     ("extensions", "v1beta1", "Ingress", "networking.k8s.io/v1", "Kubernetes 1.22"),
@@ -62,21 +66,44 @@ const GONE: [(&str, &str, &str, &str, &str); 19] = [
 const OLD: [(&str, &str, &str); 1] = [(GATEWAY, "v1beta1", "gateway.networking.k8s.io/v1")];
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for object in context.objects() {
-        let (group, kind, version) =
-            (object.reference.group.as_str(), object.reference.kind.as_str(), object.version.as_str());
-        let gone = GONE.iter().find(|row| row.0 == group && row.1 == version && (row.2.is_empty() || row.2 == kind));
-        let old = OLD.iter().find(|row| row.0 == group && row.1 == version && kind != "ReferenceGrant");
-        let written = object.api_version();
-        if let Some((.., instead, since)) = gone {
-            let message = format!("{written} of {kind} is not served any more, since {since}.");
-            found.push(context.finding(&CHECK, object, "/apiVersion", message).help(format!("Write {instead}.")));
-        } else if let Some((.., instead)) = old {
-            let message = format!("{written} of {kind} is served for the sake of older manifests alone.");
-            let finding = context.finding(&CHECK, object, "/apiVersion", message).help(format!("Write {instead}."));
-            found.push(Diagnostic { severity: Severity::Note, ..finding });
-        }
+    let definitions: BTreeMap<GroupKind, &Value> =
+        context.definitions().filter_map(|crd| Some((crd_versions(&crd.value)?.0, &crd.value))).collect();
+    let of_object = |object: &Object| {
+        let definition = definitions.get(&object.reference.group_kind());
+        let (severity, message, help) = by_table(object).or_else(|| by_definition(object, definition?))?;
+        let finding = context.finding(&CHECK, object, "/apiVersion", message).help(help);
+        Some(Diagnostic { severity, ..finding })
+    };
+    context.objects().filter_map(of_object).collect()
+}
+
+/// What is known of the version without a definition.
+fn by_table(object: &Object) -> Option<(Severity, String, String)> {
+    let (group, kind, version) =
+        (object.reference.group.as_str(), object.reference.kind.as_str(), object.version.as_str());
+    let written = object.api_version();
+    let gone = GONE.iter().find(|row| row.0 == group && row.1 == version && (row.2.is_empty() || row.2 == kind));
+    if let Some((.., instead, since)) = gone {
+        let message = format!("{written} of {kind} is not served any more, since {since}.");
+        return Some((CHECK.severity, message, format!("Write {instead}.")));
     }
-    found
+    let (.., instead) = OLD.iter().find(|row| row.0 == group && row.1 == version && kind != "ReferenceGrant")?;
+    let message = format!("{written} of {kind} is served for the sake of older manifests alone.");
+    Some((Severity::Note, message, format!("Write {instead}.")))
+}
+
+/// What the definition of the repository says of the version.
+fn by_definition(object: &Object, definition: &Value) -> Option<(Severity, String, String)> {
+    let (kind, written) = (&object.reference.kind, object.api_version());
+    let is_named = |version: &Value| version.get("name").is_some_and(|name| *name == *object.version);
+    let current = |version: &Value| is_set(version, "served") && !is_set(version, "deprecated");
+    let current: Vec<&str> = version_names(definition, current).into_iter().collect();
+    let help = format!("Write one of: {}.", current.join(", "));
+    if version_names(definition, |version| is_named(version) && is_set(version, "served")).is_empty() {
+        let message = format!("{written} of {kind} is not served by its definition in the repository.");
+        return Some((CHECK.severity, message, help));
+    }
+    let message = format!("{written} of {kind} is deprecated, says its definition in the repository.");
+    let deprecated = version_names(definition, |version| is_named(version) && is_set(version, "deprecated"));
+    (!deprecated.is_empty()).then_some((Severity::Warning, message, help))
 }

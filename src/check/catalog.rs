@@ -1,11 +1,12 @@
 //! All checks, by id.
 
 use super::{
-    Check, api_version, app_name, backend_port, certificate, cors_credentials, dangling_reference, duplicate_match,
-    environments, executor, feature, grpc_and_http, health_check, helm_hook, image_tag, kept_prefix, prefix_condition,
-    reference_grant, replicas, root_absolute, route_attachment, secret_in_git, spin_info, suppress, tenant_bounds,
-    tenant_egress, tenant_gateway, tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path,
-    tenant_privilege, tenant_service_account, timeout, wildcard_host, zero_weights,
+    Check, ambiguous_scalar, api_version, app_name, backend_port, certificate, cors_credentials, crd_bundle,
+    crd_versions, dangling_reference, duplicate_match, environments, executor, feature, fields, grpc_and_http,
+    health_check, helm_hook, image_tag, kept_prefix, prefix_condition, reference_grant, replicas, root_absolute,
+    route_attachment, secret_in_git, spin_info, suppress, tenant_bounds, tenant_egress, tenant_gateway,
+    tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path, tenant_privilege,
+    tenant_service_account, timeout, wildcard_host, zero_weights,
 };
 
 /// All checks, by id.
@@ -13,6 +14,7 @@ pub const CHECKS: &[&Check] = &[
     &dangling_reference::CHECK,
     &reference_grant::CHECK,
     &route_attachment::CHECK,
+    &fields::CHECK,
     &backend_port::CHECK,
     &app_name::CHECK,
     &executor::CHECK,
@@ -28,6 +30,7 @@ pub const CHECKS: &[&Check] = &[
     &environments::CHECK,
     &image_tag::CHECK,
     &secret_in_git::CHECK,
+    &ambiguous_scalar::CHECK,
     &api_version::CHECK,
     &wildcard_host::CHECK,
     &health_check::CHECK,
@@ -35,6 +38,8 @@ pub const CHECKS: &[&Check] = &[
     &zero_weights::CHECK,
     &helm_hook::CHECK,
     &feature::CHECK,
+    &crd_bundle::CHECK,
+    &crd_versions::CHECK,
     &suppress::CHECK,
     &tenant_namespace::CHECK,
     &tenant_kind::CHECK,

@@ -3,9 +3,9 @@
 use super::{Check, dangling_reference};
 use crate::desired::{Config, Desired, Member, Tenant};
 use crate::graph::Graph;
-use crate::kinds::GATEWAY;
-use crate::object::{Diagnostic, Object, ObjectRef, escape};
-use crate::schema::Release;
+use crate::kinds::{self, GATEWAY, each};
+use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
+use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -19,18 +19,30 @@ pub struct Context<'a> {
     pub rules: &'a Config,
     /// The release that all Gateways are taken to be served by, when that is asked.
     pub(super) controller: Option<Release>,
+    /// The types of a cluster, where they are at hand.
+    pub(super) schemas: &'a Schemas,
     graph: OnceCell<Graph>,
+    made: OnceCell<BTreeSet<ObjectRef>>,
+    bound: OnceCell<Vec<(&'a Member, &'a Tenant)>>,
 }
 
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
-        Self { desired, rules: desired.rules(), controller: None, graph: OnceCell::new() }
+        static NONE: LazyLock<Schemas> = LazyLock::new(Schemas::default);
+        let rules = desired.rules();
+        let (graph, made, bound) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { desired, rules, controller: None, schemas: &NONE, graph, made, bound }
     }
 
     /// The same, with every Gateway taken to be served by this release.
     pub(super) fn served_by(self, controller: Option<&Release>) -> Self {
         Self { controller: controller.cloned(), ..self }
+    }
+
+    /// The same, with the types of a cluster.
+    pub(super) fn with_types(self, schemas: &'a Schemas) -> Self {
+        Self { schemas, ..self }
     }
 
     /// What refers to what, made when it is first asked for.
@@ -43,20 +55,44 @@ impl<'a> Context<'a> {
         self.rules.externals.iter().any(|external| external.matches(object))
     }
 
-    /// The object of the repository that may have been meant by a name: of the same kind, and of the same namespace first.
+    /// What controllers make for the objects of the repository.
+    fn made(&self) -> &BTreeSet<ObjectRef> {
+        self.made.get_or_init(|| self.objects().flat_map(|o| kinds::provides(&o.reference, &o.value)).collect())
+    }
+
+    /// The object that may have been meant by a name, one of the repository or made for one: of the same kind, and of the
+    /// same namespace first.
     pub(super) fn nearest(&self, wanted: &ObjectRef) -> Option<ObjectRef> {
-        let all = self.desired.of_kind(&wanted.group, &wanted.kind, None).map(|(reference, _)| reference);
-        let near = all.filter(|known| dangling_reference::resembles(wanted, known));
+        let declared = self.desired.of_kind(&wanted.group, &wanted.kind, None).map(|(reference, _)| reference);
+        let made = self.made().iter().filter(|made| made.is(&wanted.group, &wanted.kind));
+        let near = declared.chain(made).filter(|known| dangling_reference::resembles(wanted, known));
         let near = near.min_by_key(|known| {
             let elsewhere = known.namespace != wanted.namespace;
-            (elsewhere, dangling_reference::distance(&wanted.name, &known.name), (*known).clone())
+            (elsewhere, distance(&wanted.name, &known.name), (*known).clone())
         });
         near.cloned()
     }
 
-    /// The routes of HTTP and gRPC requests.
+    /// The routes of Gateway API.
     pub(super) fn routes(&self) -> impl Iterator<Item = &'a Object> {
-        self.objects().filter(|o| o.reference.is(GATEWAY, "HTTPRoute") || o.reference.is(GATEWAY, "GRPCRoute"))
+        self.objects().filter(|o| is_route(&o.reference))
+    }
+
+    /// The Gateways and ListenerSets that a route names and the repository has, each with the reference and where it stands.
+    pub(super) fn parents(&self, route: &'a Object) -> Vec<(String, &'a Value, &'a Object)> {
+        let own = route.reference.namespace();
+        let known = each(&route.value, "spec.parentRefs[]").into_iter().filter_map(|(pointer, parent)| {
+            let text = |field: &str| parent.get(field).and_then(Value::as_str);
+            let (kind, name) = (text("kind").unwrap_or("Gateway"), text("name").unwrap_or_default());
+            let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
+            Some((pointer, parent, &self.desired.objects.get(&gateway)?.object))
+        });
+        known.collect()
+    }
+
+    /// The custom resource definitions.
+    pub(super) fn definitions(&self) -> impl Iterator<Item = &'a Object> {
+        self.desired.of_kind(CRD_GROUP, "CustomResourceDefinition", None).map(|(_, member)| &member.object)
     }
 
     /// The labels of a namespace that the repository declares.
@@ -91,12 +127,11 @@ impl<'a> Context<'a> {
 
     /// Each object with each tenant whose files took part in it: those that wrote it, and those whose patches changed it.
     pub(super) fn bound(&self) -> impl Iterator<Item = (&'a Member, &'a Tenant)> + '_ {
-        let tenanted = !self.rules.tenants.is_empty();
-        self.desired
-            .objects
-            .values()
-            .filter(move |_| tenanted)
-            .flat_map(|member| self.tenants_of(member).into_iter().map(move |tenant| (member, tenant)))
+        let bound = self.bound.get_or_init(|| {
+            let members = self.desired.objects.values();
+            members.flat_map(|member| self.tenants_of(member).into_iter().map(move |tenant| (member, tenant))).collect()
+        });
+        bound.iter().copied()
     }
 
     fn tenants_of(&self, member: &'a Member) -> Vec<&'a Tenant> {
@@ -135,6 +170,11 @@ impl<'a> Context<'a> {
             .about(&object.reference)
             .help(who)
     }
+}
+
+/// Whether an object is a route of Gateway API.
+pub(super) fn is_route(object: &ObjectRef) -> bool {
+    object.group == GATEWAY && object.kind.ends_with("Route")
 }
 
 /// Every node below a JSON pointer whose key is one of these, with its pointer.

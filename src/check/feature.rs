@@ -68,7 +68,11 @@ fn of_object(context: &Context<'_>, object: &Object) -> Vec<Diagnostic> {
     for release in releases(context, object).values() {
         for (pointer, feature) in used.iter().filter(|(_, feature)| release.supports(feature) == Support::No) {
             let field = crate::object::dotted(pointer);
-            let message = format!("{release} does not have `{field}` ({feature}).");
+            let message = if release.ignores(feature) {
+                format!("{release} accepts this {} and ignores `{field}` ({feature}).", object.reference.kind)
+            } else {
+                format!("{release} does not have `{field}` ({feature}).")
+            };
             let instead = INSTEAD.iter().find(|row| row.0 == release.project && feature.starts_with(row.1));
             let help = instead.map_or("Do without it, or have it served by another Gateway.", |row| row.2);
             let finding = context.finding(&CHECK, object, pointer, message).help(help);

@@ -37,20 +37,35 @@ fn hostnames(route: &Object) -> Vec<Option<&str>> {
     if found.is_empty() { vec![None] } else { found }
 }
 
+/// What a route is served by and for.
+struct Place<'a> {
+    route: &'a Object,
+    parents: BTreeSet<String>,
+    hostnames: Vec<Option<&'a str>>,
+}
+
+impl<'a> Place<'a> {
+    fn of(route: &'a Object) -> Self {
+        Self { route, parents: parents(route), hostnames: hostnames(route) }
+    }
+
+    fn shares(&self, other: &Self) -> bool {
+        let meets = || self.hostnames.iter().any(|a| other.hostnames.iter().any(|b| meet(*a, *b)));
+        !self.parents.is_disjoint(&other.parents) && meets()
+    }
+}
+
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let of = |kind: &'static str| context.objects().filter(move |o| o.reference.is(GATEWAY, kind));
-    let mut found = Vec::new();
-    for grpc in of("GRPCRoute") {
-        let (at, names) = (parents(grpc), hostnames(grpc));
-        let shares = |http: &&Object| {
-            let hosts = hostnames(http);
-            !parents(http).is_disjoint(&at) && names.iter().any(|a| hosts.iter().any(|b| meet(*a, *b)))
-        };
-        if let Some(http) = of("HTTPRoute").find(shares) {
+    let of = |kind: &str| -> Vec<Place<'_>> {
+        context.desired.of_kind(GATEWAY, kind, None).map(|(_, member)| Place::of(&member.object)).collect()
+    };
+    let (grpc, http) = (of("GRPCRoute"), of("HTTPRoute"));
+    let pairs = grpc.iter().filter_map(|grpc| Some((grpc.route, http.iter().find(|http| http.shares(grpc))?.route)));
+    pairs
+        .map(|(grpc, http)| {
             let message = format!("{} and {} share a hostname.", grpc.reference, http.reference);
             let finding = context.finding(&CHECK, grpc, "/spec/hostnames", message);
-            found.push(finding.and(http.origin_of("/spec/hostnames"), "and here").help(CHECK.remedy));
-        }
-    }
-    found
+            finding.and(http.origin_of("/spec/hostnames"), "and here").help(CHECK.remedy)
+        })
+        .collect()
 }

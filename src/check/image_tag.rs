@@ -2,6 +2,7 @@
 
 use super::context::keyed;
 use super::{Check, Context};
+use crate::desired::pin::is_digest;
 use crate::kinds::SPIN;
 use crate::object::{Diagnostic, Object, Severity};
 
@@ -15,16 +16,13 @@ pub(super) const CHECK: Check = Check {
           and going back to an earlier commit need not go back to what ran then.",
     example: "# in an environment with protected: true\napiVersion: spinway.dev/v1alpha1\nkind: App\n\
               metadata: {name: cart, namespace: checkout}\nspec: {image: \"ghcr.io/acme/checkout/cart:1.8.0\"}",
-    remedy: "Add the digest: `ghcr.io/acme/checkout/cart:1.8.0@sha256:...`.",
+    remedy: "Add the digest: `spinway pin` asks the registry and writes `ghcr.io/acme/checkout/cart:1.8.0@sha256:...`.",
     run,
 };
 
 /// Whether an image names its content.
 pub(super) fn is_pinned(image: &str) -> bool {
-    let digest = image.rsplit_once("@sha256:").map(|(_, digest)| digest);
-    digest.is_some_and(|digest| {
-        digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    })
+    image.rsplit_once('@').is_some_and(|(_, digest)| is_digest(digest))
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
@@ -41,7 +39,7 @@ fn of_object(object: &Object) -> Vec<Diagnostic> {
         let kind = if object.reference.is(SPIN, "SpinApp") { "SpinApp" } else { &object.reference.kind };
         let message = format!("The image {image} of a {kind} can change: this environment is protected.");
         let finding = Diagnostic::error(CHECK.id, message).at(object.origin_of(&pointer)).about(&object.reference);
-        Some(finding.help("Add its digest: `name:tag@sha256:...`."))
+        Some(finding.help("`spinway pin` adds its digest: `name:tag@sha256:...`."))
     });
     loose.collect()
 }

@@ -3,6 +3,7 @@
 //! **Invariants:** a check reads what it is given and changes nothing; a finding stands where its mistake is written. Checks
 //! that guard ([`Check::guards`]) are part of every plan, and nobody whom they bind can switch them off.
 
+mod ambiguous_scalar;
 mod api_version;
 mod app_name;
 mod backend_port;
@@ -11,17 +12,21 @@ mod catalog;
 mod certificate;
 mod context;
 mod cors_credentials;
+mod crd_bundle;
+mod crd_versions;
 mod dangling_reference;
 mod duplicate_match;
 mod environments;
 mod executor;
 mod feature;
+mod fields;
 mod grpc_and_http;
 mod health_check;
 mod helm_hook;
 mod image_tag;
 mod kept_prefix;
 mod prefix_condition;
+mod reading;
 mod reference_grant;
 mod replicas;
 mod root_absolute;
@@ -46,11 +51,12 @@ mod zero_weights;
 pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use context::Context;
-pub use environments::across;
+pub use fields::wrong_fields;
 
 use crate::desired::Desired;
 use crate::object::{Diagnostic, Severity};
-use crate::schema::Release;
+use crate::schema::{Release, Schemas};
+use suppress::Wishes;
 
 #[cfg(test)]
 mod cases;
@@ -106,7 +112,13 @@ pub fn index() -> String {
         let Check { id, name, what, .. } = check;
         text.push_str(&format!("| [{id}]({id}.md) | {name} | {} | {what} |\n", severity(check.severity)));
     }
-    text
+    text + &reading::index()
+}
+
+/// The page of a check by its id or name, or of what is found while the repository is read, in Markdown.
+pub fn explain(asked: &str) -> Option<String> {
+    let check = CHECKS.iter().find(|check| check.id.eq_ignore_ascii_case(asked) || check.name == asked);
+    check.map(|check| check.page()).or_else(|| reading::page(asked))
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -120,14 +132,31 @@ fn severity(severity: Severity) -> &'static str {
 /// What the checks that guard find; `plan` and `apply` hold back what it is about.
 pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
     let context = Context::new(desired);
-    CHECKS.iter().filter(|check| check.guards).flat_map(|check| check.run(&context)).collect()
+    let mut found = CHECKS.iter().filter(|check| check.guards).flat_map(|check| check.run(&context)).collect();
+    suppress::leave_out_by_config(desired, &mut found);
+    found
 }
 
-/// What all checks find, without what the repository asks not to be told, with a reason.
+/// What all checks find in environments of one repository, and what reading them found, without what the repository asks
+/// not to be told of, with a reason.
 ///
-/// With `controller` every Gateway is taken to be served by that release.
-pub fn all(desired: &Desired, controller: Option<&Release>) -> Vec<Diagnostic> {
-    let context = Context::new(desired).served_by(controller);
-    let found = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
-    suppress::suppress(desired, found)
+/// With `controller` every Gateway is taken to be served by that release; `schemas` are the types of a cluster, for kinds of
+/// which the repository does not have the definition.
+pub fn all(environments: &[Desired], controller: Option<&Release>, schemas: &Schemas) -> Vec<Diagnostic> {
+    let mut wishes: Vec<Wishes> = environments.iter().map(Wishes::of).collect();
+    let mut all = Vec::new();
+    for (desired, wishes) in environments.iter().zip(&mut wishes) {
+        let context = Context::new(desired).served_by(controller).with_types(schemas);
+        let mut found: Vec<Diagnostic> = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
+        found.extend(desired.diagnostics.iter().map(reading::with_help));
+        wishes.leave_out(&mut found);
+        all.extend(found);
+    }
+    let mut between = environments::across(environments);
+    between.extend(crd_bundle::across(environments));
+    between.extend(crd_versions::across(environments));
+    wishes.iter_mut().for_each(|wishes| wishes.leave_out(&mut between));
+    all.extend(between);
+    all.extend(wishes.iter().flat_map(|own| own.wrong(&wishes)));
+    all
 }

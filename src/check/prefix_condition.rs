@@ -24,7 +24,11 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for route in context.objects().filter(|o| o.reference.is(GATEWAY, "HTTPRoute")) {
         for (pointer, rule) in each(&route.value, "spec.rules[]") {
-            let filters = ["filters[].urlRewrite.path.type", "filters[].requestRedirect.path.type"];
+            let filters = [
+                "filters[].urlRewrite.path.type",
+                "filters[].requestRedirect.path.type",
+                "backendRefs[].filters[].urlRewrite.path.type",
+            ];
             let replaces =
                 filters.iter().flat_map(|path| each(rule, path)).find(|(_, kind)| *kind == "ReplacePrefixMatch");
             let Some((below, _)) = replaces else { continue };

@@ -1,8 +1,7 @@
 //! SPW003.
 
 use super::{Check, Context};
-use crate::kinds::{GATEWAY, each};
-use crate::object::{Diagnostic, Object, ObjectRef, Severity};
+use crate::object::{Diagnostic, Object, Severity};
 use crate::routing::{Attachment, attach, listeners};
 use serde_json::Value;
 
@@ -26,24 +25,16 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     context.routes().flat_map(|route| of_route(context, route)).collect()
 }
 
-fn of_route(context: &Context<'_>, route: &Object) -> Vec<Diagnostic> {
-    let own = route.reference.namespace();
-    let labels = context.namespace_labels(own);
+fn of_route<'a>(context: &Context<'a>, route: &'a Object) -> Vec<Diagnostic> {
+    let labels = context.namespace_labels(route.reference.namespace());
     let mut found = Vec::new();
-    for (pointer, parent) in each(&route.value, "spec.parentRefs[]") {
-        let text = |field: &str| parent.get(field).and_then(Value::as_str);
-        let kind = text("kind").unwrap_or("Gateway");
-        let namespace = text("namespace").unwrap_or(own);
-        let gateway = ObjectRef::new(GATEWAY, kind, namespace, text("name").unwrap_or_default());
-        let Some(member) = context.desired.objects.get(&gateway).filter(|_| kind == "Gateway" || kind == "ListenerSet")
-        else {
-            continue;
-        };
-        let verdicts: Vec<(String, Attachment)> = listeners(&member.object.value)
+    for (pointer, parent, gateway) in context.parents(route) {
+        let at = gateway.reference.namespace();
+        let verdicts: Vec<(String, Attachment)> = listeners(&gateway.value)
             .into_iter()
             .map(|listener| {
                 let name = listener.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-                (name, attach(listener, namespace, (&route.reference, &route.value), parent, labels))
+                (name, attach(listener, at, (&route.reference, &route.value), parent, labels))
             })
             .collect();
         if verdicts.iter().any(|(_, verdict)| !matches!(verdict, Attachment::Refused(_))) {
@@ -54,9 +45,8 @@ fn of_route(context: &Context<'_>, route: &Object) -> Vec<Diagnostic> {
             Attachment::Taken | Attachment::Unknown => String::new(),
         });
         let why = why.collect::<Vec<_>>().join("; ");
-        let message = format!("No listener of {gateway} takes {}.", route.reference);
-        let finding =
-            context.finding(&CHECK, route, &pointer, message).and(member.object.origin.clone(), "the listeners");
+        let message = format!("No listener of {} takes {}.", gateway.reference, route.reference);
+        let finding = context.finding(&CHECK, route, &pointer, message).and(gateway.origin.clone(), "the listeners");
         found.push(finding.help(if why.is_empty() { "It has no listeners.".to_owned() } else { format!("{why}.") }));
     }
     found

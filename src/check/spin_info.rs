@@ -53,7 +53,7 @@ fn of_route(context: &Context<'_>, route: &Object) -> Option<Diagnostic> {
         let open = |path: &String| {
             let shown = format!("{path}{WELL_KNOWN}");
             // Without a rewrite the app sees the prefix, and answers for itself at the root alone.
-            (rewritten || path.is_empty() || WELL_KNOWN.starts_with(path.as_str())) && !closed.contains(&shown)
+            (rewritten || WELL_KNOWN.starts_with(path.as_str())) && !closed.contains(&shown)
         };
         if let Some((below, path)) = paths(rule).into_iter().find(|(_, path)| open(path)) {
             let message = format!("Anyone may read {path}{WELL_KNOWN}/info.");

@@ -1,9 +1,9 @@
-//! SPW090, and the way in which a repository asks not to be told of a finding.
+//! SPW090, and the ways in which a repository asks not to be told of a finding: an annotation, a comment, the Config.
 
 use super::{CHECKS, Check};
-use crate::desired::Desired;
+use crate::desired::{Desired, Selector};
 use crate::object::{Diagnostic, ObjectRef, Origin, Severity};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The annotation of an object: `ID: reason`, several by `;`.
 const IGNORE: &str = "spinway.dev/ignore";
@@ -13,65 +13,144 @@ pub(super) const CHECK: Check = Check {
     name: "suppression",
     severity: Severity::Warning,
     guards: false,
-    what: "An object asks not to be told of a finding, without need or without a reason.",
+    what: "The repository asks not to be told of a finding, without need or without a reason.",
     why: "A suppression that fits nothing hides the next mistake of its kind. One without a reason cannot be judged by whoever \
-          reads it next. Rules for tenants and protected environments cannot be suppressed by those whom they bind.",
+          reads it next. Rules for tenants and protected environments cannot be suppressed by those whom they bind: only \
+          `suppressions` in spinway.yaml does that.",
     example: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b, annotations: {spinway.dev/ignore: \"SPW021: not a secret\"}}",
-    remedy: "Write `spinway.dev/ignore: \"SPW021: example values\"`, several by `;`, and remove it when it is no longer needed.",
+    remedy: "Write the id and a reason, several by `;`: `# spinway:ignore SPW021: example values` at the end of the line of the \
+             finding or above it; `spinway.dev/ignore: \"SPW021: example values\"` among the annotations for all findings of an \
+             object; `suppressions: [{check: SPW021, namespace: demo, reason: example values}]` in spinway.yaml. Remove it when it \
+             is no longer needed.",
     run: |_| Vec::new(),
 };
+
+/// Which findings a wish is about.
+enum About {
+    Object(ObjectRef),
+    /// A line of the file in which the wish stands.
+    Line(usize),
+    /// Objects that the Config names.
+    Objects(Selector),
+}
 
 /// One request not to be told.
 struct Wish {
     id: String,
+    about: About,
     origin: Origin,
     /// What is wrong with it in itself.
     wrong: Option<&'static str>,
 }
 
-/// Leaves out the findings that objects ask not to be told of, and adds what is wrong with their asking.
-pub(super) fn suppress(desired: &Desired, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let wishes = wishes(desired);
-    let mut used: BTreeSet<(&str, &Origin)> = BTreeSet::new();
-    let mut kept = Vec::new();
-    for finding in found {
-        let of_object = finding.object.as_ref().and_then(|object| wishes.get(object)).into_iter().flatten();
-        match of_object.into_iter().find(|wish| wish.wrong.is_none() && wish.id == finding.id) {
-            Some(wish) => {
-                used.insert((&wish.id, &wish.origin));
+impl Wish {
+    /// A request as it is written: `ID: reason`.
+    fn read(text: &str, about: About, origin: Origin) -> Self {
+        let (id, reason) = text.split_once(':').unwrap_or((text, ""));
+        Self::new(id.trim(), reason, about, origin)
+    }
+
+    fn new(id: &str, reason: &str, about: About, origin: Origin) -> Self {
+        let wrong = match CHECKS.iter().find(|check| check.id == id) {
+            None => Some("names no check"),
+            Some(check) if check.guards && !matches!(about, About::Objects(_)) => {
+                Some("is not for those whom the rule binds")
             }
-            None => kept.push(finding),
-        }
+            Some(_) if reason.trim().is_empty() => Some("has no reason"),
+            Some(_) => None,
+        };
+        Self { id: id.to_owned(), about, origin, wrong }
     }
-    // The annotation of an App is that of all its objects: it is needed when one of them needs it.
-    let mut said: BTreeSet<(&str, &Origin)> = BTreeSet::new();
-    for (object, wish) in wishes.iter().flat_map(|(object, wishes)| wishes.iter().map(move |wish| (object, wish))) {
-        let key = (wish.id.as_str(), &wish.origin);
-        let unused = (!used.contains(&key)).then_some("fits nothing");
-        let Some(wrong) = wish.wrong.or(unused).filter(|_| said.insert(key)) else { continue };
-        let message = format!("The suppression of {} {wrong}.", wish.id);
-        let finding = Diagnostic::new(CHECK.severity, CHECK.id, message).at(wish.origin.clone());
-        kept.push(finding.about(object).help(CHECK.remedy));
+
+    fn fits(&self, finding: &Diagnostic) -> bool {
+        let is_meant = match &self.about {
+            About::Object(object) => finding.object.as_ref() == Some(object),
+            About::Line(line) => finding
+                .origin
+                .as_ref()
+                .is_some_and(|place| place.file == self.origin.file && place.position.line == *line),
+            About::Objects(selector) if *selector == Selector::default() => true,
+            About::Objects(selector) => finding.object.as_ref().is_some_and(|object| selector.matches(object)),
+        };
+        is_meant && self.id == finding.id && self.wrong.is_none()
     }
-    kept
 }
 
-fn wishes(desired: &Desired) -> BTreeMap<&ObjectRef, Vec<Wish>> {
-    let mut all: BTreeMap<&ObjectRef, Vec<Wish>> = BTreeMap::new();
-    for (reference, member) in &desired.objects {
-        let Some(text) = member.object.annotation(IGNORE) else { continue };
-        let origin = member.object.origin_of("/metadata/annotations/spinway.dev~1ignore");
-        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-            let (id, reason) = part.split_once(':').unwrap_or((part, ""));
-            let check = CHECKS.iter().find(|check| check.id == id.trim());
-            let wrong = match check {
-                None => Some("names no check"),
-                Some(check) if check.guards => Some("is not for those whom the rule binds"),
-                Some(_) if reason.trim().is_empty() => Some("has no reason"),
-                Some(_) => None,
-            };
-            all.entry(reference).or_default().push(Wish { id: id.trim().to_owned(), origin: origin.clone(), wrong });
+/// The requests of an environment, by what they are about.
+pub(super) struct Wishes {
+    /// Of all findings of an id.
+    by_id: BTreeMap<String, Vec<Wish>>,
+    /// Which were needed, by where they stand.
+    used: BTreeMap<(String, Origin), bool>,
+}
+
+impl Wishes {
+    /// Those of annotations, comments and the Config.
+    pub(super) fn of(desired: &Desired) -> Self {
+        let mut wishes = of_config(desired);
+        for (reference, member) in &desired.objects {
+            let Some(text) = member.object.annotation(IGNORE) else { continue };
+            let origin = member.object.origin_of("/metadata/annotations/spinway.dev~1ignore");
+            let about = || About::Object(reference.clone());
+            wishes.extend(parts(text).map(|part| Wish::read(part, about(), origin.clone())));
         }
+        for aside in &desired.asides {
+            let about = || About::Line(aside.line);
+            wishes.extend(parts(&aside.text).map(|part| Wish::read(part, about(), aside.origin.clone())));
+        }
+        let mut sorted = Self { by_id: BTreeMap::new(), used: BTreeMap::new() };
+        for wish in wishes {
+            sorted.used.insert((wish.id.clone(), wish.origin.clone()), false);
+            sorted.by_id.entry(wish.id.clone()).or_default().push(wish);
+        }
+        sorted
     }
-    all
+
+    /// Leaves out the findings that are not to be said.
+    pub(super) fn leave_out(&mut self, found: &mut Vec<Diagnostic>) {
+        found.retain(|finding| {
+            let wishes = self.by_id.get(finding.id).into_iter().flatten();
+            let fitting: Vec<&Wish> = wishes.filter(|wish| wish.fits(finding)).collect();
+            for wish in &fitting {
+                self.used.insert((wish.id.clone(), wish.origin.clone()), true);
+            }
+            fitting.is_empty()
+        });
+    }
+
+    /// What is wrong with the requests; `elsewhere` are those of the other environments: one that is needed there is needed.
+    pub(super) fn wrong(&self, elsewhere: &[Self]) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for ((id, origin), used) in &self.used {
+            let place = (id.clone(), origin.clone());
+            let is_needed = *used || elsewhere.iter().any(|other| other.used.get(&place) == Some(&true));
+            let of_place = self.by_id.get(id).into_iter().flatten().find(|wish| wish.origin == *origin);
+            let unused = (!is_needed).then_some("fits nothing");
+            let Some(wrong) = of_place.and_then(|wish| wish.wrong).or(unused) else { continue };
+            let message = format!("The suppression of {id} {wrong}.");
+            found.push(Diagnostic::new(CHECK.severity, CHECK.id, message).at(origin.clone()).help(CHECK.remedy));
+        }
+        found
+    }
+}
+
+/// The parts of a text that asks for several things.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(';').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn of_config(desired: &Desired) -> Vec<Wish> {
+    let suppressions = desired.rules().suppressions.iter().enumerate();
+    let wishes = suppressions.filter_map(|(index, suppression)| {
+        let origin = desired.config_place(&format!("/spec/suppressions/{index}"))?;
+        let about = About::Objects(suppression.selector());
+        Some(Wish::new(&suppression.check, &suppression.reason, about, origin))
+    });
+    wishes.collect()
+}
+
+/// Leaves out what the Config alone asks not to be told of: nobody whom a rule binds takes part in that.
+pub(super) fn leave_out_by_config(desired: &Desired, found: &mut Vec<Diagnostic>) {
+    let wishes = of_config(desired);
+    found.retain(|finding| !wishes.iter().any(|wish| wish.fits(finding)));
 }

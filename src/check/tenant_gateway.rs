@@ -1,8 +1,9 @@
 //! SPW103.
 
+use super::context::is_route;
 use super::{Check, Context};
 use crate::desired::{Member, Tenant, glob};
-use crate::kinds::{GATEWAY, each};
+use crate::kinds::each;
 use crate::object::{Diagnostic, Severity};
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
     let Some(gateways) = &tenant.gateways else { return Vec::new() };
     let object = &member.object;
     let own = object.reference.namespace();
-    let is_route = object.reference.group == GATEWAY && object.reference.kind.ends_with("Route");
+    let is_route = is_route(&object.reference);
     let mut found = Vec::new();
     for (pointer, parent) in each(&object.value, "spec.parentRefs[]").into_iter().filter(|_| is_route) {
         let target = target(parent, own);

@@ -1,8 +1,9 @@
 //! SPW105.
 
+use super::context::is_route;
 use super::{Check, Context, tenant_hostname};
 use crate::desired::{Member, Tenant};
-use crate::kinds::{GATEWAY, each};
+use crate::kinds::each;
 use crate::object::{Diagnostic, Severity};
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 
 fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
     let object = &member.object;
-    let is_route = object.reference.group == GATEWAY && object.reference.kind.ends_with("Route");
+    let is_route = is_route(&object.reference);
     if !is_route || tenant.path_prefixes.is_none() {
         return Vec::new();
     }

@@ -22,7 +22,7 @@ spec:
       ownHostnames: ["cart.${domain}", "*.pay.${domain}"]
       pathPrefixes: [/cart, /pay]
       images: ["ghcr.io/acme/checkout/*"]
-      egress: ["https://api.payments.example", "10.20.0.0/16"]
+      egress: ["https://api.payments.example", "10.20.0.0/16", "namespace:shared"]
       podServiceAccounts: [runner]
       serviceAccount: checkout/deployer
     - name: catalog
@@ -32,6 +32,8 @@ spec:
       pathPrefixes: [/catalog]
       images: ["ghcr.io/acme/catalog/*"]
       kinds: [ConfigMap, "Role.rbac.authorization.k8s.io"]
+    - name: free
+      paths: [apps/free]
 "#;
 
 const VICTIM: &str =
@@ -92,6 +94,18 @@ fn policy(egress: &str) -> String {
         "NetworkPolicy",
         &format!("spec: {{podSelector: {{}}, policyTypes: [Egress], egress: [{egress}]}}"),
     )
+}
+
+fn spin(labels: &str) -> String {
+    object(
+        "core.spinkube.dev/v1alpha1",
+        "SpinApp",
+        &format!("spec: {{image: ghcr.io/acme/checkout/cart, executor: e, podLabels: {{{labels}}}}}"),
+    )
+}
+
+fn limiting(spec: &str) -> String {
+    object("networking.k8s.io/v1", "NetworkPolicy", &format!("spec: {{{spec}}}"))
 }
 
 /// What team checkout tries: the rule that refuses it, and the text.
@@ -164,6 +178,7 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW105", route(&format!("{PARENT}, hostnames: [shop.example], rules: [{{backendRefs: []}}]"))),
         ("SPW105", route(&format!("{PARENT}, hostnames: [shop.example], rules: [{{matches: [{{headers: [{{name: a, value: b}}]}}]}}]"))),
         ("SPW105", host("[cart.shop.example, shop.example]", "{type: PathPrefix, value: /}")),
+        ("SPW105", object("gateway.networking.k8s.io/v1", "TLSRoute", &format!("spec: {{{PARENT}, hostnames: [shop.example]}}"))),
         ("SPW105", app("routes: [{gateway: infra/public, section: https, hosts: [\"${domain}\"], path: /}]")),
         ("SPW105", object("gateway.networking.k8s.io/v1", "GRPCRoute", &format!("spec: {{{PARENT}, hostnames: [shop.example]}}"))),
         // Images.
@@ -185,6 +200,7 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW107", policy("{}")),
         ("SPW107", policy("{ports: [{port: 443}]}")),
         ("SPW107", policy("{to: [{namespaceSelector: {}}]}")),
+        ("SPW107", spin("a: b")),
         // Service accounts.
         ("SPW108", app("serviceAccount: deployer")),
         ("SPW108", app("serviceAccount: someone")),
@@ -195,6 +211,7 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW109", map("name: x, namespace: checkout, ownerReferences: [{apiVersion: v1, kind: Namespace, name: catalog, uid: u}]")),
         ("SPW109", map("name: x, namespace: checkout, finalizers: [example.com/never]")),
         ("SPW109", pod("hostNetwork: true")),
+        ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {procMount: Unmasked}}]")),
         ("SPW109", pod("volumes: [{name: v, hostPath: {path: /}}]")),
         ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {privileged: true}}]")),
         ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {capabilities: {add: [SYS_ADMIN]}}}]")),
@@ -273,6 +290,16 @@ fn what_a_tenant_may_is_not_refused() {
         pod(
             "containers: [{name: c, image: \"ghcr.io/acme/checkout/x:1\", securityContext: {privileged: false, allowPrivilegeEscalation: false}}]",
         ),
+        pod("serviceAccountName: \"\", hostNetwork: null, hostPID: false"),
+        pod("serviceAccountName: default, containers: [{name: c, securityContext: {procMount: Default}}]"),
+        spin("a: b") + "---\n" + &limiting("policyTypes: [Egress], podSelector: {matchLabels: {a: b}}"),
+        policy("{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: checkout}}}]}"),
+        policy("{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shared}}}]}"),
+        policy("{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]}"),
+        object("v1", "Service", "spec: {selector: {a: b}, externalIPs: [], externalName: null}"),
+        // Kinds of other groups that are called so.
+        object("route.example/v1", "Route", "spec: {parentRefs: [{name: x}], hostnames: [login.example]}"),
+        object("gateway.networking.k8s.io/v1", "BackendTLSPolicy", "spec: {targetRefs: [{kind: Service, name: x}]}"),
         object("v1", "Secret", "stringData: {a: b}"),
         object("v1", "Service", "spec: {selector: {a: b}, ports: [{port: 80}]}"),
         object(
@@ -318,6 +345,95 @@ fn a_violation_says_who_may() {
             "apps/checkout/a.yaml:3:21: Tenant checkout may not use namespace catalog. The platform team may, and: catalog."
         ]
     );
+}
+
+#[test]
+fn one_mistake_is_said_once_and_where_it_stands() {
+    let told = |text: &str| {
+        let (_, found) = refused(text);
+        let at = |d: &Diagnostic| d.origin.as_ref().map(|o| o.position.line).unwrap_or_default();
+        found.iter().map(|d| format!("{} {}", at(d), d.id)).collect::<Vec<_>>()
+    };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: prices}\n---\n";
+    assert_eq!(told(&(map.to_owned() + &patch("kind: ConfigMap, name: x", "{data: {a: \"2\"}}"))), ["3 SPW101"]);
+    assert_eq!(told("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"), ["3 object-namespace"]);
+    let open = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: x\n  namespace: checkout\n  annotations:\n    \
+                a: b\n    spinway.dev/not-enforced: https://evil.example\nspec: {podSelector: {}, policyTypes: [Egress]}\n";
+    assert_eq!(told(open), ["8 SPW107"]);
+}
+
+#[test]
+fn what_stands_beside_a_mistake_does_not_excuse_it() {
+    let told = |text: &str| refused(text).1.iter().map(|d| d.id).collect::<Vec<_>>();
+    // Policies that do not limit where the app connects to.
+    for policy in [
+        "policyTypes: [Ingress], podSelector: {}",
+        "policyTypes: [Egress], podSelector: {matchLabels: {a: c}}",
+        "policyTypes: [Egress], podSelector: {matchExpressions: [{key: a, operator: Exists}]}",
+    ] {
+        assert_eq!(told(&(spin("a: b") + "---\n" + &limiting(policy))), ["SPW107"], "{policy}");
+    }
+    // An object that only forgot its namespace.
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n";
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\n";
+    assert_eq!(told(&(map.to_owned() + role)), ["object-namespace", "SPW102"]);
+}
+
+#[test]
+fn whoever_may_declare_a_kind_is_named() {
+    let help = |kind: &str| {
+        let text = format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: x, namespace: checkout}}\n"
+        );
+        let (_, found) = refused(&text);
+        found
+            .iter()
+            .filter(|d| d.id == "SPW102")
+            .filter_map(|d| d.help.as_ref())
+            .map(|h| h.raw().to_owned())
+            .collect::<String>()
+    };
+    assert_eq!(help("Role"), "The platform team may, and: catalog.");
+    assert_eq!(help("RoleBinding"), "Only the platform team may; it can change the tenant's rules in spinway.yaml.");
+}
+
+#[test]
+fn a_tenant_without_bounds_has_all_but_what_is_the_clusters() {
+    let told = |text: &str| {
+        let found = guard(&desired("apps/free/a.yaml", text));
+        found.iter().map(|d| d.id).collect::<Vec<_>>()
+    };
+    let map =
+        |namespace: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x, namespace: {namespace}}}\n");
+    assert_eq!(told(&map("kube-system")), ["SPW101"]);
+    assert_eq!(told(&map("spinway-system")), ["SPW101"]);
+    assert_eq!(told(&map("anything")), [""; 0]);
+    assert_eq!(told(&host("[login.example]", "{type: PathPrefix, value: /}")), [""; 0]);
+    // One that shares hostnames, and has none of its own, is bound too.
+    let route = host("[login.example]", "{type: PathPrefix, value: /catalog}").replace("checkout", "catalog");
+    let found = guard(&desired("apps/catalog/a.yaml", &route));
+    assert!(found.iter().any(|d| d.id == "SPW104"), "{found:?}");
+}
+
+#[test]
+fn an_environment_is_protected_by_the_rules_too() {
+    let mut desired = desired("platform/a.yaml", &pod("containers: [{name: c, image: \"a:1\"}]"));
+    let found = |desired: &Desired| guard(desired).iter().map(|d| d.id).collect::<Vec<_>>();
+    assert_eq!(found(&desired), [""; 0]);
+    let environment = |name: &str, protected: bool| crate::desired::Environment {
+        name: name.to_owned(),
+        protected,
+        ..crate::desired::Environment::default()
+    };
+    for (rules, expected) in [
+        (vec![environment("other", true), environment("test", false)], vec![]),
+        (vec![environment("test", true), environment("other", false)], vec!["SPW020"]),
+    ] {
+        if let Some(config) = &mut desired.config {
+            config.environments = rules;
+        }
+        assert_eq!(found(&desired), expected);
+    }
 }
 
 #[test]

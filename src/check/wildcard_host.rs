@@ -2,7 +2,9 @@
 
 use super::{Check, Context};
 use crate::kinds::each;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, Object, Severity};
+use crate::routing::{Attachment, attach, listeners};
+use serde_json::Value;
 
 pub(super) const CHECK: Check = Check {
     id: "SPW025",
@@ -18,15 +20,35 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for route in context.routes() {
-        for (pointer, hostname) in each(&route.value, "spec.hostnames[]") {
-            let hostname = hostname.as_str().unwrap_or_default();
-            if hostname.starts_with('*') {
-                let message = format!("{} serves all of {hostname}.", route.reference);
-                found.push(context.finding(&CHECK, route, &pointer, message).help(CHECK.remedy));
-            }
-        }
+    context.routes().flat_map(|route| of_route(context, route)).collect()
+}
+
+fn of_route<'a>(context: &Context<'a>, route: &'a Object) -> Vec<Diagnostic> {
+    let hostnames = each(&route.value, "spec.hostnames[]");
+    // Those of TCP and UDP have none.
+    if hostnames.is_empty() && !matches!(route.reference.kind.as_str(), "TCPRoute" | "UDPRoute") {
+        let open =
+            context.parents(route).into_iter().find(|(_, parent, gateway)| is_open(context, route, parent, gateway));
+        return open.map(|(pointer, _, gateway)| every(context, route, &pointer, gateway)).into_iter().collect();
     }
-    found
+    let wild = hostnames.into_iter().filter_map(|(pointer, hostname)| {
+        let hostname = hostname.as_str().filter(|hostname| hostname.starts_with('*'))?;
+        let message = format!("{} serves all of {hostname}.", route.reference);
+        Some(context.finding(&CHECK, route, &pointer, message).help(CHECK.remedy))
+    });
+    wild.collect()
+}
+
+fn every(context: &Context<'_>, route: &Object, pointer: &str, gateway: &Object) -> Diagnostic {
+    let message = format!("{} serves every hostname of {}.", route.reference, gateway.reference);
+    context.finding(&CHECK, route, pointer, message).help(CHECK.remedy)
+}
+
+/// Whether a listener without a hostname of its own takes a route.
+fn is_open(context: &Context<'_>, route: &Object, parent: &Value, gateway: &Object) -> bool {
+    let labels = context.namespace_labels(route.reference.namespace());
+    let value = (&route.reference, &route.value);
+    let takes =
+        |listener: &Value| attach(listener, gateway.reference.namespace(), value, parent, labels) == Attachment::Taken;
+    listeners(&gateway.value).into_iter().any(|listener| listener.get("hostname").is_none() && takes(listener))
 }

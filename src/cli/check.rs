@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// Write the findings there are to a baseline file, and succeed
     #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
     write_baseline: Option<PathBuf>,
-    /// Print the page of a check instead: its id (SPW101) or its name
+    /// Print the page of a check instead: its id (SPW101), its name, or the id of any other finding (yaml-syntax)
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
 }
@@ -98,11 +98,11 @@ fn summary(checked: &Checked) -> String {
 }
 
 fn explain(asked: &str) -> Result<u8, Failure> {
-    let Some(check) = CHECKS.iter().find(|check| check.id.eq_ignore_ascii_case(asked) || check.name == asked) else {
+    let Some(page) = check::explain(asked) else {
         let known: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
         return Err(Failure::usage(format!("there is no check `{asked}`; there are: {}", known.join(", "))));
     };
     let target = Target { format: Format::Text, file: None };
-    target.write(&check::Check::page(check))?;
+    target.write(&page)?;
     Ok(0)
 }

@@ -2,7 +2,7 @@
 
 use crate::desired::{CONFIG_FILE, Entry, ReadError, Tree};
 use crate::object::{Diagnostic, Untrusted};
-use crate::{cluster, ops};
+use crate::{cluster, ops, registry};
 
 /// The exit code of a failure.
 pub(in crate::cli) const FAILED: u8 = 1;
@@ -75,6 +75,8 @@ impl From<ops::Error> for Failure {
             ops::Error::Cluster(cluster::Error::Server(_)) => {
                 (FAILED, "Check that the cluster runs and that the context is the right one.")
             }
+            ops::Error::Registry(error @ registry::Error::Authority { .. }) => (USAGE, hint_of(error)),
+            ops::Error::Registry(error) => (FAILED, hint_of(error)),
             ops::Error::Source(_) | ops::Error::Snapshot { .. } | ops::Error::File { .. } | ops::Error::Thread(_) => {
                 (FAILED, "")
             }
@@ -119,5 +121,26 @@ impl From<ops::NewError> for Failure {
                 Self { diagnostics, tree: *tree, ..Self::failed(message, hint) }
             }
         }
+    }
+}
+
+/// What to do about a registry that does not tell a digest.
+pub(super) fn hint_of(error: &registry::Error) -> &'static str {
+    match error {
+        registry::Error::Reference(_) => "An image is `REGISTRY/NAME:TAG`, in lower-case letters but for the tag.",
+        registry::Error::Authority { .. } => "Give --ca-file a file with certificates in PEM form.",
+        registry::Error::Credentials { .. } => {
+            "Log in anew: `docker login REGISTRY` (or podman, crane, oras: the same file)."
+        }
+        registry::Error::Unreachable { .. } => {
+            "Check the name of the registry, the network, the proxy and, for an authority of your own, --ca-file."
+        }
+        registry::Error::Late { .. } => "Run it again, or give it longer by --timeout.",
+        registry::Error::Insecure { .. } => "The registry needs a token server with TLS: tell those who run it.",
+        registry::Error::Unauthorized { .. } => {
+            "Log in with an account that may read it: `docker login REGISTRY`. Some registries answer so for names that do not exist."
+        }
+        registry::Error::Missing { .. } => "Mend the name or the tag, or push the image first.",
+        registry::Error::Busy(_) => "Wait, or log in: registries let accounts ask more often.",
     }
 }

@@ -14,6 +14,7 @@ mod inspect;
 mod install;
 mod new;
 mod people;
+mod pin;
 mod plan;
 mod progress;
 mod render;
@@ -50,6 +51,7 @@ enum Verb {
     Drift(drift::Arguments),
     Status(status::Arguments),
     Check(check::Arguments),
+    Pin(pin::Arguments),
     Graph(graph::Arguments),
     Render(render::Arguments),
     Schema(schema::Arguments),
@@ -99,6 +101,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Drift(arguments) => drift::run(arguments).await,
         Verb::Status(arguments) => status::run(arguments).await,
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Pin(arguments) => pin::run(arguments).await,
         Verb::Graph(arguments) => graph::run(&arguments),
         Verb::Render(arguments) => render::run(&arguments),
         Verb::Schema(arguments) => schema::run(&arguments),

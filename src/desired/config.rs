@@ -43,6 +43,11 @@ pub struct Config {
     pub executors: Executors,
     /// Which release of which Gateway controller serves a GatewayClass.
     pub controllers: Vec<Controller>,
+    /// Which release of Gateway API is installed, for checks where no definition is at hand.
+    pub gateway_api: GatewayApi,
+    /// Findings that are known and not to be said. Those of rules for tenants and for protected environments can be
+    /// suppressed here alone.
+    pub suppressions: Vec<Suppression>,
     /// What every App has unless it says otherwise: a part of its `spec`. Those of its tenant, then those of the environment
     /// come on top.
     #[schemars(with = "serde_json::Map<String, Value>")]
@@ -65,6 +70,26 @@ impl Default for Executors {
     }
 }
 
+/// Which release of Gateway API is installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GatewayApi {
+    /// The release: `1.6`; default: the newest that is known.
+    pub release: Option<String>,
+    /// The channel; default: not known, so fields of the experimental one are noted and not refused.
+    pub channel: Option<Channel>,
+}
+
+/// A channel of Gateway API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Channel {
+    /// What is stable.
+    Standard,
+    /// What may still change, beside it.
+    Experimental,
+}
+
 /// Which release of which Gateway controller serves a GatewayClass.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -73,6 +98,40 @@ pub struct Controller {
     pub gateway_class: String,
     /// The release: `nginx-gateway-fabric@2.7.0`, `envoy-gateway@1.9`.
     pub release: String,
+}
+
+/// Findings of one check that are known, for every object or for those that are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Suppression {
+    /// The id of the check: `SPW104`.
+    pub check: String,
+    /// Why they are right as they are.
+    pub reason: String,
+    /// The API group of the objects; absent means any.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Their kind.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Their namespace, a glob.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Their name, a glob.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl Suppression {
+    /// The objects it is about.
+    pub fn selector(&self) -> Selector {
+        Selector {
+            group: self.group.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// Where the inventory is kept.

@@ -15,6 +15,7 @@ pub(super) struct Found {
     pub(super) apps: Vec<app::Source>,
     pub(super) patches: Vec<patch::Patch>,
     pub(super) approvals: Vec<Approval>,
+    pub(super) asides: Vec<yaml::Aside>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) unread: BTreeSet<String>,
 }
@@ -26,6 +27,7 @@ impl Found {
         self.apps.extend(later.apps);
         self.patches.extend(later.patches);
         self.approvals.extend(later.approvals);
+        self.asides.extend(later.asides);
         self.diagnostics.extend(later.diagnostics);
         self.unread.extend(later.unread);
     }
@@ -125,6 +127,7 @@ impl File<'_> {
         self.found.diagnostics.extend(diagnostics);
         for document in documents {
             let before = self.found.members.len();
+            self.found.asides.extend(document.asides);
             self.document(document.value, document.positions, document.start);
             // Of a document that is ambiguous in itself nothing is applied.
             if document.flawed {
@@ -315,10 +318,17 @@ pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
         say(Severity::Error, "/metadata/namespace", "object-name", message, "Use lower-case letters, digits and `-`.");
     }
     for field in ["labels", "annotations"] {
-        let entries = object.value.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
-        for (key, _) in entries.into_iter().flatten().filter(|(_, value)| !value.is_string() && !value.is_null()) {
+        let Some(value) = object.value.pointer(&format!("/metadata/{field}")) else { continue };
+        let Some(entries) = value.as_object() else {
+            if !value.is_null() {
+                let message = format!("metadata.{field}: expected map, got {value}");
+                say(Severity::Error, &format!("/metadata/{field}"), "object-metadata", message, "Write `name: value`.");
+            }
+            continue;
+        };
+        for (key, value) in entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null()) {
             let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
-            let message = format!("`{key}` under {field} is no text.");
+            let message = format!("metadata.{field}.{key}: expected string, got {value}");
             say(Severity::Error, &pointer, "object-metadata", message, "Put the value in quotes.");
         }
     }

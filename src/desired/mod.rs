@@ -10,6 +10,7 @@ mod json_schema;
 mod manifest;
 mod parallel;
 mod patch;
+pub mod pin;
 mod rules;
 mod templates;
 mod tree;
@@ -21,8 +22,8 @@ pub use app::{App, OPEN_EGRESS};
 pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{
-    Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule, PLATFORM,
-    Selector, Tenant,
+    Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule,
+    PLATFORM, Selector, Suppression, Tenant,
 };
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
@@ -63,6 +64,8 @@ pub struct Desired {
     pub objects: BTreeMap<ObjectRef, Member>,
     /// What is to be said of objects that are not as the repository has them today: people hold them at a revision.
     pub notes: BTreeMap<ObjectRef, String>,
+    /// Comments that ask not to be told of a finding.
+    pub asides: Vec<yaml::Aside>,
     /// The approvals that the repository holds for this environment.
     pub approvals: Vec<Approval>,
     /// Findings.
@@ -100,7 +103,8 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
             let environment = choose(&written.config, environment)?.clone();
             let (config, text) = written.within(&environment)?;
             let config_text = Some(Arc::new(text));
-            Desired { config: Some(config), environment, name: written.name, config_text, ..Desired::default() }
+            let asides = written.asides;
+            Desired { config: Some(config), environment, name: written.name, config_text, asides, ..Desired::default() }
         }
         None => Desired::default(),
     };
@@ -155,6 +159,7 @@ struct Written {
     value: serde_json::Value,
     positions: Positions,
     start: Origin,
+    asides: Vec<yaml::Aside>,
     /// The text of the file.
     text: String,
 }
@@ -199,6 +204,7 @@ fn read_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
         value: document.value,
         positions: document.positions,
         start,
+        asides: document.asides,
         text: text.to_owned(),
     };
     written.config = written.typed(&written.value, diagnostics)?;
@@ -286,11 +292,11 @@ impl Desired {
     }
 
     /// The objects of a kind, in one namespace or (with none) wherever.
-    pub fn of_kind<'a>(
+    pub fn of_kind<'a, 'b>(
         &'a self,
-        group: &'a str,
-        kind: &'a str,
-        namespace: Option<&'a str>,
+        group: &'b str,
+        kind: &'b str,
+        namespace: Option<&'b str>,
     ) -> impl Iterator<Item = (&'a ObjectRef, &'a Member)> {
         let first = ObjectRef::new(group, kind, namespace.unwrap_or_default(), "");
         self.objects
@@ -356,6 +362,7 @@ fn missing_sources(tree: &Tree, desired: &Desired, found: &mut manifest::Found) 
 fn settle(desired: &mut Desired, found: manifest::Found) {
     desired.diagnostics = found.diagnostics;
     desired.approvals = found.approvals;
+    desired.asides.extend(found.asides);
     desired.unread = found.unread;
     let scopes = Scopes::with_crds(found.members.iter().map(|m| &m.object.value));
     let mut members = Vec::with_capacity(found.members.len());
@@ -367,8 +374,10 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
             }
             desired.diagnostics.push(diagnostic);
         }
-        for diagnostic in desired.diagnostics.iter_mut().filter(|d| d.object.as_ref() == Some(&written)) {
-            diagnostic.object = Some(member.object.reference.clone());
+        if member.object.reference != written {
+            for diagnostic in desired.diagnostics.iter_mut().filter(|d| d.object.as_ref() == Some(&written)) {
+                diagnostic.object = Some(member.object.reference.clone());
+            }
         }
         members.push((member.object.reference.clone(), member));
     }

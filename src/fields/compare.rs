@@ -1,7 +1,7 @@
 //! Whether a declared value and a live one are the same after what the API server does to values.
 
-use super::quantity::{family, nanos};
 use super::set::FieldPath;
+use crate::schema::quantity::{family, nanos};
 use crate::schema::{Schema, is_zero, with_defaults};
 use serde_json::Value;
 use std::borrow::Cow;

@@ -6,13 +6,11 @@
 mod compare;
 mod declared;
 mod managed;
-mod quantity;
 mod set;
 mod unchanged;
 
 pub use compare::{Answer, Known, compare, difference};
 pub use declared::{Declared, Leaf, declare, pointer_of, restrict, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
-pub use quantity::is_quantity;
 pub use set::{FieldPath, FieldSet};
 pub use unchanged::{Wanted, is_unchanged};

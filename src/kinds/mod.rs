@@ -16,10 +16,12 @@ mod secrets;
 mod service;
 mod spin;
 mod storage;
+mod values;
 mod workload;
 
 pub use health::{Health, Verdict, World, condition};
 pub use reference::{Reference, Section, each};
+pub use values::wrong_values;
 
 use crate::object::{GroupKind, ObjectRef};
 use reference::Rule;

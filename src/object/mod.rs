@@ -3,6 +3,7 @@
 //! **Invariant:** nothing in this module knows a kind, a cluster or a file system.
 
 mod diagnostic;
+mod distance;
 mod origin;
 mod pointer;
 mod reference;
@@ -11,6 +12,7 @@ mod traced;
 mod untrusted;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use distance::distance;
 pub use origin::{Origin, Position, Positions};
 pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};

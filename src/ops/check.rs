@@ -4,7 +4,7 @@ use super::{Error, Given};
 use crate::check;
 use crate::desired::{self, ReadError, Tree};
 use crate::object::{Diagnostic, Severity, Untrusted};
-use crate::schema::Release;
+use crate::schema::{Release, Schemas};
 use crate::source::Repository;
 
 /// What was found.
@@ -53,7 +53,6 @@ pub(super) fn find(
     environments: &[String],
     controller: Option<&Release>,
 ) -> Result<Vec<Diagnostic>, ReadError> {
-    let mut found = Vec::new();
     let mut read = Vec::new();
     let each: Vec<Option<&str>> = if environments.is_empty() {
         vec![None]
@@ -61,12 +60,9 @@ pub(super) fn find(
         environments.iter().map(|name| Some(name.as_str())).collect()
     };
     for environment in each {
-        let desired = desired::read(tree, environment)?;
-        found.extend(check::all(&desired, controller));
-        found.extend(desired.diagnostics.iter().cloned());
-        read.push(desired);
+        read.push(desired::read(tree, environment)?);
     }
-    found.extend(check::across(&read));
+    let mut found = check::all(&read, controller, &Schemas::default());
     found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
     found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
     Ok(found)

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod new;
 mod people;
+mod pin;
 mod plan;
 mod record;
 mod snapshot;
@@ -12,13 +13,14 @@ pub use apply::{Event, Outcome, Settings, apply};
 pub use check::{Checked, check};
 pub use new::{Created, NewError, Opened, new_repository, vacant};
 pub use people::{Environment, Part, PeopleError};
+pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};
 pub use record::{ensure_namespace, is_unrecorded};
 pub use snapshot::snapshot;
 
 use crate::desired::ReadError;
 use crate::live::SnapshotError;
-use crate::{cluster, source};
+use crate::{cluster, registry, source};
 use std::path::PathBuf;
 
 /// Why a verb could not do its job.
@@ -30,6 +32,9 @@ pub enum Error {
     /// The Config or the environment cannot be used.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// No registry can be used.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
     /// The API server cannot be used.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),

@@ -10,6 +10,7 @@ use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
+use crate::check;
 use crate::desired::{Desired, glob};
 use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
 use crate::graph::Graph;
@@ -164,12 +165,7 @@ fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
 fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     // A definition that the repository holds is the one that its objects will be held against.
-    let mut own = Schemas::default();
-    desired
-        .objects
-        .values()
-        .filter(|m| m.object.reference.kind == "CustomResourceDefinition")
-        .for_each(|m| own.add_crd(&m.object.value));
+    let own = Schemas::with_crds(desired.objects.values().map(|member| &member.object.value));
     let mut validator = Validator::default();
     // What is in the cluster as it is wanted was accepted by it.
     for (reference, member, stored) in live.beside(&desired.objects) {
@@ -179,15 +175,13 @@ fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
             continue;
         }
         let schemas = if own.is_custom(&kind, &object.version) { &own } else { &live.schemas };
-        let Some(schema) = schemas.of(&kind, &object.version) else { continue };
         let custom = schemas.is_custom(&kind, &object.version);
-        for (pointer, message) in validator.violations(&object.value, schema) {
-            // The built-in table may be older than the cluster, so there the server has the last word.
-            let severity = if custom { Severity::Error } else { Severity::Warning };
-            let field = crate::object::dotted(&pointer);
-            let text = if field.is_empty() { message } else { format!("{field}: {message}") };
-            found.push(Diagnostic::new(severity, "schema", text).at(object.origin_of(&pointer)).about(reference));
+        // Of built-in kinds the server knows more, so there it has the last word.
+        let mut wrong = check::wrong_fields(object, schemas, &mut validator);
+        if !custom {
+            wrong.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
         }
+        found.extend(wrong);
     }
     found
 }

@@ -6,14 +6,10 @@ use super::{Action, Change, Plan, guard};
 use crate::desired::Desired;
 use crate::inventory::Held;
 use crate::live::Live;
-use crate::object::{GroupKind, Untrusted, annotation};
-use crate::schema::{Schemas, Validator, crd_versions};
+use crate::object::{GroupKind, Untrusted};
+use crate::schema::{Schemas, Validator, crd_versions, is_downgraded, is_narrowed, is_set, version_names};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
-/// The annotations by which Gateway API names where a definition comes from.
-const CHANNEL: &str = "gateway.networking.k8s.io/channel";
-const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
 /// Objects that are looked at for fields that would go.
 const LOOKED_AT: usize = 1000;
 
@@ -48,15 +44,10 @@ fn hold(change: &mut Change) -> Held {
     held
 }
 
-fn names(crd: &Value, keep: impl Fn(&Value) -> bool) -> BTreeSet<&str> {
-    let versions = crd_versions(crd).map(|(_, versions)| versions.as_slice()).unwrap_or_default();
-    versions.iter().filter(|version| keep(version)).filter_map(|version| version.get("name")?.as_str()).collect()
-}
-
 /// A version in which objects may be stored cannot go: they could not be read any more.
 fn stored(before: &Value, after: &Value) -> Option<String> {
     let stored = before.pointer("/status/storedVersions")?.as_array()?;
-    let kept = names(after, |_| true);
+    let kept = version_names(after, |_| true);
     let lost = stored.iter().filter_map(Value::as_str).find(|version| !kept.contains(version))?;
     Some(format!(
         "Objects may be stored as {lost} (status.storedVersions), which the new definition does not have: write them again \
@@ -66,24 +57,18 @@ fn stored(before: &Value, after: &Value) -> Option<String> {
 
 /// An older bundle, or the standard channel over the experimental one.
 fn lower(before: &Value, after: &Value) -> Option<String> {
-    let (old, new) = (annotation(before, CHANNEL), annotation(after, CHANNEL));
-    if old == Some("experimental") && new == Some("standard") {
+    if is_narrowed(before, after) {
         return Some(
             "The channel changes from experimental to standard: experimental fields go with the next write.".to_owned(),
         );
     }
-    let (old, new) = (annotation(before, BUNDLE)?, annotation(after, BUNDLE)?);
-    (numbers(new) < numbers(old)).then(|| format!("The bundle goes back from {old} to {new}."))
-}
-
-fn numbers(version: &str) -> Vec<u64> {
-    version.trim_start_matches('v').split(['.', '-']).map_while(|part| part.parse().ok()).collect()
+    is_downgraded(before, after).map(|(old, new)| format!("The bundle goes back from {old} to {new}."))
 }
 
 /// A version that the repository still writes.
 fn unserved(after: &Value, desired: &Desired) -> Option<String> {
     let (kind, _) = crd_versions(after)?;
-    let served = names(after, |version| version.get("served") == Some(&Value::Bool(true)));
+    let served = version_names(after, |version| is_set(version, "served"));
     let mut written = desired.objects.iter().filter(|(reference, _)| reference.group_kind() == kind);
     let (reference, member) = written.find(|(_, member)| !served.contains(member.object.version.as_str()))?;
     Some(format!("{reference} is written as {}, which is no longer served.", member.object.version))
@@ -101,26 +86,8 @@ fn lost_field(after: &Value, live: &Live) -> Option<String> {
         // What controllers report is theirs to write again.
         text.as_object_mut()?.shift_remove("status");
         let schema = schemas.of(&kind, version)?;
-        let unknown = validator
-            .violations(&text, schema)
-            .into_iter()
-            .find(|(_, message)| message.starts_with("There is no field"))?;
-        Some(format!("{reference} uses {}, which the new definition does not have.", crate::object::dotted(&unknown.0)))
+        let unknown = validator.structure(&text, schema).into_iter().find(|violation| violation.unknown)?;
+        let field = crate::object::dotted(&unknown.pointer);
+        Some(format!("{reference} uses {field}, which the new definition does not have."))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn bundles_are_compared_by_number() {
-        let crd =
-            |bundle: &str, channel: &str| json!({"metadata": {"annotations": {BUNDLE: bundle, CHANNEL: channel}}});
-        let is_lower = |old: &str, new: &str| lower(&crd(old, "standard"), &crd(new, "standard")).is_some();
-        assert!(is_lower("v1.10.0", "v1.9.1") && !is_lower("v1.9.1", "v1.10.0") && !is_lower("v1.6.0", "v1.6.0"));
-        assert!(lower(&crd("v1.6.0", "experimental"), &crd("v1.7.0", "standard")).is_some());
-        assert!(lower(&crd("v1.6.0", "standard"), &crd("v1.7.0", "experimental")).is_none());
-    }
 }

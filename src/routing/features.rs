@@ -1,5 +1,6 @@
 //! Which features of Gateway API an object uses (GEP-2162), and where.
 
+use super::meet;
 use crate::kinds::{GATEWAY, each};
 use crate::object::ObjectRef;
 use serde_json::Value;
@@ -25,6 +26,12 @@ const HTTP: [(&str, &str); 17] = [
     ("spec.rules[].backendRefs[].filters[].urlRewrite", "HTTPRouteBackendURLRewrite"),
 ];
 
+/// Fields of a GRPCRoute that are features.
+const GRPC: [(&str, &str); 2] = [
+    ("spec.rules[].name", "GRPCRouteNamedRouteRule"),
+    ("spec.rules[].filters[].requestHeaderModifier", "GRPCRouteRequestHeaderModifier"),
+];
+
 /// Fields of a Gateway that are features.
 const GATEWAY_FIELDS: [(&str, &str); 5] = [
     ("spec.addresses[].value", "GatewayStaticAddresses"),
@@ -48,7 +55,7 @@ pub fn features(object: &ObjectRef, value: &Value) -> Vec<(String, &'static str)
     }
     let fields: &[(&str, &str)] = match object.kind.as_str() {
         "HTTPRoute" => &HTTP,
-        "GRPCRoute" => &[("spec.rules[].name", "GRPCRouteNamedRouteRule")],
+        "GRPCRoute" => &GRPC,
         "Gateway" => &GATEWAY_FIELDS,
         "BackendTLSPolicy" => &[("spec.validation.subjectAltNames", "BackendTLSPolicySANValidation")],
         _ => &[],
@@ -93,7 +100,32 @@ fn of_listeners(value: &Value) -> Vec<(String, &'static str)> {
     let ports = each(value, "spec.listeners[].port").into_iter().filter(|(_, port)| port.as_i64() == Some(8080));
     let ports = ports.map(|(pointer, _)| (pointer, "GatewayPort8080"));
     let empty = each(value, "spec.addresses[]").into_iter().filter(|(_, address)| address.get("value").is_none());
-    ports.chain(empty.map(|(pointer, _)| (pointer, "GatewayAddressEmpty"))).collect()
+    let empty = empty.map(|(pointer, _)| (pointer, "GatewayAddressEmpty"));
+    let isolated = isolated(value).map(|pointer| (pointer, "GatewayHTTPListenerIsolation"));
+    let ending = each(value, "spec.listeners[]").into_iter().filter(|(_, listener)| ends_tls(listener));
+    let ending = ending.map(|(pointer, _)| (pointer, "TLSRouteModeTerminate"));
+    ports.chain(empty).chain(isolated).chain(ending).collect()
+}
+
+/// Whether a listener of protocol TLS ends it: the default of `mode`.
+fn ends_tls(listener: &Value) -> bool {
+    let mode = listener.pointer("/tls/mode");
+    listener.get("protocol").is_some_and(|protocol| protocol == "TLS") && mode.is_none_or(|mode| mode == "Terminate")
+}
+
+/// The first HTTP listener that shares its port and a part of its hostnames with an earlier one: without isolation a request
+/// for the narrower one may end at a route of the wider.
+fn isolated(value: &Value) -> Option<String> {
+    let mut listeners = each(value, "spec.listeners[]");
+    listeners.retain(|(_, listener)| listener.get("protocol").is_some_and(|p| p == "HTTP" || p == "HTTPS"));
+    let hostname = |listener: &Value| listener.get("hostname").and_then(Value::as_str).map(str::to_owned);
+    let overlaps = |(index, (_, listener)): &(usize, &(String, &Value))| {
+        listeners[..*index].iter().any(|(_, earlier)| {
+            earlier.get("port") == listener.get("port")
+                && meet(hostname(earlier).as_deref(), hostname(listener).as_deref())
+        })
+    };
+    listeners.iter().enumerate().find(overlaps).map(|(_, (pointer, _))| pointer.clone())
 }
 
 #[cfg(test)]
@@ -124,6 +156,22 @@ mod tests {
             json!({"spec": {"listeners": [{"port": 8080}, {"port": 80}], "addresses": [{}, {"value": "1.2.3.4"}]}});
         let found: Vec<&str> = features(&gateway, &value).into_iter().map(|(_, feature)| feature).collect();
         assert_eq!(found, ["GatewayStaticAddresses", "GatewayPort8080", "GatewayAddressEmpty"]);
+        let listener = |port: u16, protocol: &str, hostname: &str| json!({"port": port, "protocol": protocol, "hostname": hostname});
+        let of = |listeners: Vec<Value>| {
+            let found = features(&gateway, &json!({"spec": {"listeners": listeners}}));
+            found.into_iter().map(|(pointer, feature)| format!("{feature} {pointer}")).collect::<Vec<_>>()
+        };
+        let wide = listener(443, "HTTPS", "*.a.example");
+        assert_eq!(
+            of(vec![wide.clone(), listener(443, "HTTPS", "b.a.example")]),
+            ["GatewayHTTPListenerIsolation /spec/listeners/1"]
+        );
+        assert_eq!(
+            of(vec![wide.clone(), listener(443, "HTTPS", "a.example"), listener(80, "HTTP", "b.a.example")]),
+            [""; 0]
+        );
+        assert_eq!(of(vec![listener(443, "TLS", "a.example")]), ["TLSRouteModeTerminate /spec/listeners/0"]);
+        assert_eq!(of(vec![json!({"port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}})]), [""; 0]);
         assert_eq!(
             features(&ObjectRef::new(GATEWAY, "TCPRoute", "a", "r"), &json!({})),
             [("/kind".to_owned(), "TCPRoute")]

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::check;
-use crate::desired::{self, CONFIG_FILE, Entry, Tree};
+use crate::desired::{self, CONFIG_FILE, Desired, Entry, Tree};
 use crate::object::Severity;
+use crate::schema::Schemas;
 use proptest::prelude::*;
 
 fn add(tree: &mut Tree, made: Made) {
@@ -25,12 +26,10 @@ fn known(tree: &Tree) -> Known {
 
 /// What is worse than a note in any environment.
 fn wrong(tree: &Tree) -> Vec<String> {
-    let mut found = Vec::new();
-    for environment in desired::environments(tree).expect("a Config that can be used") {
-        let desired = desired::read(tree, Some(&environment)).expect("the environment");
-        found.extend(desired.diagnostics.iter().cloned());
-        found.extend(check::all(&desired, None));
-    }
+    let environments = desired::environments(tree).expect("a Config that can be used");
+    let read = |name: &String| desired::read(tree, Some(name)).expect("the environment");
+    let read: Vec<Desired> = environments.iter().map(read).collect();
+    let found = check::all(&read, None, &Schemas::default());
     let worse = found.into_iter().filter(|finding| finding.severity < Severity::Note);
     worse.map(|finding| format!("{} {}", finding.id, finding.message.raw())).collect()
 }

@@ -98,19 +98,22 @@ impl Release {
         Some(Self { project: newest.project.clone(), version: newest.version.clone() })
     }
 
-    /// Whether it has a feature: as its report says, or that of the newest release before it of the same major version.
-    pub fn supports(&self, feature: &str) -> Support {
-        let names: Vec<&str> = std::iter::once(feature)
-            .chain(RENAMED.iter().filter(|(new, _)| *new == feature).map(|(_, old)| *old))
-            .collect();
-        let named = |list: &[String]| names.iter().any(|name| list.iter().any(|known| known == name));
-        let ignored = IGNORED.iter().any(|(project, version, features)| {
+    /// Whether it accepts what uses a feature, and leaves that out.
+    pub fn ignores(&self, feature: &str) -> bool {
+        let names = names_of(feature);
+        IGNORED.iter().any(|(project, version, features)| {
             self.project == *project
                 && format!("{}.", self.version).starts_with(version)
                 && names.iter().any(|name| features.contains(name))
-        });
+        })
+    }
+
+    /// Whether it has a feature: as its report says, or that of the newest release before it of the same major version.
+    pub fn supports(&self, feature: &str) -> Support {
+        let names = names_of(feature);
+        let named = |list: &[String]| names.iter().any(|name| list.iter().any(|known| known == name));
         match self.report() {
-            _ if ignored => Support::No,
+            _ if self.ignores(feature) => Support::No,
             Some(report) if named(&report.yes) => Support::Yes,
             Some(report) if named(&report.no) => Support::No,
             _ => Support::Unknown,
@@ -139,6 +142,12 @@ impl std::fmt::Display for Release {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.project, self.version)
     }
+}
+
+/// The names that a feature has had.
+fn names_of(feature: &str) -> Vec<&str> {
+    let older = RENAMED.iter().filter(|(new, _)| *new == feature).map(|(_, old)| *old);
+    std::iter::once(feature).chain(older).collect()
 }
 
 /// The project of a GatewayClass by its controllerName.

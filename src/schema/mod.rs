@@ -5,15 +5,21 @@
 
 mod builtin;
 mod defaults;
+mod definition;
 mod features;
+pub(crate) mod quantity;
+mod released;
+mod rules;
 mod validate;
 
 pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
 pub use defaults::with_defaults;
+pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
 pub use features::{Release, Support, project_of};
-pub use validate::Validator;
+pub use released::{Installed, Released, released, who_has};
+pub use validate::{Validator, Violation};
 
-use crate::object::{GroupKind, ObjectRef};
+use crate::object::{GroupKind, ObjectRef, unescape};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +54,14 @@ pub struct Schema<'a> {
 }
 
 impl Schemas {
+    /// The schemas of the CustomResourceDefinitions among some objects.
+    pub fn with_crds<'a>(objects: impl Iterator<Item = &'a Value>) -> Self {
+        let mut schemas = Self::default();
+        let is_crd = |o: &&Value| ObjectRef::of(o).is_some_and(|r| r.is(CRD_GROUP, "CustomResourceDefinition"));
+        objects.filter(is_crd).for_each(|crd| schemas.add_crd(crd));
+        schemas
+    }
+
     /// Adds the schemas of a CustomResourceDefinition.
     pub fn add_crd(&mut self, crd: &Value) {
         let Some((kind, versions)) = crd_versions(crd) else { return };
@@ -152,6 +166,25 @@ impl<'a> Schema<'a> {
     pub fn items(self) -> Option<Self> {
         let resolved = self.resolved();
         resolved.child(resolved.node.get("items")?)
+    }
+
+    /// The schema of the node at a JSON pointer below this one.
+    pub fn at(self, pointer: &str) -> Option<Self> {
+        pointer.split('/').skip(1).try_fold(self, |schema, step| {
+            let name = unescape(step);
+            schema.property(&name).or_else(|| schema.additional()).or_else(|| schema.items())
+        })
+    }
+
+    /// The schemas that a node combines under a keyword (`oneOf`, `anyOf`, `allOf`), references apart.
+    pub(crate) fn combined(self, keyword: &str) -> Vec<Self> {
+        let schemas = self.keyword(keyword).and_then(Value::as_array).into_iter().flatten();
+        schemas.filter(|node| node.get("$ref").is_none()).filter_map(|node| self.child(node)).collect()
+    }
+
+    /// The schema that a value must not fit.
+    pub(crate) fn negated(self) -> Option<Self> {
+        self.child(self.keyword("not")?)
     }
 
     /// How items of a list are told apart; absent means atomic.

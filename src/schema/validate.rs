@@ -1,20 +1,49 @@
-//! The checks of a structural schema that can be made without the API server: unknown fields, types, required fields,
-//! enumerations, patterns and sizes.
+//! The checks of a schema that can be made without the API server, in its words: unknown fields, types, keys of lists,
+//! required fields, enumerations, patterns, sizes and formats; and, where all of these hold, the rules in CEL.
 
-use super::Schema;
-use crate::object::escape;
+use super::quantity::is_quantity;
+use super::rules::Rules;
+use super::{ListType, Schema, with_defaults};
+use crate::object::{distance, escape};
 use regex::Regex;
-use serde_json::Value;
-use std::collections::HashMap;
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// One violation: the JSON pointer of the field and what is wrong with it.
-pub type Violation = (String, String);
+/// How much of a value a message shows.
+const SHOWN: usize = 80;
 
-/// Holds values against their schemas. The patterns of schemas are kept, since many objects share them.
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The JSON pointer of the field.
+    pub pointer: String,
+    /// What is wrong, as the API server says it.
+    pub message: String,
+    /// Whether the schema does not have the field.
+    pub unknown: bool,
+    /// Whether the API server surely refuses it.
+    pub sure: bool,
+    /// The field that may be meant.
+    pub meant: Option<String>,
+}
+
+impl Violation {
+    /// A field whose value is wrong.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into(), unknown: false, sure: true, meant: None }
+    }
+}
+
+/// Holds values against their schemas. Patterns and rules of schemas are kept, since many objects share them.
 #[derive(Default)]
-pub struct Validator {
+pub struct Validator<'a> {
     /// A pattern that this engine cannot read is the server's to judge.
     patterns: HashMap<String, Option<Regex>>,
+    rules: Rules<'a>,
+    /// Whether the schema is all that decides, as for custom resources. Built-in kinds are read by Go, for which null is
+    /// nothing and what is absent is a zero value, and then judged by code.
+    decides: bool,
     found: Vec<Violation>,
 }
 
@@ -39,91 +68,221 @@ fn pointer(place: Option<&Place<'_>>) -> String {
     }
 }
 
-impl Validator {
-    /// What is wrong with a value; apiVersion, kind, metadata and status are not looked at.
-    pub fn violations(&mut self, value: &Value, schema: Schema<'_>) -> Vec<Violation> {
+impl<'a> Validator<'a> {
+    /// What is wrong with the fields of a built-in kind; apiVersion, kind, metadata and status are not looked at.
+    pub fn structure(&mut self, value: &Value, schema: Schema<'_>) -> Vec<Violation> {
+        self.decides = false;
         self.node(value, schema, None);
         std::mem::take(&mut self.found)
     }
 
-    fn say(&mut self, place: Option<&Place<'_>>, message: String) {
-        self.found.push((pointer(place), message));
+    /// What is wrong with a custom resource with its defaults, as it is stored. Its rules in CEL are looked at only when nothing
+    /// else is wrong, as in the API server.
+    pub fn violations(&mut self, value: &Value, schema: Schema<'a>) -> Vec<Violation> {
+        self.decides = true;
+        let stored = with_defaults(value, schema);
+        self.node(&stored, schema, None);
+        if !self.found.is_empty() {
+            return std::mem::take(&mut self.found);
+        }
+        self.rules.broken(&stored, schema)
+    }
+
+    fn say(&mut self, place: Option<&Place<'_>>, message: impl Into<String>) {
+        self.found.push(Violation::new(pointer(place), message));
     }
 
     fn node(&mut self, value: &Value, schema: Schema<'_>, place: Option<&Place<'_>>) {
         if value.is_null() {
+            let wrong = self.decides && !schema.is_nullable() && schema.default().is_none();
+            let expected = if schema.is_int_or_string() { Some("integer,string") } else { schema.text("type") };
+            if let Some(expected) = expected.filter(|_| wrong) {
+                self.say(place, format!("Invalid value: \"null\": must be of type {expected}: \"null\""));
+            }
             return;
         }
-        if let Some(expected) = wrong_type(value, schema) {
-            self.say(place, format!("Must be {expected}, is {}.", type_name(value)));
-            return;
+        if let Some(message) = wrong_type(value, schema) {
+            return self.say(place, message);
         }
         self.facets(value, schema, place);
         match value {
-            Value::Object(map) => {
-                for name in
-                    schema.keyword("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-                {
-                    let defaulted = schema.property(name).is_some_and(|p| p.default().is_some());
-                    if !map.contains_key(name) && !defaulted {
-                        self.say(place, format!("The field `{name}` is required."));
-                    }
-                }
-                for (name, child) in map {
-                    if place.is_none() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
-                        continue;
-                    }
-                    let below = Place { parent: place, step: Step::Key(name) };
-                    match schema.property(name).or_else(|| schema.additional()) {
-                        Some(schema) => self.node(child, schema, Some(&below)),
-                        None if schema.preserves_unknown() || is_open(schema) => {}
-                        None => self.say(Some(&below), unknown(name, schema)),
-                    }
-                }
-            }
-            Value::Array(items) => {
-                if let Some(schema) = schema.items() {
-                    for (index, item) in items.iter().enumerate() {
-                        self.node(item, schema, Some(&Place { parent: place, step: Step::Index(index) }));
-                    }
-                }
-            }
+            Value::Object(map) => self.fields(map, schema, place),
+            Value::Array(items) => self.items(items, schema, place),
             _ => {}
         }
     }
 
+    fn fields(&mut self, map: &Map<String, Value>, schema: Schema<'_>, place: Option<&Place<'_>>) {
+        let required = schema.keyword("required").and_then(Value::as_array).into_iter().flatten();
+        for name in required.filter_map(Value::as_str) {
+            if !map.contains_key(name) && schema.property(name).and_then(Schema::default).is_none() {
+                let at = pointer(Some(&Place { parent: place, step: Step::Key(name) }));
+                self.found.push(Violation { sure: self.decides, ..Violation::new(at, "Required value") });
+            }
+        }
+        for (name, child) in map {
+            if place.is_none() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+                continue;
+            }
+            let below = Place { parent: place, step: Step::Key(name) };
+            match schema.property(name).or_else(|| schema.additional()) {
+                Some(schema) => self.node(child, schema, Some(&below)),
+                None if schema.preserves_unknown() || is_open(schema) => {}
+                None => {
+                    let message = "field not declared in schema";
+                    let meant = meant(name, schema).map(str::to_owned);
+                    let violation = Violation::new(pointer(Some(&below)), message);
+                    self.found.push(Violation { unknown: true, meant, ..violation });
+                }
+            }
+        }
+    }
+
+    fn items(&mut self, items: &[Value], schema: Schema<'_>, place: Option<&Place<'_>>) {
+        let Some(of_items) = schema.items() else { return };
+        for (index, item) in items.iter().enumerate() {
+            self.node(item, of_items, Some(&Place { parent: place, step: Step::Index(index) }));
+        }
+        if let Some(message) = wrong_keys(items, schema.list_type(), of_items) {
+            let sure = self.decides || !message.ends_with(WITHOUT_KEY);
+            self.found.push(Violation { sure, ..Violation::new(pointer(place), message) });
+        }
+    }
+
     fn facets(&mut self, value: &Value, schema: Schema<'_>, place: Option<&Place<'_>>) {
-        if let Some(allowed) =
-            schema.keyword("enum").and_then(Value::as_array).filter(|allowed| !allowed.contains(value))
+        if let Some(message) = wrong_choice(value, schema) {
+            self.say(place, message);
+        }
+        if let Some(message) = wrong_size(value, schema) {
+            self.say(place, message);
+        }
+        if let Some(format) = schema.text("format").filter(|format| !fits_format(value, format)) {
+            self.say(place, format!("Invalid value: {}: must be of type {format}", shown(value)));
+        }
+        if let (Value::String(text), Some(pattern)) = (value, schema.text("pattern"))
+            && !self.matches(text, pattern)
         {
-            let names: Vec<String> =
-                allowed.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
-            self.say(place, format!("Must be one of {}.", names.join(", ")));
+            self.say(place, format!("Invalid value: {}: should match '{pattern}'", shown(value)));
         }
-        let limit = |keyword: &str| schema.keyword(keyword).and_then(Value::as_f64);
-        let size = match value {
-            Value::String(text) => Some((text.chars().count() as f64, "minLength", "maxLength", "characters")),
-            Value::Array(items) => Some((items.len() as f64, "minItems", "maxItems", "items")),
-            Value::Object(map) => Some((map.len() as f64, "minProperties", "maxProperties", "fields")),
-            Value::Number(number) => number.as_f64().map(|n| (n, "minimum", "maximum", "")),
-            _ => None,
+        if !self.fits_combined(value, schema) {
+            let message = format!("Invalid value: {}: must validate one of the schemas of this field", shown(value));
+            self.say(place, message);
+        }
+    }
+
+    fn matches(&mut self, text: &str, pattern: &str) -> bool {
+        if !self.patterns.contains_key(pattern) {
+            self.patterns.insert(pattern.to_owned(), Regex::new(pattern).ok());
+        }
+        self.patterns[pattern].as_ref().is_none_or(|regex| regex.is_match(text))
+    }
+
+    /// Whether a value fits what its schema combines. Structural schemas combine checks of values alone, never fields.
+    fn fits_combined(&mut self, value: &Value, schema: Schema<'_>) -> bool {
+        let mut counted = |keyword: &str| {
+            let schemas = schema.combined(keyword);
+            (!schemas.is_empty()).then(|| {
+                let fitting = schemas.iter().filter(|one| self.fits(value, **one)).count();
+                (fitting, schemas.len())
+            })
         };
-        if let Some((size, least, most, unit)) = size {
-            if let Some(least) = limit(least).filter(|least| size < *least) {
-                self.say(place, format!("Must be at least {least} {unit}").trim_end().to_owned() + ".");
+        counted("oneOf").is_none_or(|(fitting, _)| fitting == 1)
+            && counted("anyOf").is_none_or(|(fitting, _)| fitting > 0)
+            && counted("allOf").is_none_or(|(fitting, all)| fitting == all)
+            && schema.negated().is_none_or(|not| !self.fits(value, not))
+    }
+
+    /// Whether a value fits a schema, all fields that are there included.
+    fn fits(&mut self, value: &Value, schema: Schema<'_>) -> bool {
+        let text = value.as_str();
+        let pattern = schema.text("pattern").zip(text);
+        wrong_type(value, schema).is_none()
+            && wrong_choice(value, schema).is_none()
+            && wrong_size(value, schema).is_none()
+            && schema.text("format").is_none_or(|format| fits_format(value, format))
+            && pattern.is_none_or(|(pattern, text)| self.matches(text, pattern))
+            && schema.properties().all(|(name, below)| value.get(name).is_none_or(|child| self.fits(child, below)))
+            && self.fits_combined(value, schema)
+    }
+}
+
+/// What a list says of an item without keys; in built-in kinds a key may have an empty default.
+const WITHOUT_KEY: &str = "associative list with keys has an element that omits all key fields";
+
+/// What is wrong with the keys of the items of a list: those of a map differ in them, those of a set in themselves.
+fn wrong_keys(items: &[Value], list: ListType<'_>, of_items: Schema<'_>) -> Option<String> {
+    let keys = match list {
+        ListType::Atomic => return None,
+        ListType::Set => Vec::new(),
+        ListType::Map(keys) => keys,
+    };
+    let default = |key: &str| of_items.property(key).and_then(Schema::default);
+    let mut known = HashSet::new();
+    for (index, item) in items.iter().enumerate() {
+        let name = match item {
+            item if keys.is_empty() => shown(item),
+            Value::Object(map) => {
+                if keys.iter().all(|key| !map.contains_key(*key) && default(key).is_none()) {
+                    return Some(format!("element {index}: {WITHOUT_KEY}"));
+                }
+                let key = |key: &&str| map.get(*key).or(default(key)).map(|value| format!("{key}={}", shown(value)));
+                format!("[{}]", keys.iter().filter_map(key).collect::<Vec<_>>().join(","))
             }
-            if let Some(most) = limit(most).filter(|most| size > *most) {
-                self.say(place, format!("Must be at most {most} {unit}").trim_end().to_owned() + ".");
+            Value::Null => {
+                return Some(format!("element {index}: associative list with keys may not have a null element"));
             }
+            _ => return Some(format!("element {index}: associative list with keys may not have non-map elements")),
+        };
+        if !known.insert(name.clone()) {
+            return Some(format!("duplicate entries for key {name}"));
         }
-        if let (Value::String(text), Some(pattern)) = (value, schema.text("pattern")) {
-            if !self.patterns.contains_key(pattern) {
-                self.patterns.insert(pattern.to_owned(), Regex::new(pattern).ok());
-            }
-            if self.patterns[pattern].as_ref().is_some_and(|regex| !regex.is_match(text)) {
-                self.say(place, format!("Must match the pattern {pattern}."));
-            }
-        }
+    }
+    None
+}
+
+/// What is wrong with a value of which only some are there.
+fn wrong_choice(value: &Value, schema: Schema<'_>) -> Option<String> {
+    let allowed = schema.keyword("enum").and_then(Value::as_array).filter(|allowed| !allowed.contains(value))?;
+    let mut names: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    names.sort();
+    Some(format!("Unsupported value: {}: supported values: {}", shown(value), names.join(", ")))
+}
+
+/// What is wrong with how large a value is.
+fn wrong_size(value: &Value, schema: Schema<'_>) -> Option<String> {
+    let limit = |keyword: &str| schema.keyword(keyword).and_then(Value::as_f64);
+    let (least, most, size, unit) = match value {
+        Value::String(text) => ("minLength", "maxLength", text.chars().count() as f64, " chars long"),
+        Value::Array(items) => ("minItems", "maxItems", items.len() as f64, " items"),
+        Value::Object(map) => ("minProperties", "maxProperties", map.len() as f64, " properties"),
+        Value::Number(number) => ("minimum", "maximum", number.as_f64()?, ""),
+        _ => return None,
+    };
+    if let Some(least) = limit(least).filter(|least| size < *least) {
+        let value = shown(value);
+        return Some(match unit {
+            "" => format!("Invalid value: {value}: should be greater than or equal to {least}"),
+            unit => format!("Invalid value: {value}: should be at least {least}{unit}"),
+        });
+    }
+    let most = limit(most).filter(|most| size > *most)?;
+    Some(match value {
+        Value::String(_) => format!("Too long: may not be more than {most} bytes"),
+        Value::Number(_) => format!("Invalid value: {}: should be less than or equal to {most}", shown(value)),
+        _ => format!("Too many: {size}: must have at most {most} items"),
+    })
+}
+
+/// Whether a value has a format of those that the API server knows; others say nothing.
+fn fits_format(value: &Value, format: &str) -> bool {
+    match (value, format) {
+        (Value::String(text), "quantity") => is_quantity(text),
+        (Value::Number(number), "int32" | "int-or-string") => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
+        (Value::Number(number), "int64") => number.as_i64().is_some(),
+        (Value::String(text), "ipv4") => text.parse::<Ipv4Addr>().is_ok(),
+        (Value::String(text), "ipv6") => text.parse::<Ipv6Addr>().is_ok(),
+        (Value::String(text), "date-time") => text.parse::<jiff::Timestamp>().is_ok(),
+        _ => true,
     }
 }
 
@@ -132,40 +291,45 @@ fn is_open(schema: Schema<'_>) -> bool {
     schema.keyword("properties").is_none() && schema.keyword("additionalProperties").is_none()
 }
 
-fn unknown(name: &str, schema: Schema<'_>) -> String {
-    let near = schema
-        .properties()
-        .map(|(known, _)| known)
-        .find(|known| known.eq_ignore_ascii_case(name) || known.starts_with(name) || name.starts_with(known.as_str()));
-    near.map_or_else(
-        || format!("There is no field `{name}`."),
-        |near| format!("There is no field `{name}`; `{near}` is meant?"),
-    )
+/// The declared field that a name resembles.
+fn meant<'a>(name: &str, schema: Schema<'a>) -> Option<&'a str> {
+    let near = schema.properties().map(|(known, _)| known.as_str());
+    let near = near.filter(|known| {
+        known.eq_ignore_ascii_case(name)
+            || known.starts_with(name)
+            || name.starts_with(known)
+            || distance(known, name) <= 2
+    });
+    near.min_by_key(|known| distance(known, name))
 }
 
-fn wrong_type(value: &Value, schema: Schema<'_>) -> Option<&'static str> {
+/// What is wrong with the type of a value.
+fn wrong_type(value: &Value, schema: Schema<'_>) -> Option<String> {
     if schema.is_int_or_string() || schema.is_quantity() {
-        return (!value.is_number() && !value.is_string()).then_some("a number or a text");
+        let fits = value.is_string() || (value.is_number() && (schema.is_quantity() || value.as_i64().is_some()));
+        return (!fits).then(|| format!("expected a number or a string, got {}", shown(value)));
     }
-    let (fits, name) = match schema.text("type")? {
-        "object" => (value.is_object(), "an object"),
-        "array" => (value.is_array(), "a list"),
-        "string" => (value.is_string(), "a text"),
-        "boolean" => (value.is_boolean(), "true or false"),
-        "integer" => (value.as_f64().is_some_and(|n| n.fract() == 0.0), "an integer"),
-        "number" => (value.is_number(), "a number"),
+    let (fits, expected) = match schema.text("type")? {
+        "object" => (value.is_object(), "map"),
+        "array" => (value.is_array(), "list"),
+        "string" => (value.is_string(), "string"),
+        "boolean" => (value.is_boolean(), "boolean"),
+        "integer" | "number" => (value.is_number(), "numeric (int or float)"),
         _ => return None,
     };
-    (!fits).then_some(name)
+    if !fits {
+        return Some(format!("expected {expected}, got {}", shown(value)));
+    }
+    let whole = value.as_f64().is_none_or(|number| number.fract() == 0.0);
+    let wrong = schema.text("type") == Some("integer") && !whole;
+    wrong.then(|| format!("Invalid value: {}: must be of type integer: \"number\"", shown(value)))
 }
 
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+/// A value as a message shows it: texts in quotes, what is long cut.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }

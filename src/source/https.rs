@@ -57,7 +57,7 @@ fn client(access: &Access) -> Result<Client, Unreachable> {
 }
 
 /// A redirect is followed on the same host and port alone, so that credentials and trust stay where they were given.
-fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+pub(crate) fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let place = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
     let first = attempt.previous().first().map(place);
     if attempt.previous().len() <= MAX_REDIRECTS && first == Some(place(attempt.url())) {

@@ -7,13 +7,16 @@ mod git;
 mod https;
 mod known_hosts;
 mod remote;
+mod rewrite;
 mod signature;
 mod ssh;
 mod transport;
 
 pub use access::{Secrets, Unreachable};
 pub use branch::Branch;
+pub(crate) use https::{chain, same_host};
 pub use remote::{PullError, Pulled, Remote, Want, cache_below};
+pub use rewrite::rewrite;
 pub use signature::Signers;
 
 use crate::desired::Tree;
@@ -65,14 +68,26 @@ pub fn file_of_branch(directory: &Path, branch: &str, path: &str) -> Result<Opti
 /// # Errors
 /// The directory or the revision cannot be read.
 pub fn read(directory: &Path, revision: Option<&str>) -> Result<Repository, Error> {
-    let given = directory.canonicalize().map_err(|error| Error::Directory { path: directory.to_owned(), error })?;
     match revision {
-        Some(revision) => git::read(&given, revision),
+        Some(revision) => git::read(&canonical(directory)?, revision),
         None => {
-            let root =
-                given.ancestors().find(|folder| folder.join(crate::desired::CONFIG_FILE).is_file()).unwrap_or(&given);
-            let source = git::source(root).unwrap_or_else(|| root.display().to_string());
-            Ok(Repository { tree: directory::read(root)?, revision: None, source })
+            let root = root(directory)?;
+            let source = git::source(&root).unwrap_or_else(|| root.display().to_string());
+            Ok(Repository { tree: directory::read(&root)?, revision: None, source })
         }
     }
+}
+
+/// The folder of the repository around a directory: that of the nearest `spinway.yaml` at or above it, else itself.
+///
+/// # Errors
+/// There is no such directory.
+pub fn root(directory: &Path) -> Result<PathBuf, Error> {
+    let given = canonical(directory)?;
+    let found = given.ancestors().find(|folder| folder.join(crate::desired::CONFIG_FILE).is_file());
+    Ok(found.unwrap_or(&given).to_owned())
+}
+
+fn canonical(directory: &Path) -> Result<PathBuf, Error> {
+    directory.canonicalize().map_err(|error| Error::Directory { path: directory.to_owned(), error })
 }

@@ -1,6 +1,8 @@
 //! `cargo bench --bench reconcile -- --objects 10000 --json FILE`: what a reconcile costs against a real API server, beside
 //! the floor: the same requests by the same HTTP client and nothing else, in the same run.
 //!
+//! `-- --check-only` measures `spinway check` alone, which needs no API server.
+//!
 //! The machines that run it are shared and noisy: what counts are ratios. So a floor and what is held against it run in
 //! turns, and the run with the median wall time stands for all.
 
@@ -14,6 +16,7 @@
 )]
 
 mod bare;
+mod checking;
 #[allow(dead_code)]
 #[path = "../it/cluster.rs"]
 mod cluster;
@@ -52,13 +55,23 @@ pub struct Arguments {
     pub hold: bool,
     /// Whether `docs/reference/benchmarks.md` is written.
     pub write: bool,
+    /// Whether only `spinway check` is measured, which needs no API server.
+    pub check_only: bool,
 }
 
-const USAGE: &str = "cargo bench --bench reconcile -- [--objects N[,N...]] [--json FILE] [--seed N] [--runs N] [--no-kubectl] [--no-docs] [--hold]";
+const USAGE: &str = "cargo bench --bench reconcile -- [--objects N[,N...]] [--json FILE] [--seed N] [--runs N] [--no-kubectl] [--no-docs] [--hold] [--check-only]";
 
 fn arguments(given: &[String]) -> Arguments {
-    let mut made =
-        Arguments { sizes: vec![3023], json: None, seed: 1, runs: 5, kubectl: true, hold: false, write: true };
+    let mut made = Arguments {
+        sizes: vec![3023],
+        json: None,
+        seed: 1,
+        runs: 5,
+        kubectl: true,
+        hold: false,
+        write: true,
+        check_only: false,
+    };
     let mut given = given.iter();
     while let Some(argument) = given.next() {
         let mut value = || given.next().unwrap_or_else(|| panic!("{argument} needs a value\n{USAGE}"));
@@ -70,6 +83,10 @@ fn arguments(given: &[String]) -> Arguments {
             "--no-kubectl" => made.kubectl = false,
             "--hold" => made.hold = true,
             "--no-docs" => made.write = false,
+            "--check-only" => {
+                made.check_only = true;
+                made.sizes.clear();
+            }
             // Cargo adds it to every benchmark.
             "--bench" => {}
             other => panic!("unknown argument {other}\n{USAGE}"),
@@ -90,6 +107,14 @@ fn main() {
 }
 
 fn run(arguments: &Arguments) {
+    let checks = checking::run(arguments.runs);
+    println!("{}", table::check_text(&checks));
+    if arguments.write {
+        table::write_check_docs(&checks, arguments);
+    }
+    if arguments.check_only {
+        return;
+    }
     let mut sizes = Vec::new();
     for objects in &arguments.sizes {
         let size = scenario::run(*objects, arguments);

@@ -1,6 +1,7 @@
 //! The figures as text, JSON and Markdown.
 
 use crate::Arguments;
+use crate::checking;
 use crate::control_plane::tests_dir;
 use crate::scenario::{Row, Size};
 use serde_json::{Value, json};
@@ -9,6 +10,8 @@ use std::fs;
 
 const BEGIN: &str = "<!-- figures: written by `cargo bench --bench reconcile` -->";
 const END: &str = "<!-- end of figures -->";
+const CHECK_BEGIN: &str = "<!-- check: written by `cargo bench --bench reconcile -- --check-only` -->";
+const CHECK_END: &str = "<!-- end of check -->";
 
 /// The wall time over that of its floor.
 fn ratio(size: &Size, row: &Row) -> Option<f64> {
@@ -69,12 +72,45 @@ pub fn json(sizes: &[Size], arguments: &Arguments) -> Value {
     json!({"date": date(), "machine": machine(), "seed": arguments.seed, "runs": arguments.runs, "sizes": sizes})
 }
 
-/// Puts the figures into `docs/reference/benchmarks.md`; the words around them stay.
-pub fn write_docs(sizes: &[Size], arguments: &Arguments) {
+/// Replaces what stands between two marks of `docs/reference/benchmarks.md`; the words around them stay.
+fn replace(begin: &str, end: &str, figures: &str) {
     let path = tests_dir().join("../docs/reference/benchmarks.md");
-    let old = fs::read_to_string(&path).unwrap_or_else(|_| format!("# Benchmarks\n\n{BEGIN}\n{END}\n"));
-    let (before, rest) = old.split_once(BEGIN).expect("the page marks where its figures begin");
-    let (_, after) = rest.split_once(END).expect("the page marks where its figures end");
+    let old = fs::read_to_string(&path).expect("the page is there");
+    let (before, rest) = old.split_once(begin).expect("the page marks where its figures begin");
+    let (_, after) = rest.split_once(end).expect("the page marks where its figures end");
+    fs::write(path, format!("{before}{begin}\n{figures}{end}{after}")).expect("the page can be written");
+}
+
+const CHECK_HEAD: [&str; 5] = ["what", "objects", "wall s", "CPU s", "peak MiB"];
+
+fn check_cells(row: &checking::Row) -> [String; 5] {
+    let cost = &row.cost;
+    let number = |value: f64| format!("{value:.2}");
+    [row.name.to_owned(), row.objects.to_string(), number(cost.wall), number(cost.cpu), format!("{:.0}", cost.peak)]
+}
+
+/// What checks cost, for a terminal.
+pub fn check_text(rows: &[checking::Row]) -> String {
+    let mut out = String::new();
+    for row in std::iter::once(CHECK_HEAD.map(str::to_owned)).chain(rows.iter().map(check_cells)) {
+        let [name, objects, wall, cpu, peak] = row;
+        let _ = writeln!(out, "{name:36} {objects:>8} {wall:>7} {cpu:>7} {peak:>8}");
+    }
+    out
+}
+
+/// Puts what checks cost into `docs/reference/benchmarks.md`.
+pub fn write_check_docs(rows: &[checking::Row], arguments: &Arguments) {
+    let mut figures = format!("{}, {}, median of {} runs.\n\n", date(), processor(), arguments.runs);
+    let _ = writeln!(figures, "| {} |\n|---|{}", CHECK_HEAD.join(" | "), "---:|".repeat(4));
+    for row in rows {
+        let _ = writeln!(figures, "| {} |", check_cells(row).join(" | "));
+    }
+    replace(CHECK_BEGIN, CHECK_END, &figures);
+}
+
+/// Puts the figures into `docs/reference/benchmarks.md`.
+pub fn write_docs(sizes: &[Size], arguments: &Arguments) {
     let mut figures =
         format!("{}, {}, seed {}, median of {} runs.\n", date(), machine(), arguments.seed, arguments.runs);
     for size in sizes {
@@ -91,7 +127,7 @@ pub fn write_docs(sizes: &[Size], arguments: &Arguments) {
         }
     }
     figures.push_str(&growth(sizes));
-    fs::write(path, format!("{before}{BEGIN}\n{figures}{END}{after}")).expect("the page can be written");
+    replace(BEGIN, END, &figures);
 }
 
 /// What an object costs at each size.
@@ -116,11 +152,15 @@ fn date() -> String {
 }
 
 fn machine() -> String {
+    format!("{}, kube-apiserver 1.36.3 and etcd on the same machine", processor())
+}
+
+fn processor() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown processor", |(_, model)| model);
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{count} cores ({model}), kube-apiserver 1.36.3 and etcd on the same machine")
+    format!("{count} cores ({model})")
 }

@@ -129,14 +129,16 @@ fn programs() -> Vec<PathBuf> {
     find(&cache).to_vec()
 }
 
-fn cache_dir() -> PathBuf {
+/// Where the tests keep what they download or build.
+pub fn cache_dir() -> PathBuf {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
         .expect("HOME is set")
         .join("spinway-tests")
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
+/// Ports that nobody listens on.
+pub fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("loopback has free ports"));
     listeners.map(|listener| listener.local_addr().expect("a bound port").port())
 }

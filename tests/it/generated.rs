@@ -125,6 +125,36 @@ fn the_apps_of_the_fixtures_expand_as_they_were_looked_at() {
     }
 }
 
+/// `spinway check` of a fixture.
+fn checked(fixture: &str, format: &str) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
+    command.current_dir(root()).args(["check", &format!("fixtures/{fixture}/repo"), "-o", format]);
+    command.env("NO_COLOR", "1").output().expect("spinway runs")
+}
+
+#[test]
+fn what_is_found_in_the_fixtures_is_as_it_was_looked_at_in_every_format() {
+    let formats = [
+        ("text", "txt"),
+        ("json", "json"),
+        ("markdown", "md"),
+        ("sarif", "sarif"),
+        ("junit", "xml"),
+        ("github", "github"),
+    ];
+    for (fixture, expected) in [("plain", 0), ("tenants", 0), ("violations", 1)] {
+        for (format, extension) in formats {
+            let ran = checked(fixture, format);
+            assert_eq!(code(&ran), expected, "{fixture} {format}: {}", Ran(&ran));
+            check(&format!("fixtures/{fixture}/expect/check.{extension}"), &stdout(&ran));
+        }
+    }
+    let found = stdout(&checked("violations", "github"));
+    let missing: Vec<&str> =
+        CHECKS.iter().map(|c| c.id).filter(|id| !found.contains(&format!("title={id}::"))).collect();
+    assert!(missing.is_empty(), "not violated: {missing:?}");
+}
+
 #[test]
 fn each_check_has_its_page() {
     let pages = CHECKS.iter().map(|check| (format!("{}.md", check.id), check.page()));

@@ -1,6 +1,6 @@
 //! The local verdict against the API server's own, over random objects, texts and edits by others.
 
-mod texts;
+pub mod texts;
 
 use crate::cluster::Cluster;
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 
 use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Store, StoreOption, Trigger, Variable};
 use super::{Template, duration};
-use crate::fields::is_quantity;
 use crate::kinds::{APP, ON_FAILURE, SETTLE, SPIN};
 use crate::object::{Traced, escape};
+use crate::schema::quantity::is_quantity;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -4,7 +4,10 @@
 //! `sigs.k8s.io/yaml`, a YAML 1.1 reader: `scalar.rs` has its scalars, this file its documents, merge keys (applied in
 //! document order) and its limit on aliases. Duplicate keys are errors, as under `fieldValidation=Strict`.
 
+mod raw;
 mod scalar;
+
+pub use raw::{Raw, Scalar, raw};
 
 use super::parallel::by_parts;
 use crate::object::{Diagnostic, Origin, Position, Positions, Severity};
@@ -27,7 +30,23 @@ pub struct Document {
     pub start: Position,
     /// Whether it has errors in itself (a key twice).
     pub flawed: bool,
+    /// Its comments that are for spinway.
+    pub asides: Vec<Aside>,
 }
+
+/// A comment `# spinway:ignore ...`: it is about its own line or, on a line alone, about the next one that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Where the comment begins.
+    pub origin: Origin,
+    /// The line that is meant.
+    pub line: usize,
+    /// What follows `spinway:ignore`.
+    pub text: String,
+}
+
+/// What a comment for spinway begins with.
+const ASIDE: &str = "spinway:ignore";
 
 /// Reads all documents of a text; empty ones are left out. A document with a syntax error is not in the result.
 ///
@@ -74,27 +93,31 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
 
 struct Part<'a> {
     text: &'a str,
+    /// Where it begins in the file, in bytes.
+    start: usize,
     first_line: usize,
     bad_separator: Option<usize>,
 }
 
 fn split(text: &str) -> Vec<Part<'_>> {
+    let whole = text.len();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mark = whole - text.len();
     let mut parts = Vec::new();
     let (mut start, mut first_line, mut offset) = (0, 1, 0);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let end = offset + line.len();
         if let Some(rest) = line.strip_prefix("---") {
             let rest = rest.trim();
-            parts.push(Part { text: &text[start..offset], first_line, bad_separator: None });
+            parts.push(Part { text: &text[start..offset], start: mark + start, first_line, bad_separator: None });
             if !rest.is_empty() && !rest.starts_with('#') {
-                parts.push(Part { text: "", first_line: number, bad_separator: Some(number) });
+                parts.push(Part { text: "", start: mark + offset, first_line: number, bad_separator: Some(number) });
             }
             (start, first_line) = (end, number + 1);
         }
         offset = end;
     }
-    parts.push(Part { text: &text[start..], first_line, bad_separator: None });
+    parts.push(Part { text: &text[start..], start: mark + start, first_line, bad_separator: None });
     parts
 }
 
@@ -161,6 +184,8 @@ impl Node {
 struct Composer<'a> {
     file: Arc<str>,
     first_line: usize,
+    text: &'a str,
+    asides: Vec<Aside>,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, Node>,
     decoded: usize,
@@ -174,6 +199,8 @@ impl<'a> Composer<'a> {
         Self {
             file: Arc::clone(file),
             first_line,
+            text,
+            asides: Vec::new(),
             parser: Parser::new_from_str(text),
             anchors: HashMap::new(),
             decoded: 0,
@@ -200,7 +227,8 @@ impl<'a> Composer<'a> {
                     record(&mut positions, "", &node);
                     positions.shrink();
                     let flawed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
-                    return Ok(Some(Document { value: node.value, positions, start, flawed }));
+                    let asides = std::mem::take(&mut self.asides);
+                    return Ok(Some(Document { value: node.value, positions, start, flawed, asides }));
                 }
             }
         }
@@ -211,11 +239,22 @@ impl<'a> Composer<'a> {
         loop {
             match self.parser.next() {
                 None => return Ok(None),
-                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok((Event::Comment(text, _), span))) => self.aside(&text, span),
                 Some(Ok(pair)) => return Ok(Some(pair)),
                 Some(Err(error)) => return Err(self.syntax(&error)),
             }
         }
+    }
+
+    /// Keeps a comment that is for spinway.
+    fn aside(&mut self, text: &str, span: Span) {
+        let Some(text) = text.trim().strip_prefix(ASIDE) else { return };
+        let is_comment = |line: &str| line.trim_start().starts_with('#');
+        let at = span.start.line() - 1;
+        let alone = self.text.lines().nth(at).is_some_and(is_comment);
+        let below = self.text.lines().skip(at).take_while(|line| alone && is_comment(line)).count();
+        let origin = self.origin(self.position(span));
+        self.asides.push(Aside { line: origin.position.line + below, origin, text: text.trim().to_owned() });
     }
 
     fn syntax(&self, error: &ScanError) -> Failure {
@@ -311,26 +350,21 @@ impl<'a> Composer<'a> {
         tag: Option<&Tag>,
         position: Position,
     ) -> Result<Value, Failure> {
-        let tag = tag.filter(|t| t.handle() == "tag:yaml.org,2002:").map(Tag::suffix);
+        let tag = scalar::own(tag);
         let plain = style == ScalarStyle::Plain;
         if plain && tag.is_none() && scalar::is_ambiguous(text) {
             // The value may be a secret: it is not repeated.
             let kind = if matches!(scalar::resolve(text), Ok(Value::Bool(_))) { "true or false" } else { "a number" };
             self.diagnostics.push(
                 Diagnostic::warning(
-                    "yaml-ambiguous",
+                    "SPW022",
                     format!("Read as {kind} here (YAML 1.1), as a text or another number by YAML 1.2."),
                 )
                 .at(self.origin(position))
                 .help("Put it in quotes, or write the value that is meant."),
             );
         }
-        let value = match tag {
-            None if !plain => Ok(Value::String(text.to_owned())),
-            None => scalar::resolve(text),
-            Some(tag) => scalar::tagged(tag, text),
-        };
-        value.map_err(|message| self.fail("yaml-value", position, message))
+        scalar::value(text, style, tag).map_err(|message| self.fail("yaml-value", position, message))
     }
 
     fn sequence(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
@@ -470,6 +504,15 @@ mod tests {
     }
 
     #[test]
+    fn comments_for_spinway_are_about_their_line_or_the_next() {
+        let text = "---\na: 1 # spinway:ignore SPW021: x\n# spinway:ignore SPW022: y\n# why\nb: \"# spinway:ignore no\" # other\n";
+        let (documents, _) = read(&Arc::from("a.yaml"), text);
+        let asides: Vec<_> =
+            documents[0].asides.iter().map(|a| (a.origin.position.line, a.line, a.text.as_str())).collect();
+        assert_eq!(asides, [(2, 2, "SPW021: x"), (3, 5, "SPW022: y")]);
+    }
+
+    #[test]
     fn documents_are_split_as_text() {
         let (documents, diagnostics) =
             read(&Arc::from("a"), "%YAML 1.1\n---\na: 1\n--- # next\nb: 2\n---\n# nothing\n--- x\n");
@@ -495,7 +538,7 @@ mod tests {
         assert_eq!(diagnostics[0].id, "yaml-duplicate-key");
         assert_eq!(diagnostics[0].origin.as_ref().map(|o| o.position.line), Some(3));
         assert_eq!(diagnostics[0].related.as_ref().map(|(o, _)| o.position.line), Some(1));
-        assert_eq!(ids("on: 1\n\"true\": 2\n"), ["yaml-ambiguous", "yaml-duplicate-key"]);
+        assert_eq!(ids("on: 1\n\"true\": 2\n"), ["SPW022", "yaml-duplicate-key"]);
     }
 
     #[test]

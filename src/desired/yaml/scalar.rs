@@ -1,7 +1,25 @@
 //! The plain scalars of YAML 1.1 as Go's `sigs.k8s.io/yaml` (go-yaml v2) resolves them.
 
 use base64::Engine as _;
+use granit_parser::{ScalarStyle, Tag};
 use serde_json::{Number, Value};
+
+/// The value of a scalar as it is written.
+///
+/// # Errors
+/// It has no JSON form, or does not fit its tag.
+pub(super) fn value(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
+    match tag {
+        None if style != ScalarStyle::Plain => Ok(Value::String(text.to_owned())),
+        None => resolve(text),
+        Some(tag) => tagged(tag, text),
+    }
+}
+
+/// The name of one of YAML's own tags.
+pub(super) fn own(tag: Option<&Tag>) -> Option<&str> {
+    tag.filter(|tag| tag.handle() == "tag:yaml.org,2002:").map(Tag::suffix)
+}
 
 /// The value of a plain scalar without tag.
 ///

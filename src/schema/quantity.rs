@@ -1,18 +1,7 @@
 //! Quantities of Kubernetes (`resource.Quantity`), as far as to tell whether two spellings mean the same.
 
-/// Whether a text is a quantity of Kubernetes (`resource.Quantity`), also one too fine to be counted.
-pub fn is_quantity(text: &str) -> bool {
-    let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits_end);
-    let known = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].contains(&suffix);
-    let number = number.strip_prefix(['-', '+']).unwrap_or(number);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-    (known || power(suffix).is_some()) && !(whole.is_empty() && fraction.is_empty()) && all_digits
-}
-
 /// The amount as an integer count of nanos; none when the text is no quantity or cannot be counted so.
-pub(super) fn nanos(text: &str) -> Option<i128> {
+pub(crate) fn nanos(text: &str) -> Option<i128> {
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits_end);
     let (multiplier, divisor): (i128, i128) = match suffix {
@@ -49,16 +38,29 @@ pub(super) fn nanos(text: &str) -> Option<i128> {
     Some(if negative { -amount } else { amount })
 }
 
+/// Whether a text is a quantity at all, however large.
+pub(crate) fn is_quantity(text: &str) -> bool {
+    let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits_end);
+    let number = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let counted = !(whole.is_empty() && fraction.is_empty()) && digits(whole) && digits(fraction);
+    let exponent = suffix.strip_prefix(['e', 'E']).is_some_and(|power| power.parse::<i32>().is_ok());
+    const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    counted && (exponent || SUFFIXES.contains(&suffix))
+}
+
 /// The family of suffixes of a quantity, within which the API server chooses the spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     Binary,
     Decimal,
     Exponent,
 }
 
 /// The family of a quantity; none for a leading `+`, which is kept.
-pub(super) fn family(text: &str) -> Option<Family> {
+pub(crate) fn family(text: &str) -> Option<Family> {
     if text.starts_with('+') {
         return None;
     }
