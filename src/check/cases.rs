@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::desired::{Entry, Tree, read};
+use crate::live::Live;
 use crate::object::Diagnostic;
+use crate::object::ObjectRef;
 
 const CONFIG: &str = "\
 apiVersion: spinway.dev/v1alpha1
@@ -29,8 +31,7 @@ fn said(id: &str, text: &str) -> Vec<String> {
     let desired = desired(text);
     let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     assert!(wrong.is_empty(), "{text}\n{wrong:?}");
-    let found =
-        all(std::slice::from_ref(&desired), None, &Schemas::default()).into_iter().filter(|finding| finding.id == id);
+    let found = all(std::slice::from_ref(&desired), None, None).into_iter().filter(|finding| finding.id == id);
     found
         .map(|finding| {
             let at = finding
@@ -401,12 +402,46 @@ fn another_controller_may_be_asked_for() {
     let text = http("parentRefs: [{namespace: infra, name: g}], rules: [{timeouts: {request: 5s}}]") + &gateway("");
     let found = |release: Option<&str>| {
         let release = release.and_then(|release| Release::parse(release).ok());
-        let all = all(&[desired(&text)], release.as_ref(), &Schemas::default());
+        let all = all(&[desired(&text)], release.as_ref(), None);
         all.into_iter().filter(|finding| finding.id == "SPW031").map(|f| f.message.raw().to_owned()).collect::<Vec<_>>()
     };
     assert!(found(None)[0].starts_with("nginx-gateway-fabric 2.7.0"));
     assert!(found(Some("traefik@3.7.10"))[0].starts_with("traefik 3.7.10"));
     assert_eq!(found(Some("envoy-gateway@1.9")), [""; 0]);
+}
+
+#[test]
+fn a_cluster_knows_what_a_repository_does_not() {
+    let text = http(
+        "parentRefs: [{namespace: infra, name: g}], rules: [{timeouts: {request: 5s}, name: a, backendRefs: [{name: s, port: 80}, {name: gone, port: 80}]}]",
+    ) + &gateway("");
+    let mut live = Live::default();
+    let features = serde_json::json!([{"name": "HTTPRouteNamedRouteRule"}]);
+    live.insert(serde_json::json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "c"},
+        "spec": {"controllerName": "example.com/own"}, "status": {"supportedFeatures": features}}));
+    live.insert(
+        serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}),
+    );
+    live.prove_absent(ObjectRef::new("", "Service", "shop", "gone"));
+    let mut desired = desired(&text);
+    let found = |desired: &Desired, id: &str| {
+        let found =
+            all(std::slice::from_ref(desired), None, Some(&live)).into_iter().filter(|finding| finding.id == id);
+        found.map(|finding| finding.message.raw().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&desired, "SPW001")[1..],
+        ["HTTPRoute shop/r refers to Service shop/gone, which neither the repository nor the cluster has."]
+    );
+    // The Config names the release of class c, which is said to ignore both; what the cluster says beats what reports say.
+    assert_eq!(found(&desired, "SPW031").len(), 2);
+    if let Some(config) = &mut desired.config {
+        config.controllers.clear();
+    }
+    assert_eq!(
+        found(&desired, "SPW031"),
+        ["example.com/own does not have `spec.rules[0].timeouts.request` (HTTPRouteRequestTimeout)."]
+    );
 }
 
 #[test]
@@ -444,7 +479,7 @@ fn a_tenant_without_namespaces_is_told() {
     let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
     let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
     let desired = read(&Tree { entries }, None).unwrap_or_default();
-    let found: Vec<String> = all(std::slice::from_ref(&desired), None, &Schemas::default())
+    let found: Vec<String> = all(std::slice::from_ref(&desired), None, None)
         .iter()
         .filter(|d| d.id == "SPW110")
         .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
@@ -461,7 +496,7 @@ fn told(config: &str, files: &[(&str, &str)], environments: &[&str]) -> Vec<Stri
     let read: Vec<Desired> = environments.iter().filter_map(|name| read(&tree, Some(name)).ok()).collect();
     assert_eq!(read.len(), environments.len(), "{config}");
     let place = |d: &Diagnostic| d.origin.as_ref().map(ToString::to_string).unwrap_or_default();
-    let found = all(&read, None, &Schemas::default()).into_iter().filter(|d| d.id != "SPW004");
+    let found = all(&read, None, None).into_iter().filter(|d| d.id != "SPW004");
     found.map(|d| format!("{} {} {}", place(&d), d.id, d.message.raw())).collect()
 }
 

@@ -34,7 +34,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for object in context.objects() {
         let is_own = own.is_custom(&object.reference.group_kind(), &object.version);
-        let schemas = if is_own { &own } else { context.schemas };
+        let schemas = if is_own { &own } else { context.schemas() };
         if schemas.of(&object.reference.group_kind(), &object.version).is_some() {
             found.extend(wrong_fields(object, schemas, &mut validator));
         } else {

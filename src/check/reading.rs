@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 34] = [
+const READING: [(&str, &str, &str); 35] = [
     (
         "app",
         "A field of an App is wrong.",

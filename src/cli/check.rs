@@ -5,7 +5,7 @@ use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::check::{self, CHECKS};
 use crate::object::{Severity, Untrusted};
-use crate::ops::{self, Checked};
+use crate::ops::{self, Beside, Checked};
 use crate::report::{self, Report};
 use crate::schema::Release;
 use clap::Args;
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Hold routes against this release of a Gateway controller instead of those in the Config: nginx-gateway-fabric@2.7.0
     #[arg(long, env = "SPINWAY_CONTROLLER", value_name = "RELEASE", value_parser = Release::parse)]
     controller: Option<Release>,
+    /// Read types, live objects and the features of Gateway controllers from a snapshot of the environment's cluster
+    #[arg(long, env = "SPINWAY_SNAPSHOT", value_name = "FILE")]
+    snapshot: Option<PathBuf>,
     /// Leave out the findings that this file knows (--write-baseline), so that old ones can be mended one at a time
     #[arg(long, env = "SPINWAY_BASELINE", value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -43,8 +46,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(asked) = &arguments.explain {
         return explain(asked);
     }
-    let mut checked =
-        ops::check(&arguments.repository.given(), arguments.base.as_deref(), arguments.controller.as_ref())?;
+    let beside = Beside {
+        base: arguments.base.clone(),
+        controller: arguments.controller.clone(),
+        snapshot: arguments.snapshot.clone(),
+    };
+    let mut checked = ops::check(&arguments.repository.given(), &beside)?;
     if let Some(file) = &arguments.write_baseline {
         let target = Target { format: Format::Text, file: Some(file.clone()) };
         target.write(&check::baseline(&checked.found))?;

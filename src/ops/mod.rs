@@ -10,7 +10,7 @@ mod record;
 mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
-pub use check::{Checked, check};
+pub use check::{Beside, Checked, check};
 pub use new::{Created, NewError, Opened, new_repository, vacant};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};

@@ -123,7 +123,7 @@ fn controllers(class: &str) -> String {
     let project = CLASSES.iter().find(|(known, _)| *known == class).map(|(_, project)| *project);
     let why = "  # Which release serves the class: what it does not do is an error here instead of a surprise there.\n";
     match project.and_then(Release::newest) {
-        Some(Release { project, version }) => {
+        Some(Release { project, version, .. }) => {
             format!("{why}  controllers: [{{gatewayClass: {}, release: {project}@{version}}}]\n", scalar(class))
         }
         None => format!("{why}  # controllers: [{{gatewayClass: {}, release: PROJECT@VERSION}}]\n", scalar(class)),

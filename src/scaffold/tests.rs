@@ -4,7 +4,6 @@ use super::*;
 use crate::check;
 use crate::desired::{self, CONFIG_FILE, Desired, Entry, Tree};
 use crate::object::Severity;
-use crate::schema::Schemas;
 use proptest::prelude::*;
 
 fn add(tree: &mut Tree, made: Made) {
@@ -29,7 +28,7 @@ fn wrong(tree: &Tree) -> Vec<String> {
     let environments = desired::environments(tree).expect("a Config that can be used");
     let read = |name: &String| desired::read(tree, Some(name)).expect("the environment");
     let read: Vec<Desired> = environments.iter().map(read).collect();
-    let found = check::all(&read, None, &Schemas::default());
+    let found = check::all(&read, None, None);
     let worse = found.into_iter().filter(|finding| finding.severity < Severity::Note);
     worse.map(|finding| format!("{} {}", finding.id, finding.message.raw())).collect()
 }
