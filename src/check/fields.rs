@@ -1,11 +1,13 @@
 //! SPW004.
 
 use super::{Check, Context};
-use crate::desired::Channel;
+use crate::desired::{Channel, Desired};
 use crate::kinds::wrong_values;
-use crate::object::{Diagnostic, Object, Severity, dotted, escape};
+use crate::live::Live;
+use crate::object::{Diagnostic, GroupKind, Object, ObjectRef, Severity, dotted, escape};
 use crate::schema::{Installed, Released, Schema, Schemas, Validator, Violation, released, who_has};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 pub(super) const CHECK: Check = Check {
     id: "SPW004",
@@ -42,6 +44,36 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// What checks cannot know of the fields of objects: the API server says it at the apply.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AtApply {
+    /// Objects of Kubernetes' own kinds, of which more than their schema is demanded.
+    pub built_in: BTreeSet<ObjectRef>,
+    /// Kinds of which there is no definition.
+    pub undefined: BTreeSet<GroupKind>,
+}
+
+/// What of some environments is verified at apply.
+pub fn at_apply(environments: &[Desired], live: Option<&Live>) -> AtApply {
+    let mut made = AtApply::default();
+    for desired in environments {
+        let context = Context::new(desired).beside(live);
+        let own = Schemas::with_crds(context.objects().map(|object| &object.value));
+        for object in context.objects() {
+            let kind = object.reference.group_kind();
+            let custom = [&own, context.schemas()].iter().any(|schemas| schemas.is_custom(&kind, &object.version));
+            if custom || released(&kind, &object.version, Installed::default()).is_some() {
+                continue;
+            }
+            match context.schemas().of(&kind, &object.version) {
+                Some(_) => drop(made.built_in.insert(object.reference.clone())),
+                None => drop(made.undefined.insert(kind)),
+            }
+        }
+    }
+    made
 }
 
 /// What is wrong with the fields of an object: by its schema, where one is known, and by its kind.

@@ -51,7 +51,7 @@ mod zero_weights;
 pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use context::Context;
-pub use fields::wrong_fields;
+pub use fields::{AtApply, at_apply, wrong_fields};
 
 use crate::desired::Desired;
 use crate::live::Live;

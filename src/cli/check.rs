@@ -3,7 +3,7 @@
 use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
-use crate::check::{self, CHECKS};
+use crate::check::{self, AtApply, CHECKS};
 use crate::object::{Severity, Untrusted};
 use crate::ops::{self, Beside, Checked};
 use crate::report::{self, Report};
@@ -101,7 +101,22 @@ fn summary(checked: &Checked) -> String {
         n => format!("{n} {one}s"),
     };
     let counts = [count(Severity::Error, "error"), count(Severity::Warning, "warning"), count(Severity::Note, "note")];
-    format!("{}{of}.\n", counts.join(", "))
+    format!("{}{of}.\n{}", counts.join(", "), at_apply(&checked.at_apply))
+}
+
+/// What only the API server can say, in a sentence.
+fn at_apply(AtApply { built_in, undefined }: &AtApply) -> String {
+    let kinds: Vec<String> = undefined.iter().map(ToString::to_string).collect();
+    let mut parts = Vec::new();
+    match built_in.len() {
+        0 => {}
+        1 => parts.push("what Kubernetes demands of 1 object of its own kinds beyond its schema".to_owned()),
+        n => parts.push(format!("what Kubernetes demands of {n} objects of its own kinds beyond their schema")),
+    }
+    if !kinds.is_empty() {
+        parts.push(format!("kinds without a definition here ({})", kinds.join(", ")));
+    }
+    if parts.is_empty() { String::new() } else { format!("Verified at apply: {}.\n", parts.join("; ")) }
 }
 
 fn explain(asked: &str) -> Result<u8, Failure> {

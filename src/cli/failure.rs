@@ -130,7 +130,7 @@ pub(super) fn hint_of(error: &registry::Error) -> &'static str {
         registry::Error::Reference(_) => "An image is `REGISTRY/NAME:TAG`, in lower-case letters but for the tag.",
         registry::Error::Authority { .. } => "Give --ca-file a file with certificates in PEM form.",
         registry::Error::Credentials { .. } => {
-            "Log in anew: `docker login REGISTRY` (or podman, crane, oras: the same file)."
+            "Log in anew: `docker login REGISTRY` (crane and oras write the same file)."
         }
         registry::Error::Unreachable { .. } => {
             "Check the name of the registry, the network, the proxy and, for an authority of your own, --ca-file."

@@ -18,53 +18,7 @@ pub struct Spec {
     pub merge: Option<Value>,
     /// A JSON patch (RFC 6902), instead of merge.
     #[serde(default)]
-    pub json: Option<Vec<JsonOperation>>,
-}
-
-/// One operation of a JSON patch.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", tag = "op", deny_unknown_fields)]
-pub enum JsonOperation {
-    /// Adds or replaces an entry, or inserts an item.
-    Add {
-        /// Where, a JSON pointer.
-        path: String,
-        /// What.
-        value: Value,
-    },
-    /// Removes what is there.
-    Remove {
-        /// Where.
-        path: String,
-    },
-    /// Replaces what is there.
-    Replace {
-        /// Where.
-        path: String,
-        /// With what.
-        value: Value,
-    },
-    /// Moves what is there.
-    Move {
-        /// From where.
-        from: String,
-        /// To where.
-        path: String,
-    },
-    /// Copies what is there.
-    Copy {
-        /// From where.
-        from: String,
-        /// To where.
-        path: String,
-    },
-    /// Ends the patch with an error unless this is there.
-    Test {
-        /// Where.
-        path: String,
-        /// What.
-        value: Value,
-    },
+    pub json: Option<Vec<Operation<Value>>>,
 }
 
 /// A patch that can be done.
@@ -84,7 +38,7 @@ pub(super) struct Patch {
 #[derive(Clone, Debug)]
 enum Change {
     Merge(Traced),
-    Json(Vec<(Operation, Origin)>),
+    Json(Vec<(Operation<Traced>, Origin)>),
 }
 
 impl Patch {
@@ -107,15 +61,8 @@ impl Patch {
                     let here = place(&format!("/json/{index}"));
                     let value = || text.at(&format!("{at}/json/{index}/value")).cloned();
                     let whole = |written: Value| value().unwrap_or_else(|| Traced::whole(&here, written));
-                    let operation = match operation {
-                        JsonOperation::Add { path, value } => Operation::Add { path, value: whole(value) },
-                        JsonOperation::Remove { path } => Operation::Remove { path },
-                        JsonOperation::Replace { path, value } => Operation::Replace { path, value: whole(value) },
-                        JsonOperation::Move { from, path } => Operation::Move { from, path },
-                        JsonOperation::Copy { from, path } => Operation::Copy { from, path },
-                        JsonOperation::Test { path, value } => Operation::Test { path, value: whole(value) },
-                    };
-                    if let Some(pointer) = pointers(&operation).into_iter().find(|pointer| !pointer.starts_with('/')) {
+                    let operation = operation.map(whole);
+                    if let Some(pointer) = operation.pointers().into_iter().find(|pointer| !pointer.starts_with('/')) {
                         let message = format!("`{pointer}` is no path: it is a JSON pointer, `/spec/image`.");
                         return wrong(place(&format!("/json/{index}/path")), message);
                     }
@@ -192,15 +139,5 @@ impl Patch {
                 .at(self.origin.clone())
                 .help("Mend its target, or remove it: a patch without effect is a change that someone believes in.")
         })
-    }
-}
-
-fn pointers(operation: &Operation) -> Vec<&str> {
-    match operation {
-        Operation::Add { path, .. }
-        | Operation::Remove { path }
-        | Operation::Replace { path, .. }
-        | Operation::Test { path, .. } => vec![path],
-        Operation::Move { from, path } | Operation::Copy { from, path } => vec![from, path],
     }
 }

@@ -1,6 +1,8 @@
 //! A value of which every node knows where it was written: what templates and patches are made of.
 
 use super::{Origin, Positions, escape, unescape};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -187,7 +189,7 @@ impl Traced {
     ///
     /// # Errors
     /// The path does not exist, or the test fails; why, without the values.
-    pub fn operate(&mut self, operation: &Operation) -> Result<(), String> {
+    pub fn operate(&mut self, operation: &Operation<Self>) -> Result<(), String> {
         match operation {
             Operation::Add { path, value } => self.insert(path, value.clone()),
             Operation::Remove { path } => self.remove(path).map(drop),
@@ -252,15 +254,16 @@ impl Traced {
     }
 }
 
-/// One operation of a JSON patch (RFC 6902); paths are JSON pointers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Operation {
+/// One operation of a JSON patch (RFC 6902), with values as they are written or with their places.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "op", deny_unknown_fields)]
+pub enum Operation<V> {
     /// Adds or replaces an entry, or inserts an item.
     Add {
-        /// Where.
+        /// Where, a JSON pointer.
         path: String,
         /// What.
-        value: Traced,
+        value: V,
     },
     /// Removes what is there.
     Remove {
@@ -272,7 +275,7 @@ pub enum Operation {
         /// Where.
         path: String,
         /// With what.
-        value: Traced,
+        value: V,
     },
     /// Moves what is there.
     Move {
@@ -288,13 +291,37 @@ pub enum Operation {
         /// To where.
         path: String,
     },
-    /// Ends the patch unless this is there.
+    /// Ends the patch with an error unless this is there.
     Test {
         /// Where.
         path: String,
         /// What.
-        value: Traced,
+        value: V,
     },
+}
+
+impl<V> Operation<V> {
+    /// The same, with its value made another.
+    pub fn map<W>(self, change: impl FnOnce(V) -> W) -> Operation<W> {
+        match self {
+            Self::Add { path, value } => Operation::Add { path, value: change(value) },
+            Self::Remove { path } => Operation::Remove { path },
+            Self::Replace { path, value } => Operation::Replace { path, value: change(value) },
+            Self::Move { from, path } => Operation::Move { from, path },
+            Self::Copy { from, path } => Operation::Copy { from, path },
+            Self::Test { path, value } => Operation::Test { path, value: change(value) },
+        }
+    }
+
+    /// The places that it names.
+    pub fn pointers(&self) -> Vec<&str> {
+        match self {
+            Self::Add { path, .. } | Self::Remove { path } | Self::Replace { path, .. } | Self::Test { path, .. } => {
+                vec![path]
+            }
+            Self::Move { from, path } | Self::Copy { from, path } => vec![from, path],
+        }
+    }
 }
 
 fn missing(path: &str) -> String {

@@ -149,11 +149,11 @@ fn new_findings(before: &Tree, tree: &Tree, environments: &[String]) -> Result<V
         (finding.id, finding.origin.as_ref().map(|origin| origin.file.to_string()), finding.message.clone())
     };
     let known: BTreeSet<_> = if before.entries.contains_key(CONFIG_FILE) {
-        check::find(before, environments, None, None)?.iter().map(key).collect()
+        check::find(&check::read(before, environments)?, None, None).iter().map(key).collect()
     } else {
         BTreeSet::new()
     };
-    let found = check::find(tree, environments, None, None)?;
+    let found = check::find(&check::read(tree, environments)?, None, None);
     Ok(found.into_iter().filter(|finding| !known.contains(&key(finding))).collect())
 }
 

@@ -16,6 +16,7 @@ mod apply;
 mod apps;
 mod blocked;
 mod builtin;
+mod check;
 mod cluster;
 mod control_plane;
 mod cost;
