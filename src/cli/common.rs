@@ -224,7 +224,10 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let (format, file) =
             text.split_once('=').map_or((text, None), |(format, file)| (format, Some(PathBuf::from(file))));
-        Ok(Self { format: Format::from_str(format, true)?, file })
+        let known = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+        let format = Format::from_str(format, true).map_err(|_| format!("there are {}", known.join(", ")))?;
+        Ok(Self { format, file })
     }
 }
 

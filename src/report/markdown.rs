@@ -73,10 +73,11 @@ pub fn markdown(report: &Report) -> String {
     if let Some(refused) = &report.refused {
         let _ = writeln!(out, "**Refused:** {}. {}\n", refused.message.markdown(), refused.help);
     }
-    if report.verb == "status" {
-        health(report, &mut out);
-    } else {
-        changes(report, &mut out);
+    match report.verb.as_ref() {
+        "status" => health(report, &mut out),
+        "check" if report.diagnostics.is_empty() => out.push_str("Nothing found.\n"),
+        "check" => {}
+        _ => changes(report, &mut out),
     }
     if !report.diagnostics.is_empty() {
         let _ = writeln!(out, "\n| | Finding | Where |\n|---|---|---|");
@@ -84,7 +85,9 @@ pub fn markdown(report: &Report) -> String {
             let place = finding.place.as_ref().map(|p| format!("{}:{}:{}", p.file.raw(), p.line, p.column));
             let place = place.map(|p| code(&p)).unwrap_or_default();
             let severity = format!("{:?}", finding.severity).to_lowercase();
-            let _ = writeln!(out, "| {severity} | {} | {place} |", finding.message.markdown());
+            let help = finding.help.as_ref().filter(|_| report.verb == "check");
+            let help = help.map(|help| format!("<br>{}", help.markdown())).unwrap_or_default();
+            let _ = writeln!(out, "| {severity} {} | {}{help} | {place} |", finding.id, finding.message.markdown());
         }
     }
     if let Some(cost) = cost(report) {

@@ -171,6 +171,8 @@ fn crate_dir(name: &str) -> PathBuf {
 fn the_sarif_of_the_fixtures_is_valid() {
     // The schema of OASIS, as a crate has it.
     let schema = std::fs::read_to_string(crate_dir("serde-sarif").join("src/schema.json")).expect("the schema");
+    // The pattern of languages has a bracket too many, so it is none.
+    let schema = schema.replace("{2}]?$", "{2}$");
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     assert!(!validator.is_valid(&json!({"version": "2.1.0"})), "the schema says nothing");

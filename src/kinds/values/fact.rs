@@ -3,6 +3,19 @@
 use serde_json::Value;
 use std::net::IpAddr;
 
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
+                     with an alphanumeric character, at most 63";
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
+                         start and end with an alphanumeric character";
+const PREFIX: &str = "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
+                      and must start and end with an alphanumeric character";
+const NAME: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                    alphanumeric character";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
+                           start and end with an alphanumeric character";
+const PORT: &str = "must be a port: a number from 1 to 65535, or a name of at most 15 lower case alphanumeric characters and '-', \
+                    with a letter";
+
 /// What a value must be.
 #[derive(Clone, Copy)]
 pub(super) enum Fact {
@@ -62,18 +75,9 @@ impl Fact {
     fn wrong_text(self, text: &str) -> Option<String> {
         let say = |fits: bool, wrong: &str| (!fits).then(|| wrong.to_owned());
         match self {
-            Self::Label => say(
-                is_label(text),
-                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, at most 63",
-            ),
-            Self::Subdomain => say(
-                is_subdomain(text),
-                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-            ),
-            Self::Port | Self::TargetPort | Self::PortName => say(
-                is_port_name(text),
-                "must be a port: a number from 1 to 65535, or a name of at most 15 lower case alphanumeric characters and '-', with a letter",
-            ),
+            Self::Label => say(is_label(text), LABEL),
+            Self::Subdomain => say(is_subdomain(text), SUBDOMAIN),
+            Self::Port | Self::TargetPort | Self::PortName => say(is_port_name(text), PORT),
             Self::Cidr => say(is_cidr(text), "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
             Self::ClusterIp => say(
                 text == "None" || text.parse::<IpAddr>().is_ok(),
@@ -164,14 +168,10 @@ pub(super) fn wrong_key(key: &str) -> Option<String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let wrong = match prefix {
         Some("") => Some("prefix part must be non-empty"),
-        Some(prefix) if !is_subdomain(prefix) => Some(
-            "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-        ),
+        Some(prefix) if !is_subdomain(prefix) => Some(PREFIX),
         _ if name.is_empty() => Some("name part must be non-empty"),
         _ if name.len() > 63 => Some("name part must be no more than 63 bytes"),
-        _ if !is_qualified(name) => Some(
-            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-        ),
+        _ if !is_qualified(name) => Some(NAME),
         _ => None,
     };
     wrong.map(str::to_owned)
@@ -182,9 +182,7 @@ pub(super) fn wrong_label_value(value: &str) -> Option<String> {
     let wrong = match value {
         "" => None,
         long if long.len() > 63 => Some("must be no more than 63 bytes"),
-        odd if !is_qualified(odd) => Some(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-        ),
+        odd if !is_qualified(odd) => Some(LABEL_VALUE),
         _ => None,
     };
     wrong.map(str::to_owned)

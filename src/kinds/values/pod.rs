@@ -108,6 +108,20 @@ pub(super) fn spec(value: &Value, path: &str, found: &mut Vec<Violation>) {
 }
 
 fn container(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Violation>) {
+    mounts(container, spec, pointer, found);
+    for (below, variable) in each(container, "env[]") {
+        source(variable, &format!("{pointer}{below}/valueFrom"), found);
+    }
+    for field in ["lifecycle/preStop", "lifecycle/postStart", "livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(handler) = container.pointer(&format!("/{field}")).filter(|handler| handler.is_object()) {
+            self::handler(handler, &format!("{pointer}/{field}"), found);
+        }
+    }
+    limits(container, pointer, found);
+}
+
+/// What is mounted is a volume of the pod, each at a place of its own.
+fn mounts(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Violation>) {
     let volumes = each(spec, "volumes[]");
     let known = |name: &str| volumes.iter().any(|(_, volume)| text(volume, "name") == name);
     let mounts = each(container, "volumeMounts[]");
@@ -117,32 +131,24 @@ fn container(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Vio
     }
     let paths = mounts.iter().map(|(below, mount)| (format!("{pointer}{below}/mountPath"), text(mount, "mountPath")));
     twice(paths, found);
-    for (below, variable) in each(container, "env[]") {
-        let source = variable.get("valueFrom").filter(|source| !source.is_null());
-        let Some(source) = source.and_then(Value::as_object) else { continue };
-        let place = format!("{pointer}{below}/valueFrom");
-        let has = |field: &&str| source.get(*field).is_some_and(|value| !value.is_null());
-        let sources = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
-        match sources.iter().filter(|field| has(field)).count() {
-            0 => found.push(Violation::new(place, "Invalid value: \"\": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")),
-            1 if !text(variable, "value").is_empty() => {
-                found.push(Violation::new(place, "Invalid value: \"\": may not be specified when `value` is not empty"));
-            }
-            1 => {}
-            _ => found.push(Violation::new(place, "Invalid value: \"\": may not have more than one field specified at a time")),
-        }
-    }
-    for hook in ["lifecycle/preStop", "lifecycle/postStart"] {
-        if let Some(handler) = container.pointer(&format!("/{hook}")).filter(|hook| hook.is_object()) {
-            self::handler(handler, &format!("{pointer}/{hook}"), found);
-        }
-    }
-    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        if let Some(handler) = container.get(probe).filter(|probe| probe.is_object()) {
-            self::handler(handler, &format!("{pointer}/{probe}"), found);
-        }
-    }
-    limits(container, pointer, found);
+}
+
+/// Where variables take their values from.
+const SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
+const NO_SOURCE: &str =
+    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
+
+/// A variable has a value or one source of it.
+fn source(variable: &Value, pointer: &str, found: &mut Vec<Violation>) {
+    let Some(source) = variable.get("valueFrom").and_then(Value::as_object) else { return };
+    let has = |field: &&str| source.get(*field).is_some_and(|value| !value.is_null());
+    let wrong = match SOURCES.iter().filter(|field| has(field)).count() {
+        0 => NO_SOURCE,
+        1 if text(variable, "value").is_empty() => return,
+        1 => "may not be specified when `value` is not empty",
+        _ => "may not have more than one field specified at a time",
+    };
+    found.push(Violation::new(pointer, format!("Invalid value: \"\": {wrong}")));
 }
 
 /// A probe asks in one way, and a hook acts in one.
