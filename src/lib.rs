@@ -31,6 +31,7 @@ pub mod object;
 pub mod plan;
 pub mod report;
 pub mod routing;
+pub mod scaffold;
 pub mod schema;
 
 /// How many cases a seeded test runs: the full campaign when `SPINWAY_CAMPAIGN=full`, else the sample of CI.

@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 34] = [
+const READING: [(&str, &str, &str); 35] = [
     (
         "app",
         "A field of an App is wrong.",
@@ -13,6 +13,11 @@ const READING: [(&str, &str, &str); 34] = [
         "app-name",
         "An App has a name that SpinKube cannot use, or no namespace.",
         "Give it a DNS label of at most 43 characters: its versions take nine of SpinKube's 52.",
+    ),
+    (
+        "app-controller",
+        "Note: it is not known which controller serves the Gateway of a route, and some ignore a field of it.",
+        "Say in `controllers` of spinway.yaml which release serves its GatewayClass.",
     ),
     (
         "app-timeout",

@@ -92,6 +92,38 @@ impl From<ops::Error> for Failure {
     }
 }
 
+impl From<ops::NewError> for Failure {
+    fn from(error: ops::NewError) -> Self {
+        use crate::scaffold::Wrong;
+        use ops::NewError;
+        let message = error.to_string();
+        match error {
+            NewError::Read(error) => error.into(),
+            NewError::NoRepository(_) => Self { hint: "`spinway new repository` makes one.", ..Self::usage(message) },
+            NewError::Repository(_) => {
+                Self::failed(message, "Nothing was written. Add to it: `spinway new app`, `tenant`, `gateway`.")
+            }
+            NewError::There(_) => Self::failed(message, "Nothing was written. Choose another name, or edit that file."),
+            NewError::Outside(_) => Self::failed(message, "Nothing was written. Mend the paths in spinway.yaml."),
+            NewError::Ignored(_) => {
+                Self::failed(message, "Nothing was written. Mend that file, or choose another name.")
+            }
+            NewError::Changed(_) => Self::failed(message, "Nothing was written. Run the same command again."),
+            NewError::Wrong(Wrong::Value { .. }) => Self::usage(message),
+            NewError::Wrong(Wrong::TenantThere { .. }) => {
+                Self::failed(message, "Nothing was written. Edit that entry, or choose another name.")
+            }
+            NewError::Wrong(Wrong::NoFolder(_) | Wrong::Unread(_)) => {
+                Self::failed(message, "Nothing was written. Add a folder to `sources` of spinway.yaml.")
+            }
+            NewError::Rejected(diagnostics, tree) => {
+                let hint = "Nothing was written. Give other values, or have the rules in spinway.yaml changed.";
+                Self { diagnostics, tree: *tree, ..Self::failed(message, hint) }
+            }
+        }
+    }
+}
+
 /// What to do about a registry that does not tell a digest.
 pub(super) fn hint_of(error: &registry::Error) -> &'static str {
     match error {

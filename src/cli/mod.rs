@@ -12,6 +12,7 @@ mod graph;
 mod history;
 mod inspect;
 mod install;
+mod new;
 mod people;
 mod pin;
 mod plan;
@@ -57,6 +58,7 @@ enum Verb {
     Snapshot(snapshot::Arguments),
     Agent(Box<agent::Arguments>),
     Install(install::Arguments),
+    New(new::Arguments),
     History(history::Arguments),
     Rollback(rollback::Arguments),
     Suspend(suspend::Suspend),
@@ -106,6 +108,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Snapshot(arguments) => snapshot::run(arguments).await,
         Verb::Agent(arguments) => agent::run(*arguments).await,
         Verb::Install(arguments) => install::run(&arguments),
+        Verb::New(arguments) => new::run(arguments),
         Verb::History(arguments) => history::run(arguments).await,
         Verb::Rollback(arguments) => rollback::run(arguments).await,
         Verb::Suspend(arguments) => suspend::suspend(arguments).await,
@@ -143,6 +146,11 @@ pub fn reference() -> String {
     for verb in command.get_subcommands_mut() {
         let name = verb.get_name().to_owned();
         out.push_str(&format!("\n## spinway {name}\n\n```\n{}```\n", verb.render_long_help()));
+        // `help` has a part for each verb.
+        for part in verb.get_subcommands_mut().filter(|part| name != "help" && part.get_name() != "help") {
+            let part_name = part.get_name().to_owned();
+            out.push_str(&format!("\n## spinway {name} {part_name}\n\n```\n{}```\n", part.render_long_help()));
+        }
     }
     out
 }

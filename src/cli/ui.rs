@@ -1,7 +1,7 @@
 //! The terminal: standard output is data, standard error is everything else.
 
 use crate::desired::Tree;
-use crate::object::Diagnostic;
+use crate::object::{Diagnostic, Untrusted};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
@@ -53,4 +53,13 @@ pub(super) fn ask(question: &str) -> bool {
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Asks for a text; an empty answer is none, and means what is usual.
+pub(super) fn question(question: &str, usual: &str) -> Option<String> {
+    let usual = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
+    anstream::eprint!("{}: ", Untrusted::new(format!("{question}{usual}")).terminal());
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).ok()?;
+    Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty())
 }

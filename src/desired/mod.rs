@@ -17,8 +17,10 @@ mod tree;
 mod values;
 pub mod yaml;
 
+pub(crate) use app::MAX_NAME as MAX_APP_NAME;
 pub use app::{App, OPEN_EGRESS};
 pub use canonical::canonical;
+pub(crate) use config::is_dns_label;
 pub use config::{
     Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule,
     PLATFORM, Selector, Suppression, Tenant,
@@ -131,8 +133,23 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
 /// # Errors
 /// The Config cannot be used.
 pub fn environments(tree: &Tree) -> Result<Vec<String>, ReadError> {
-    let config = read_config(tree)?.map(|written| written.config);
+    let config = config(tree)?;
     Ok(config.iter().flat_map(|config| &config.environments).map(|environment| environment.name.clone()).collect())
+}
+
+/// The Config of a tree as it was written: no values are replaced in it. None where there is none.
+///
+/// # Errors
+/// The Config cannot be used.
+pub fn config(tree: &Tree) -> Result<Option<Config>, ReadError> {
+    Ok(read_config(tree)?.map(|written| written.config))
+}
+
+/// A text with the values of an environment; names that have none stay as they are.
+pub fn with_values(text: &str, environment: &Environment) -> String {
+    let mut value = serde_json::Value::String(text.to_owned());
+    values::substitute(&mut value, &environment.values, "", &mut |_, _| {});
+    value.as_str().unwrap_or(text).to_owned()
 }
 
 /// The Config of a tree as it was written.
@@ -176,7 +193,7 @@ fn read_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
         return fail("spinway.yaml must be of apiVersion spinway.dev/v1alpha1 and kind Config.");
     }
     let name = document.value.pointer("/metadata/name").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
-    if !config::is_dns_label(&name) {
+    if !is_dns_label(&name) {
         return fail(
             "The Config needs a metadata.name of lower-case letters, digits and `-`: it is part of the identity of its inventory.",
         );

@@ -5,7 +5,7 @@ use super::canonical::object;
 use super::manifest::{self, Found};
 use super::patch::Patch;
 use super::{Config, Desired};
-use crate::kinds::GATEWAY;
+use crate::kinds::{GATEWAY, each};
 use crate::object::{Object, ObjectRef, Severity, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,11 +22,19 @@ pub(super) fn expand(desired: &Desired, found: &mut Found) {
     {
         let classes = gateway_classes(found);
         let class_of = |gateway: &ObjectRef| classes.get(gateway).cloned();
+        let controllers = controllers(found);
+        let controller_of = |class: &str| controllers.get(class).cloned();
+        let protocols = protocols(found);
+        let protocol_of = |gateway: &ObjectRef, listener: &str| {
+            protocols.get(gateway).and_then(|listeners| listeners.get(listener)).cloned()
+        };
         let around = Surroundings {
             config: desired.rules(),
             config_text: desired.config_text.as_deref(),
             environment: &desired.environment,
             class_of: &class_of,
+            controller_of: &controller_of,
+            protocol_of: &protocol_of,
         };
         for app in &apps {
             if !app::expand(app, &around, &mut expanded) {
@@ -60,16 +68,31 @@ fn patch_apps(config: &Config, apps: Vec<Source>, patches: &mut [Patch], found: 
             if !patch.reaches(config, &app.text.origin.file) {
                 continue;
             }
+            let before = app.text.clone();
             if let Err(diagnostic) = patch.apply(&reference, &mut app.text) {
                 found.diagnostics.push(*diagnostic);
                 found.unread.insert(app.partition.clone());
                 continue 'apps;
             }
+            replace_scaling(&before, &mut app.text);
             app.by.push(Arc::clone(&patch.origin.file));
         }
         patched.push(app);
     }
     patched
+}
+
+/// A patch that fixes the number of pods ends the autoscaling of the App, and the reverse, as layers do.
+fn replace_scaling(before: &Traced, app: &mut Traced) {
+    let is_changed = |pointer: &str| app.at(pointer).is_some_and(|now| before.at(pointer) != Some(now));
+    let replaced = match (is_changed("/spec/replicas"), is_changed("/spec/autoscale")) {
+        (true, false) => "autoscale",
+        (false, true) => "replicas",
+        _ => return,
+    };
+    if let Some(spec) = app.at_mut("/spec") {
+        spec.take(replaced);
+    }
 }
 
 fn patch_objects(config: &Config, patches: &mut [Patch], found: &mut Found) {
@@ -106,4 +129,26 @@ fn gateway_classes(found: &Found) -> BTreeMap<ObjectRef, String> {
     let gateways = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "Gateway"));
     let class = |object: &Object| Some(object.value.pointer("/spec/gatewayClassName")?.as_str()?.to_owned());
     gateways.filter_map(|object| Some((object.reference.clone(), class(object)?))).collect()
+}
+
+/// The controllers of the GatewayClasses that were found.
+fn controllers(found: &Found) -> BTreeMap<String, String> {
+    let classes = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "GatewayClass"));
+    let controller = |object: &Object| Some(object.value.pointer("/spec/controllerName")?.as_str()?.to_owned());
+    classes.filter_map(|object| Some((object.reference.name.clone(), controller(object)?))).collect()
+}
+
+/// The protocols of the listeners of the Gateways that were found, by name.
+fn protocols(found: &Found) -> BTreeMap<ObjectRef, BTreeMap<String, String>> {
+    let gateways = found.members.iter().map(|member| &member.object).filter(|o| o.reference.is(GATEWAY, "Gateway"));
+    let protocol = |listener: &serde_json::Value| {
+        let text = |field: &str| listener.get(field)?.as_str().map(str::to_owned);
+        Some((text("name")?, text("protocol")?))
+    };
+    gateways
+        .map(|object| {
+            let listeners = each(&object.value, "spec.listeners[]").into_iter();
+            (object.reference.clone(), listeners.filter_map(|(_, listener)| protocol(listener)).collect())
+        })
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Error, Given};
 use crate::check::{self, AtApply};
-use crate::desired::{self, ReadError};
+use crate::desired::{self, Desired, ReadError, Tree};
 use crate::live::Live;
 use crate::object::{Diagnostic, Severity, Untrusted};
 use crate::schema::Release;
@@ -63,20 +63,26 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
         Some(path) => Some(snapshot(path)?),
         None => None,
     };
-    let mut read = Vec::new();
-    let each: Vec<Option<&str>> = if environments.is_empty() {
-        vec![None]
-    } else {
-        environments.iter().map(|name| Some(name.as_str())).collect()
-    };
-    for environment in each {
-        read.push(desired::read(&repository.tree, environment)?);
-    }
-    let mut found = check::all(&read, beside.controller.as_ref(), live.as_ref());
-    found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
-    found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
+    let read = read(&repository.tree, &environments)?;
+    let found = find(&read, beside.controller.as_ref(), live.as_ref());
     let at_apply = check::at_apply(&read, live.as_ref());
     Ok(Checked { repository, environments, notices, found, at_apply })
+}
+
+/// What these environments of a tree want; of a tree without Config all that it has.
+pub(super) fn read(tree: &Tree, environments: &[String]) -> Result<Vec<Desired>, ReadError> {
+    if environments.is_empty() {
+        return Ok(vec![desired::read(tree, None)?]);
+    }
+    environments.iter().map(|environment| desired::read(tree, Some(environment))).collect()
+}
+
+/// What all checks find, each once, by place.
+pub(super) fn find(read: &[Desired], controller: Option<&Release>, live: Option<&Live>) -> Vec<Diagnostic> {
+    let mut found = check::all(read, controller, live);
+    found.sort_by(|a, b| (&a.origin, a.severity, a.id, &a.message).cmp(&(&b.origin, b.severity, b.id, &b.message)));
+    found.dedup_by(|a, b| (&a.origin, a.id, &a.message) == (&b.origin, b.id, &b.message));
+    found
 }
 
 /// The live state that a snapshot file holds.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod new;
 mod people;
 mod pin;
 mod plan;
@@ -10,6 +11,7 @@ mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use check::{Beside, Checked, check};
+pub use new::{Created, NewError, Opened, new_repository, vacant};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};

@@ -39,7 +39,7 @@ pub(crate) fn nanos(text: &str) -> Option<i128> {
 }
 
 /// Whether a text is a quantity at all, however large.
-pub(super) fn is_quantity(text: &str) -> bool {
+pub(crate) fn is_quantity(text: &str) -> bool {
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits_end);
     let number = number.strip_prefix(['+', '-']).unwrap_or(number);
@@ -82,7 +82,7 @@ fn power(suffix: &str) -> Option<(i128, i128)> {
 
 #[cfg(test)]
 mod tests {
-    use super::nanos;
+    use super::{is_quantity, nanos};
 
     #[test]
     fn spellings_of_one_amount_are_equal() {
@@ -96,13 +96,14 @@ mod tests {
             ("1E-3", "1m"),
         ] {
             assert_eq!(nanos(a), nanos(b), "{a} {b}");
-            assert!(nanos(a).is_some());
+            assert!(nanos(a).is_some() && is_quantity(a) && is_quantity(b));
         }
         assert_ne!(nanos("1M"), nanos("1Mi"));
         assert_eq!(nanos("0.0005"), Some(500_000));
-        assert_eq!(nanos("0.000000001e-38"), None);
-        for text in ["", "x", "1x", "1.2.3", "--1"] {
-            assert_eq!(nanos(text), None, "{text}");
+        assert_eq!((nanos("0.000000001e-38"), is_quantity("0.000000001e-38")), (None, true));
+        assert!(is_quantity("1E") && is_quantity(".5") && is_quantity("2Ei"));
+        for text in ["", "x", "1x", "1.2.3", "--1", "64MB", "1 Gi"] {
+            assert!(nanos(text).is_none() && !is_quantity(text), "{text}");
         }
     }
 }

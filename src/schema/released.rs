@@ -79,8 +79,7 @@ pub fn released(kind: &GroupKind, version: &str, installed: Installed<'_>) -> Op
     };
     let channel = |row: &&Row| row.channel != "experimental" || installed.experimental != Some(false);
     // The experimental channel has all of the standard one, and stands after it.
-    let found =
-        of_kind.iter().copied().filter(|row| row.version == version).filter(release).filter(channel).next_back();
+    let found = of_kind.iter().copied().filter(|row| row.version == version).filter(release).rfind(channel);
     Some(found.and_then(|row| TABLE.schema(row)).map_or(Released::Elsewhere, Released::Schema))
 }
 

@@ -34,6 +34,7 @@ mod git_server;
 mod guards;
 mod health;
 mod http_server;
+mod new;
 mod oracle;
 mod order;
 mod people;

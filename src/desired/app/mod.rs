@@ -7,6 +7,7 @@ mod network;
 mod restart;
 mod route;
 mod scale;
+mod served;
 mod spec;
 mod spin;
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 /// The longest name of an App: a SpinApp has at most 52 characters (its name is part of a label key, SpinKube), of which
 /// the versions of an App take nine.
-const MAX_NAME: usize = 43;
+pub(crate) const MAX_NAME: usize = 43;
 
 /// An App as it was written, and the partition that it belongs to.
 #[derive(Clone, Debug)]
@@ -56,6 +57,10 @@ pub(super) struct Surroundings<'a> {
     pub(super) environment: &'a Environment,
     /// The GatewayClass of a Gateway of the repository.
     pub(super) class_of: &'a dyn Fn(&ObjectRef) -> Option<String>,
+    /// The controller of a GatewayClass of the repository.
+    pub(super) controller_of: &'a dyn Fn(&str) -> Option<String>,
+    /// The protocol of a listener of a Gateway of the repository.
+    pub(super) protocol_of: &'a dyn Fn(&ObjectRef, &str) -> Option<String>,
 }
 
 /// What Apps make.
@@ -228,6 +233,7 @@ impl<'a> Template<'a> {
                     self.wrong(&format!("/{field}"), message, "Remove it, or mend `trigger`.");
                 }
             }
+            self.check_no_probes();
             if self.app.rollout.kind == Some(RolloutType::BlueGreen) {
                 self.wrong(
                     "/rollout/type",
@@ -245,9 +251,22 @@ impl<'a> Template<'a> {
             self.wrong("/rollout/settle", "`settle` is a duration of at most an hour: `5s`.", "Mend it.");
         }
         self.check_versions();
+        self.check_values();
         self.check_scale();
         self.check_routes();
         self.check_egress();
+    }
+
+    /// Only http answers probes: an App of another trigger asks for none, and those of defaults are not for it.
+    fn check_no_probes(&mut self) {
+        let checks = &self.app.health_checks;
+        for (field, is_there) in [("readiness", checks.readiness.is_some()), ("liveness", checks.liveness.is_some())] {
+            let pointer = format!("/healthChecks/{field}");
+            if is_there && self.at(&pointer).file == self.origin.file {
+                let message = format!("`{field}` asks by HTTP, which only the trigger http answers.");
+                self.wrong(&pointer, message, "Remove it.");
+            }
+        }
     }
 
     /// Everything that the App stands for.

@@ -29,9 +29,10 @@ impl Template<'_> {
                         format!("`{address}` is no address: {why}."),
                         "Write `https://api.example`, `redis://cache.example:6379` or `10.20.0.0/16:6379`.",
                     ),
-                    Ok(Peer::Host(_)) => {
+                    Ok(Peer::Host(port)) => {
+                        let opened = if port.is_some() { "the port of" } else { "every port, for" };
                         let message = format!(
-                            "A NetworkPolicy cannot name hosts: it leaves the port of `{address}` open to every address."
+                            "A NetworkPolicy cannot name hosts: it leaves {opened} `{address}` open to every address."
                         );
                         let note = Diagnostic::note("egress-host", message).at(self.at(&at).clone());
                         let help = "Spin's own `allowed_outbound_hosts` in the artifact holds it to the host.";

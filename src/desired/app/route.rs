@@ -3,7 +3,7 @@
 use super::spec::{Cors, HeaderChanges, Method, Route};
 use super::{Template, duration};
 use crate::kinds::GATEWAY;
-use crate::object::{Diagnostic, Node, ObjectRef, Traced};
+use crate::object::{Node, ObjectRef, Traced};
 use crate::schema::{Release, Support};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The most rules that an HTTPRoute may have (Gateway API HTTPRouteSpec).
 const MAX_RULES: usize = 16;
 /// The status of a redirect that keeps the method (RFC 9110 §15.4.9).
-const PERMANENT: u16 = 308;
+pub(super) const PERMANENT: u16 = 308;
 
 /// Filters of controllers that a rule names (extensionRef), by kind.
 const FILTERS: [(&str, &str); 6] = [
@@ -116,6 +116,8 @@ impl Template<'_> {
                 self.wrong(&here, message, "Add `group`.");
             }
         }
+        self.check_hosts(at, route);
+        self.check_canary_match(at, route);
         self.check_features(at, route);
         if self.rules(at, route).len() > MAX_RULES {
             let message = format!("An HTTPRoute has at most {MAX_RULES} rules, and each method needs its own.");
@@ -123,49 +125,41 @@ impl Template<'_> {
         }
     }
 
-    /// Holds what a route asks for against what the Gateway's controller does: nothing is left out without a word.
-    fn check_features(&mut self, at: &str, route: &Route) {
-        let Some(release) = self.release(route) else { return };
-        let substitute = has_proxy_settings(&release);
-        for (field, feature, is_there) in [
-            ("timeout", "HTTPRouteRequestTimeout", route.timeout.is_some()),
-            ("backendTimeout", "HTTPRouteBackendTimeout", route.backend_timeout.is_some()),
-            ("retries", "HTTPRouteRetryCodes", route.retries.is_some()),
-            ("cors", "HTTPRouteCORS", route.cors.is_some()),
-            ("mirror", "HTTPRouteRequestMirror", route.mirror.is_some()),
-            ("methods", "HTTPRouteMethodMatching", !route.methods.is_empty()),
-            ("query", "HTTPRouteQueryParamMatching", !route.query.is_empty()),
-            ("responseHeaders", "HTTPRouteResponseHeaderModification", route.response_headers.is_some()),
-            ("port", "HTTPRouteParentRefPort", route.port.is_some()),
-        ] {
-            if !is_there || release.supports(feature) != Support::No {
-                continue;
-            }
-            let pointer = format!("{at}/{field}");
-            if field == "timeout" && substitute {
-                let message = format!(
-                    "{release} ignores `timeouts` of routes; a ProxySettingsPolicy limits the wait for each part of an answer instead."
-                );
-                let note = Diagnostic::note("app-timeout", message).at(self.at(&pointer).clone());
-                self.found.push(note.about(&self.reference));
-                continue;
-            }
-            let message = format!("{release} does not have `{field}` ({feature}).");
-            self.wrong(&pointer, message, "Remove it, or have the route served by another Gateway.");
+    /// Whether Gateway API takes the hosts of a route.
+    fn check_hosts(&mut self, at: &str, route: &Route) {
+        let own = route.hosts.iter().enumerate().map(|(index, host)| (format!("{at}/hosts/{index}"), host, true));
+        let there = route.redirect.iter().filter_map(|redirect| redirect.host.as_ref());
+        let wrong: Vec<(String, String)> = own
+            .chain(there.map(|host| (format!("{at}/redirect/host"), host, false)))
+            .filter(|(_, host, may_be_wild)| !is_hostname(host, *may_be_wild))
+            .map(|(pointer, host, _)| (pointer, host.clone()))
+            .collect();
+        for (pointer, host) in wrong {
+            let help = "Write it in small letters, without scheme and port: `shop.example`, or `*.shop.example` for all below it.";
+            self.wrong(&pointer, format!("`{host}` is no host name of Gateway API."), help);
         }
     }
 
-    /// The release of the controller that serves a route, as the Config names it.
-    fn release(&self, route: &Route) -> Option<Release> {
-        let controllers = &self.around.config.controllers;
-        let class = self.gateway(route).and_then(|gateway| (self.around.class_of)(&gateway));
-        let controller = match (class, controllers.as_slice()) {
-            (Some(class), all) => all.iter().find(|controller| controller.gateway_class == class),
-            // The Gateway lives elsewhere.
-            (None, [only]) => Some(only),
-            (None, _) => None,
-        };
-        Release::parse(&controller?.release).ok()
+    /// A request that a route demands a header or parameter of cannot also be told by it for the canary.
+    fn check_canary_match(&mut self, at: &str, route: &Route) {
+        let Some(canary) = self.app.canary.as_ref().and_then(|canary| canary.matches.clone()) else { return };
+        if route.redirect.is_some() || route.redirect_to.is_some() {
+            return;
+        }
+        // Names of headers are the same in any case (RFC 9110), those of parameters are not.
+        let header = canary.headers.keys().find(|name| route.headers.keys().any(|own| own.eq_ignore_ascii_case(name)));
+        let query = canary.query.keys().find(|name| route.query.contains_key(*name));
+        for (field, name) in [("headers", header), ("query", query)] {
+            if let Some(name) = name {
+                let message = format!("The canary is told by `{name}`, which the route demands of every request.");
+                let pointer = format!("{at}/{field}");
+                self.wrong(
+                    &pointer,
+                    message,
+                    "Let the canary be told by another one (`canary.match`), or remove it here.",
+                );
+            }
+        }
     }
 
     /// Whether a time limit of a route is set by a policy of the controller.
@@ -449,6 +443,9 @@ impl Template<'_> {
         if let Some(to) = &route.redirect_to {
             let (index, target) =
                 self.app.routes.iter().enumerate().find(|(_, other)| other.name.as_ref() == Some(to))?;
+            if let Some(scheme) = self.other_scheme(route, target) {
+                made.set("scheme", self.made(&format!("/routes/{index}/section"), scheme));
+            }
             made.set("hostname", self.copied(&format!("/routes/{index}/hosts/0"))?);
             made.set("path", self.made(&format!("/routes/{index}/path"), replaced(&target.path)));
         } else {
@@ -468,6 +465,15 @@ impl Template<'_> {
         }
         made.set("statusCode", self.made(&format!("{place}/status"), status));
         Some((field, made))
+    }
+
+    /// The scheme of the route that clients are sent to, where its listener is known to speak another one.
+    pub(super) fn other_scheme(&self, from: &Route, to: &Route) -> Option<&'static str> {
+        let scheme = |route: &Route| {
+            let protocol = (self.around.protocol_of)(&self.gateway(route)?, route.section.as_ref()?)?;
+            [("HTTP", "http"), ("HTTPS", "https")].into_iter().find(|(known, _)| *known == protocol).map(|(_, s)| s)
+        };
+        scheme(to).filter(|to| scheme(from).is_some_and(|from| from != *to))
     }
 
     fn cors(&self, at: &str, cors: &Cors) -> Traced {
@@ -513,7 +519,7 @@ impl Template<'_> {
 }
 
 /// Whether a release has ProxySettingsPolicy (NGINX Gateway Fabric, since 2.4).
-fn has_proxy_settings(release: &Release) -> bool {
+pub(super) fn has_proxy_settings(release: &Release) -> bool {
     release.project == "nginx-gateway-fabric" && release.is_at_least(&[2, 4])
 }
 
@@ -530,12 +536,19 @@ fn nginx_duration(seconds: f64) -> String {
         )
 }
 
-fn group_of(kind: &str) -> Option<&'static str> {
+pub(super) fn group_of(kind: &str) -> Option<&'static str> {
     FILTERS.iter().find(|(known, _)| *known == kind).map(|(_, group)| *group)
 }
 
 fn is_filled(map: &Traced) -> bool {
     matches!(&map.node, Node::Map(entries) if !entries.is_empty())
+}
+
+/// Whether Gateway API takes a host name (Hostname, PreciseHostname).
+fn is_hostname(host: &str, may_be_wild: bool) -> bool {
+    let precise = if may_be_wild { host.strip_prefix("*.").unwrap_or(host) } else { host };
+    let is_address = precise.parse::<std::net::IpAddr>().is_ok();
+    host.len() <= 253 && precise.split('.').all(crate::desired::is_dns_label) && !is_address
 }
 
 /// Whether Gateway API takes a path (HTTPPathMatch).

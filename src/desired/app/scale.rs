@@ -37,6 +37,12 @@ impl Template<'_> {
                 "Add `cpu` or `memory`, in percent of what is requested.",
             );
         }
+        for resource in MEASURED {
+            if target(&autoscale, resource) == Some(0) {
+                let pointer = format!("/autoscale/{resource}");
+                self.wrong(&pointer, "A target is at least 1 percent.", "Mend it, or remove it.");
+            }
+        }
         let requests = self.app.resources.as_ref().map(|resources| &resources.requests);
         let unmeasured: Vec<&str> = MEASURED
             .into_iter()

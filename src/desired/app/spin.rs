@@ -4,6 +4,7 @@ use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Sto
 use super::{Template, duration};
 use crate::kinds::{APP, ON_FAILURE, SETTLE, SPIN};
 use crate::object::{Traced, escape};
+use crate::schema::quantity::is_quantity;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -100,6 +101,53 @@ impl Template<'_> {
         }
     }
 
+    /// Whether registries, Spin and Kubernetes take what is copied into the SpinApp.
+    pub(super) fn check_values(&mut self) {
+        for (pointer, image) in self.strange_images() {
+            let help = "Write it like `registry.example/team/app:1.0.0@sha256:...`.";
+            self.wrong(pointer, format!("`{image}` is no image."), help);
+        }
+        for (pointer, name) in self.strange_variables() {
+            let help = "Write the name that the Spin manifest has: small letters, digits and `_`, a letter first.";
+            self.wrong(&pointer, format!("Spin has no variables like `{name}`."), help);
+        }
+        for (pointer, text) in self.strange_quantities() {
+            self.wrong(&pointer, format!("`{text}` is no quantity of Kubernetes."), "Write `50m`, `64Mi`, `2`.");
+        }
+    }
+
+    fn strange_images(&self) -> Vec<(&'static str, String)> {
+        let canary = self.app.canary.as_ref().map(|canary| ("/canary/image", &canary.image));
+        let images = [("/image", &self.app.image)].into_iter().chain(canary);
+        let strange = images.filter(|(_, image)| image.is_empty() || image.contains(char::is_whitespace));
+        strange.map(|(pointer, image)| (pointer, image.clone())).collect()
+    }
+
+    fn strange_variables(&self) -> Vec<(String, String)> {
+        let canary = self.app.canary.as_ref().map(|canary| ("/canary/variables", &canary.variables));
+        let lists = [("/variables", &self.app.variables)].into_iter().chain(canary);
+        let names = lists.flat_map(|(at, variables)| variables.keys().map(move |name| (at, name)));
+        names
+            .filter(|(_, name)| !is_variable(name))
+            .map(|(at, name)| (format!("{at}/{}", escape(name)), name.clone()))
+            .collect()
+    }
+
+    fn strange_quantities(&self) -> Vec<(String, String)> {
+        let resources = self.app.resources.as_ref();
+        let requests = resources.map(|resources| ("/resources/requests", &resources.requests));
+        let limits = resources.map(|resources| ("/resources/limits", &resources.limits));
+        let given = requests.into_iter().chain(limits).flat_map(|(at, list)| {
+            list.iter().map(move |(name, quantity)| (format!("{at}/{}", escape(name)), quantity))
+        });
+        let memory = self.app.invocation_limits.get(&InvocationLimit::Memory);
+        given
+            .chain(memory.map(|limit| ("/invocationLimits/memory".to_owned(), limit)))
+            .map(|(pointer, quantity)| (pointer, text_of(quantity)))
+            .filter(|(_, text)| !is_quantity(text) || text.starts_with('-'))
+            .collect()
+    }
+
     fn spin_app(&self, version: &Version<'_>) -> Traced {
         let app = &self.app;
         let mut spec = Traced::map(
@@ -183,17 +231,19 @@ impl Template<'_> {
     }
 
     fn checks(&self) -> Option<Traced> {
-        let http = self.app.trigger == Trigger::Http;
+        if self.app.trigger != Trigger::Http {
+            return None;
+        }
         let checks = &self.app.health_checks;
         let mut made = Traced::empty(self.at("/healthChecks"));
         let default = Probe::default();
-        let readiness = checks.readiness.as_ref().or(http.then_some(&default));
-        for (name, probe) in [("readiness", readiness), ("liveness", checks.liveness.as_ref())] {
+        let readiness = checks.readiness.as_ref().unwrap_or(&default);
+        for (name, probe) in [("readiness", Some(readiness)), ("liveness", checks.liveness.as_ref())] {
             if let Some(probe) = probe {
                 made.set(name, self.probe(&format!("/healthChecks/{name}"), probe));
             }
         }
-        if made.value() == json!({}) { None } else { Some(made) }
+        Some(made)
     }
 
     fn probe(&self, at: &str, probe: &Probe) -> Traced {
@@ -318,6 +368,19 @@ fn kept_at(kept: &Kept) -> Value {
         reference["optional"] = json!(true);
     }
     json!({"valueFrom": {field: reference}})
+}
+
+/// Whether a name is that of a variable of Spin (its manifest's `variables`).
+fn is_variable(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(inner)
+}
+
+fn text_of(quantity: &Quantity) -> String {
+    match quantity {
+        Quantity::Number(number) => number.to_string(),
+        Quantity::Text(text) => text.clone(),
+    }
 }
 
 fn quantity(quantity: &Quantity) -> Value {

@@ -105,6 +105,28 @@ fn a_fixed_number_and_autoscaling_replace_each_other_between_layers() {
 }
 
 #[test]
+fn a_patch_replaces_the_one_by_the_other_too() {
+    let patched = |own: &str, change: &str| {
+        let app = format!(
+            "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: cart, namespace: shop}}\nspec: {{image: a, \
+             resources: {{requests: {{cpu: 1}}}}, {own}}}\n"
+        );
+        let patch = format!(
+            "apiVersion: spinway.dev/v1alpha1\nkind: Patch\nmetadata: {{name: p}}\nspec: {{target: {{kind: App}}, merge: {{spec: {{{change}}}}}}}\n"
+        );
+        let made = desired(CONFIG, "test", &[("apps/a.yaml", &app), ("apps/patch.yaml", &patch)]);
+        assert_eq!(said(&made), Vec::<String>::new());
+        object(&made, "SpinApp")["spec"].clone()
+    };
+    let scaled = "autoscale: {min: 1, max: 2, cpu: 9}";
+    let fixed = patched(scaled, "replicas: 7");
+    assert_eq!((fixed.get("enableAutoscaling"), &fixed["replicas"]), (None, &json!(7)));
+    let free = patched("replicas: 7", scaled);
+    assert_eq!((&free["enableAutoscaling"], free.get("replicas")), (&json!(true), None));
+    assert_eq!(patched(scaled, "autoscale: {max: 9}")["enableAutoscaling"], true);
+}
+
+#[test]
 fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
     let route = |fields: &str| format!("image: a, routes: [{{gateway: infra/public, {fields}}}]");
     let long = "x".repeat(44);
@@ -188,6 +210,35 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
             format!("image: a, routes: [{{gateway: g, methods: [{}]}}]", ["GET"; 17].join(", ")),
             "An HTTPRoute has at most 16 rules",
         ),
+        (r#"image: "a b""#.to_owned(), "4:8 `a b` is no image."),
+        ("image: a, variables: {logLevel: x}".to_owned(), "4:30 Spin has no variables like `logLevel`."),
+        ("image: a, canary: {image: b, variables: {A: x}}".to_owned(), "4:49 Spin has no variables like `A`."),
+        ("image: a, resources: {limits: {memory: 64MB}}".to_owned(), "4:39 `64MB` is no quantity of Kubernetes."),
+        ("image: a, resources: {requests: {cpu: -1}}".to_owned(), "4:41 `-1` is no quantity"),
+        ("image: a, invocationLimits: {memory: much}".to_owned(), "4:37 `much` is no quantity"),
+        (
+            "image: a, trigger: redis, healthChecks: {readiness: {path: /ready}}".to_owned(),
+            "4:49 `readiness` asks by HTTP, which only the trigger http answers.",
+        ),
+        (
+            "image: a, autoscale: {min: 1, max: 2, cpu: 0}, resources: {requests: {cpu: 1}}".to_owned(),
+            "4:46 A target is at least 1 percent.",
+        ),
+        (route("hosts: [\"https://shop.example\"]"), "`https://shop.example` is no host name of Gateway API."),
+        (route("hosts: [Shop.example]"), "`Shop.example` is no host name"),
+        (route("hosts: [10.0.0.1]"), "`10.0.0.1` is no host name"),
+        (route("redirect: {host: \"*.shop.example\"}"), "`*.shop.example` is no host name"),
+        (
+            route("policies: [{kind: Middleware, name: m}]"),
+            "4:62 nginx-gateway-fabric 2.7.0 does not read Middleware of traefik.io.",
+        ),
+        (
+            format!(
+                "{}, canary: {{image: b, match: {{headers: {{X-Beta: \"1\"}}}}}}",
+                route("headers: {x-beta: \"2\"}")
+            ),
+            "4:51 The canary is told by `X-Beta`, which the route demands of every request.",
+        ),
     ] {
         let desired = app(&spec);
         let said = said(&desired);
@@ -220,6 +271,95 @@ fn a_time_limit_that_nginx_does_not_read_becomes_its_policy() {
     assert_eq!(object(&made, "HTTPRoute")["spec"]["rules"][0].get("timeouts"), None);
     assert!(said(&made)[0].contains("ignores `timeouts` of routes"), "{:?}", said(&made));
     assert_eq!(object(&made, "SpinApp")["metadata"]["name"], "cart-3f9c1d");
+}
+
+const CLASS: &str = "\
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: c}
+spec: {controllerName: CONTROLLER}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public, namespace: infra}
+spec: {gatewayClassName: c, listeners: []}
+";
+
+/// An App with one route, on a Gateway of a class of this controller that the Config says nothing of.
+fn served_by(controller: &str, route: &str) -> Desired {
+    let config = CONFIG.replace("  controllers: [{gatewayClass: nginx, release: nginx-gateway-fabric@2.7.0}]\n", "");
+    let app = format!(
+        "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: cart, namespace: shop}}\nspec: {{image: a, routes: [{{gateway: infra/public, {route}}}]}}\n"
+    );
+    let class = CLASS.replace("CONTROLLER", controller);
+    desired(&config, "test", &[("apps/class.yaml", &class), ("apps/one/a.yaml", &app)])
+}
+
+#[test]
+fn a_controller_is_known_by_the_class_of_the_repository_too() {
+    let nginx = served_by("gateway.nginx.org/nginx-gateway-controller", "timeout: 5s");
+    assert_eq!(object(&nginx, "ProxySettingsPolicy")["spec"]["timeout"]["read"], "5s");
+    assert_eq!(object(&nginx, "HTTPRoute")["spec"]["rules"][0].get("timeouts"), None);
+    let retries = served_by("gateway.nginx.org/nginx-gateway-controller", "retries: {attempts: 1}");
+    assert!(said(&retries)[0].contains("does not have `retries`"), "{:?}", said(&retries));
+    let unknown = served_by("example.com/unheard-of", "timeout: 5s, retries: {attempts: 1}");
+    assert_eq!(object(&unknown, "HTTPRoute")["spec"]["rules"][0]["timeouts"]["request"], "5s");
+    let expected = "It is not known which controller serves Gateway infra/public, and some ignore `timeout`.";
+    assert!(said(&unknown)[0].ends_with(expected), "{:?}", said(&unknown));
+    assert_eq!(said(&served_by("example.com/unheard-of", "path: /a")), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_controller_does_not_have_is_an_error_whatever_field_asks_for_it() {
+    for (controller, route, expected) in [
+        (
+            "io.cilium/gateway-controller",
+            "hosts: [a.b], redirect: {host: c.d}",
+            "does not have `redirect` (HTTPRoute308",
+        ),
+        ("projectcontour.io/gateway-controller", "mirror: {service: x, percent: 5}", "does not have `mirror.percent`"),
+        (
+            "projectcontour.io/gateway-controller",
+            "redirect: {port: 8443, status: 302}",
+            "does not have `redirect.port`",
+        ),
+        (
+            "konghq.com/gateway-operator",
+            "path: /a, redirect: {scheme: https, status: 301}",
+            "does not have `redirect.scheme`",
+        ),
+        ("traefik.io/gateway-controller", "cors: {allowOrigins: [\"https://a.b\"]}", "does not have `cors`"),
+        ("traefik.io/gateway-controller", "timeout: 5s", "does not have `timeout`"),
+    ] {
+        let made = served_by(controller, route);
+        let found = said(&made);
+        assert!(found.iter().any(|said| said.contains(expected)), "{controller} {route}: {found:?}");
+        assert_eq!(object(&made, "HTTPRoute"), Value::Null);
+    }
+}
+
+#[test]
+fn clients_are_sent_to_the_scheme_of_the_other_listener() {
+    let class = CLASS.replace(
+        "listeners: []",
+        "listeners: [{name: http, port: 80, protocol: HTTP}, {name: https, port: 443, protocol: HTTPS}]",
+    );
+    let redirect = |from: &str, to: &str| {
+        let app = format!(
+            "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: cart, namespace: shop}}\nspec: {{image: a, routes: [\
+             {{name: old, gateway: infra/public{from}, hosts: [a.example], redirectTo: new}}, \
+             {{name: new, gateway: infra/public{to}, hosts: [b.example]}}]}}\n"
+        );
+        let made = desired(CONFIG, "test", &[("apps/class.yaml", &class), ("apps/one/a.yaml", &app)]);
+        let route = made.objects.values().find(|member| member.object.reference.name == "cart-old");
+        let filter =
+            route.map(|member| member.object.value["spec"]["rules"][0]["filters"][0]["requestRedirect"].clone());
+        filter.unwrap_or_default().get("scheme").cloned()
+    };
+    assert_eq!(redirect(", section: http", ", section: https"), Some(json!("https")));
+    assert_eq!(redirect(", section: https", ", section: http"), Some(json!("http")));
+    assert_eq!(redirect(", section: https", ", section: https"), None);
+    assert_eq!(redirect("", ", section: https"), None);
 }
 
 #[test]

@@ -1,0 +1,254 @@
+//! Writing new files into a repository: each whole or not at all, over nothing that is there, and only what passes the
+//! checks.
+
+use super::{Error, check};
+use crate::desired::{self, CONFIG_FILE, Entry, Tree};
+use crate::object::{Diagnostic, Severity};
+use crate::scaffold::{Insertion, Known, Made, NewFile, Wrong};
+use crate::source;
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Component, Path, PathBuf};
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Read(#[from] Error),
+    /// There is no Config at or above a directory.
+    #[error("there is no spinway.yaml at or above {}", .0.display())]
+    NoRepository(PathBuf),
+    /// There is a Config at or above the directory of a new repository.
+    #[error("{} is there already", .0.display())]
+    Repository(PathBuf),
+    /// Something is where a file was to be written.
+    #[error("{} is there already", .0.display())]
+    There(PathBuf),
+    /// A path leads out of the repository, or over a link.
+    #[error("{0} is not a path below the repository without links")]
+    Outside(String),
+    /// The Config changed while it was looked at.
+    #[error("{} changed meanwhile", .0.display())]
+    Changed(PathBuf),
+    /// A `.spinwayignore` leaves a new file out.
+    #[error("a .spinwayignore leaves {0} out")]
+    Ignored(String),
+    /// It cannot be written as it was asked for.
+    #[error(transparent)]
+    Wrong(#[from] Wrong),
+    /// What would be written does not pass the checks: findings, and the tree that they are about.
+    #[error("what would be written does not pass the checks")]
+    Rejected(Vec<Diagnostic>, Box<Tree>),
+}
+
+/// A repository that files are added to.
+pub struct Opened {
+    /// Its folder.
+    root: PathBuf,
+    /// The directory that was given, as a path in the repository.
+    pub folder: String,
+    tree: Tree,
+    /// What it has.
+    pub known: Known,
+}
+
+/// What was written.
+pub struct Created {
+    /// New files, by path in the repository.
+    pub files: Vec<String>,
+    /// What became of the Config.
+    pub insertion: Option<Insertion>,
+    /// The names of the environments.
+    pub environments: Vec<String>,
+    /// What the checks find that they did not find before.
+    pub found: Vec<Diagnostic>,
+    /// The repository with it.
+    pub tree: Tree,
+}
+
+impl Opened {
+    /// Opens the repository around a directory.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn at(directory: &Path) -> Result<Self, NewError> {
+        let failed = |error| source::Error::Directory { path: directory.to_owned(), error };
+        let given = directory.canonicalize().map_err(failed).map_err(Error::from)?;
+        let root = above(&given).ok_or_else(|| NewError::NoRepository(directory.to_owned()))?;
+        let tree = source::read(&root, None).map_err(Error::from)?.tree;
+        let known = Known::read(&tree).map_err(Error::from)?;
+        let known = known.ok_or_else(|| NewError::NoRepository(directory.to_owned()))?;
+        let below = given.strip_prefix(&root).unwrap_or(Path::new(""));
+        let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        Ok(Self { root, folder: parts.join("/"), tree, known })
+    }
+
+    /// Writes what was made for it.
+    ///
+    /// # Errors
+    /// Something is in its place, it does not pass the checks, or the system says no; then nothing is written.
+    pub fn write(self, made: Made) -> Result<Created, NewError> {
+        write(&self.root, &self.tree, made)
+    }
+}
+
+/// The folder of a new repository, which need not be there.
+///
+/// # Errors
+/// There is a repository at or above it.
+pub fn vacant(directory: &Path) -> Result<PathBuf, NewError> {
+    let root = directory.canonicalize().or_else(|_| std::path::absolute(directory));
+    let root = root.map_err(|error| file_error(directory, error))?;
+    above(&root).map_or(Ok(root), |found| Err(NewError::Repository(found.join(CONFIG_FILE))))
+}
+
+/// Writes a new repository into a folder that [`vacant`] gave.
+///
+/// # Errors
+/// Something is in its place, or the system says no; then nothing is written.
+pub fn new_repository(root: &Path, made: Made) -> Result<Created, NewError> {
+    let tree = if root.exists() { source::read(root, None).map_err(Error::from)?.tree } else { Tree::default() };
+    write(root, &tree, made)
+}
+
+/// The nearest folder at or above a directory that has a Config.
+fn above(directory: &Path) -> Option<PathBuf> {
+    directory.ancestors().find(|folder| folder.join(CONFIG_FILE).is_file()).map(Path::to_owned)
+}
+
+fn write(root: &Path, before: &Tree, made: Made) -> Result<Created, NewError> {
+    let Made { files, insertion } = made;
+    let places = files.iter().map(|file| place(root, &file.path)).collect::<Result<Vec<_>, _>>()?;
+    let mut tree = before.clone();
+    for NewFile { path, text } in &files {
+        tree.entries.insert(path.clone(), Entry::File(text.clone().into_bytes()));
+    }
+    if let Some(Insertion::Text(text)) = &insertion {
+        tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(text.clone().into_bytes()));
+    }
+    let read = tree.manifests();
+    let is_left_out = |path: &str| !read.contains(&path) && !path.ends_with(".spinwayignore");
+    if let Some(file) = files.iter().find(|file| is_left_out(&file.path)) {
+        return Err(NewError::Ignored(file.path.clone()));
+    }
+    let environments = desired::environments(&tree).map_err(Error::from)?;
+    let found = new_findings(before, &tree, &environments)?;
+    if found.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(NewError::Rejected(found, Box::new(tree)));
+    }
+    put_all(root, before, places.into_iter().zip(&files), insertion.as_ref())?;
+    let files = files.into_iter().map(|file| file.path).collect();
+    Ok(Created { files, insertion, environments, found, tree })
+}
+
+/// What the checks find in a tree and did not find before.
+fn new_findings(before: &Tree, tree: &Tree, environments: &[String]) -> Result<Vec<Diagnostic>, Error> {
+    let key = |finding: &Diagnostic| {
+        (finding.id, finding.origin.as_ref().map(|origin| origin.file.to_string()), finding.message.clone())
+    };
+    let known: BTreeSet<_> = if before.entries.contains_key(CONFIG_FILE) {
+        check::find(&check::read(before, environments)?, None, None).iter().map(key).collect()
+    } else {
+        BTreeSet::new()
+    };
+    let found = check::find(&check::read(tree, environments)?, None, None);
+    Ok(found.into_iter().filter(|finding| !known.contains(&key(finding))).collect())
+}
+
+/// Where a file goes: below the root, over no link, and where nothing is.
+fn place(root: &Path, path: &str) -> Result<PathBuf, NewError> {
+    let mut place = root.to_owned();
+    for part in Path::new(path).components() {
+        let Component::Normal(part) = part else { return Err(NewError::Outside(path.to_owned())) };
+        place.push(part);
+        if place.is_symlink() {
+            return Err(NewError::Outside(path.to_owned()));
+        }
+    }
+    if place.exists() { Err(NewError::There(place)) } else { Ok(place) }
+}
+
+/// Writes the files, then the Config; what was written is taken back when the rest cannot be.
+fn put_all<'a>(
+    root: &Path,
+    before: &Tree,
+    files: impl Iterator<Item = (PathBuf, &'a NewFile)>,
+    insertion: Option<&Insertion>,
+) -> Result<(), NewError> {
+    let mut done = Vec::new();
+    let put = || {
+        for (place, file) in files {
+            put_new(&place, &file.text)?;
+            done.push(place);
+        }
+        match insertion {
+            Some(Insertion::Text(text)) => put_config(&root.join(CONFIG_FILE), before, text),
+            _ => Ok(()),
+        }
+    };
+    let result = put();
+    if result.is_err() {
+        for place in done {
+            let _ = fs::remove_file(place);
+        }
+    }
+    result
+}
+
+/// Writes a file beside its place and links it there, which fails when something is there by now.
+fn put_new(place: &Path, text: &str) -> Result<(), NewError> {
+    let failed = |error| file_error(place, error);
+    fs::create_dir_all(place.parent().unwrap_or(place)).map_err(failed)?;
+    let draft = draft(place, text).map_err(failed)?;
+    let linked = fs::hard_link(&draft, place);
+    let _ = fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(NewError::There(place.to_owned())),
+        // Not every file system has links.
+        Err(_) => create(place, text).map_err(failed),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Puts a new text in the place of the Config that was read.
+fn put_config(place: &Path, before: &Tree, text: &str) -> Result<(), NewError> {
+    let failed = |error| file_error(place, error);
+    let read = before.entries.get(CONFIG_FILE);
+    if place.is_symlink() {
+        return Err(NewError::Outside(CONFIG_FILE.to_owned()));
+    }
+    if read != Some(&Entry::File(fs::read(place).map_err(failed)?)) {
+        return Err(NewError::Changed(place.to_owned()));
+    }
+    let draft = draft(place, text).map_err(failed)?;
+    let put = fs::metadata(place)
+        .and_then(|metadata| fs::set_permissions(&draft, metadata.permissions()))
+        .and_then(|()| fs::rename(&draft, place));
+    if put.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    put.map_err(failed)
+}
+
+/// A file beside its place, which no repository reads.
+fn draft(place: &Path, text: &str) -> io::Result<PathBuf> {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let draft = place.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    create(&draft, text).map(|()| draft)
+}
+
+/// Writes a file that is not there.
+fn create(place: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(place)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(place);
+    }
+    written
+}
+
+fn file_error(path: &Path, error: io::Error) -> NewError {
+    NewError::Read(Error::File { path: path.to_owned(), error })
+}

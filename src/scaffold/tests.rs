@@ -1,0 +1,253 @@
+//! From nothing, without a file system: what is made passes the checks, and means what it says.
+
+use super::*;
+use crate::check;
+use crate::desired::{self, CONFIG_FILE, Desired, Entry, Tree};
+use crate::object::Severity;
+use proptest::prelude::*;
+
+fn add(tree: &mut Tree, made: Made) {
+    for NewFile { path, text } in made.files {
+        assert!(tree.entries.insert(path.clone(), Entry::File(text.into_bytes())).is_none(), "{path} was there");
+    }
+    match made.insertion {
+        Some(Insertion::Text(text)) => {
+            tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(text.into_bytes()));
+        }
+        Some(by_hand @ Insertion::ByHand { .. }) => panic!("{by_hand:?}"),
+        None => {}
+    }
+}
+
+fn known(tree: &Tree) -> Known {
+    Known::read(tree).expect("a Config that can be used").expect("a Config")
+}
+
+/// What is worse than a note in any environment.
+fn wrong(tree: &Tree) -> Vec<String> {
+    let environments = desired::environments(tree).expect("a Config that can be used");
+    let read = |name: &String| desired::read(tree, Some(name)).expect("the environment");
+    let read: Vec<Desired> = environments.iter().map(read).collect();
+    let found = check::all(&read, None, None);
+    let worse = found.into_iter().filter(|finding| finding.severity < Severity::Note);
+    worse.map(|finding| format!("{} {}", finding.id, finding.message.raw())).collect()
+}
+
+fn new_repository(class: &str, environments: &[&str]) -> NewRepository {
+    NewRepository {
+        name: "shop".to_owned(),
+        domain: "shop.example".to_owned(),
+        environments: environments.iter().map(|&name| name.to_owned()).collect(),
+        gateway_class: class.to_owned(),
+    }
+}
+
+fn new_tenant(name: &str, known: &Known) -> NewTenant {
+    NewTenant {
+        name: name.to_owned(),
+        namespace: name.to_owned(),
+        gateways: known.gateways(),
+        hostnames: Vec::from_iter(known.domain()),
+        path_prefixes: vec![format!("/{name}")],
+        images: vec![format!("ghcr.io/acme/{name}/*")],
+        owners: vec![format!("team-{name}")],
+        ..NewTenant::default()
+    }
+}
+
+/// A repository with a Gateway and these tenants.
+fn shop(tenants: &[&str]) -> Tree {
+    let mut tree = Tree::default();
+    add(&mut tree, repository(&new_repository("nginx", &["staging", "production"])).expect("a repository"));
+    let new = NewGateway {
+        name: "public".to_owned(),
+        namespace: "infra".to_owned(),
+        class: "nginx".to_owned(),
+        certificate: None,
+    };
+    let made = gateway(&new, &known(&tree)).expect("a Gateway");
+    add(&mut tree, made);
+    for name in tenants {
+        let known = known(&tree);
+        let made = tenant(&new_tenant(name, &known), &known, known.config_text()).expect("a tenant");
+        add(&mut tree, made);
+    }
+    tree
+}
+
+fn routed(name: &str, namespace: &str, known: &Known) -> NewApp {
+    let host = known.host_for(namespace, name);
+    let gateway = known.gateways_for(namespace).first().cloned().expect("a Gateway");
+    let section = known.section(&gateway, host.as_deref());
+    NewApp {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        image: format!("ghcr.io/acme/{namespace}/{name}:1.0.0"),
+        route: Some(NewRoute { gateway, section, host, path: known.path_for(namespace, name) }),
+        folder: String::new(),
+    }
+}
+
+#[test]
+fn what_is_made_from_nothing_passes_the_checks_at_every_step() {
+    let mut tree = Tree::default();
+    add(&mut tree, repository(&new_repository("nginx", &["staging", "production"])).expect("a repository"));
+    assert_eq!(wrong(&tree), Vec::<String>::new());
+    for tenants in [&[][..], &["checkout"], &["checkout", "catalog"]] {
+        tree = shop(tenants);
+        assert_eq!(wrong(&tree), Vec::<String>::new(), "{tenants:?}");
+    }
+    for (name, namespace) in [("checkout", "checkout"), ("pay", "checkout"), ("search", "catalog")] {
+        let made = app(&routed(name, namespace, &known(&tree)), &known(&tree)).expect("an App");
+        add(&mut tree, made);
+        assert_eq!(wrong(&tree), Vec::<String>::new(), "{name}");
+    }
+    let desired = desired::read(&tree, Some("production")).expect("the environment");
+    let routes = desired.of_kind(crate::kinds::GATEWAY, "HTTPRoute", None);
+    let served: Vec<String> = routes
+        .map(|(_, member)| {
+            let spec = &member.object.value["spec"];
+            format!("{} {}", spec["hostnames"][0], spec["rules"][0]["matches"][0]["path"]["value"])
+        })
+        .collect();
+    let host = "\"shop.example\"";
+    assert_eq!(
+        served,
+        ["\"/catalog/search\"", "\"/checkout\"", "\"/checkout/pay\""].map(|path| format!("{host} {path}"))
+    );
+    let partitions: Vec<&str> = ["checkout", "catalog"]
+        .iter()
+        .map(|name| desired.rules().partition_of(&format!("apps/{name}/a.yaml")))
+        .collect();
+    assert_eq!(partitions, ["checkout", "catalog"]);
+}
+
+#[test]
+fn an_app_says_why_it_is_as_it_is() {
+    let known = known(&shop(&["checkout"]));
+    let made = app(&routed("pay", "checkout", &known), &known).expect("an App");
+    assert_eq!(made.files[0].path, "apps/checkout/pay.yaml");
+    insta::assert_snapshot!(made.files[0].text, @r#"
+    # `spinway render --explain` shows what this becomes. The guide: docs/guides/apps.md of spinway; `spinway schema App` teaches
+    # an editor every field. Pods and resources are those of `defaults` in spinway.yaml unless they are said here.
+    apiVersion: spinway.dev/v1alpha1
+    kind: App
+    metadata: {name: pay, namespace: checkout}
+    spec:
+      # The Spin app as an OCI artifact. Add @sha256:... to say what exactly runs; protected environments demand it.
+      image: ghcr.io/acme/checkout/pay:1.0.0
+      # The prefix is taken off before the app sees a request (keepPrefix: true leaves it).
+      routes:
+        - {gateway: infra/public, section: http, hosts: ["${domain}"], path: /checkout/pay}
+    "#);
+}
+
+#[test]
+fn an_app_is_put_where_its_team_writes() {
+    let known = known(&shop(&["checkout", "catalog"]));
+    let folder = |namespace: &str, meant: &str| known.app_folder(namespace, meant);
+    assert_eq!(folder("checkout", ""), Ok("apps/checkout".to_owned()));
+    assert_eq!(folder("checkout", "apps/checkout/more"), Ok("apps/checkout/more".to_owned()));
+    assert_eq!(folder("checkout", "apps/catalog"), Ok("apps/checkout".to_owned()), "not where another team writes");
+    assert_eq!(folder("infra", ""), Ok("apps".to_owned()));
+    assert_eq!(folder("infra", "platform/tools"), Ok("platform/tools".to_owned()));
+    assert_eq!(known.namespaces("apps/catalog"), ["catalog"]);
+    assert_eq!(known.namespaces(""), ["checkout", "catalog"]);
+}
+
+#[test]
+fn the_listener_of_an_app_is_the_encrypted_one_that_takes_its_host() {
+    let mut tree = shop(&[]);
+    let listeners = "listeners: [{name: http, port: 80, protocol: HTTP}, {name: other, port: 443, protocol: HTTPS, hostname: other.example}, \
+                     {name: https, port: 443, protocol: HTTPS, hostname: \"*.shop.example\"}]";
+    let text = format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: g, namespace: infra}}\nspec: {{gatewayClassName: nginx, {listeners}}}\n"
+    );
+    tree.entries.insert("platform/g.yaml".to_owned(), Entry::File(text.into_bytes()));
+    let known = known(&tree);
+    let section = |host: &str| known.section("infra/g", Some(host));
+    // The first environment is staging: ${domain} is staging.shop.example there.
+    assert_eq!(section("${domain}").as_deref(), Some("https"));
+    assert_eq!(section("other.example").as_deref(), Some("other"));
+    assert_eq!(section("more.example").as_deref(), Some("http"));
+    assert_eq!(known.section("infra/none", None), None);
+    assert_eq!(known.gateways(), ["infra/g", "infra/public"]);
+}
+
+#[test]
+fn a_listener_for_https_is_made_where_there_is_a_certificate() {
+    let mut tree = shop(&[]);
+    let new = NewGateway {
+        name: "inner".to_owned(),
+        namespace: "infra".to_owned(),
+        class: "nginx".to_owned(),
+        certificate: Some("tls".to_owned()),
+    };
+    let made = gateway(&new, &known(&tree)).expect("a Gateway");
+    assert!(!made.files[0].text.contains("kind: Namespace"), "its namespace is declared already");
+    add(&mut tree, made);
+    assert_eq!(known(&tree).section("infra/inner", None).as_deref(), Some("https"));
+    assert_eq!(wrong(&tree), Vec::<String>::new());
+}
+
+#[test]
+fn names_and_values_that_no_field_takes_are_refused() {
+    let tree = shop(&["checkout"]);
+    let known = known(&tree);
+    let words = |result: Result<Made, Wrong>| result.expect_err("refused").to_string();
+    let named = |name: &str| words(app(&NewApp { name: name.to_owned(), ..routed("a", "checkout", &known) }, &known));
+    for name in ["", "Cart", "-a", "a_b", "a.b", &"a".repeat(44)] {
+        assert!(named(name).contains("use at most 43"), "{}", named(name));
+    }
+    assert!(app(&routed(&"a".repeat(43), "checkout", &known), &known).is_ok());
+    let of = |change: &dyn Fn(&mut NewTenant)| {
+        let mut new = new_tenant("b", &known);
+        change(&mut new);
+        words(tenant(&new, &known, known.config_text()))
+    };
+    assert_eq!(
+        of(&|new| new.name = "platform".to_owned()),
+        "`platform` is no name for a tenant: it stands for what no tenant has"
+    );
+    let there = of(&|new| new.name = "checkout".to_owned());
+    assert!(there.starts_with("there is a tenant `checkout` already: spinway.yaml:"), "{there}");
+    assert!(of(&|new| new.path_prefixes = vec!["cart".to_owned()]).contains("starts with `/`"));
+    assert!(of(&|new| new.gateways = vec!["public".to_owned()]).contains("NAMESPACE/NAME"));
+    assert!(of(&|new| new.folder = Some("apps/../x".to_owned())).contains("no folder"));
+    assert_eq!(
+        of(&|new| new.folder = Some("elsewhere".to_owned())),
+        "no `sources` of spinway.yaml cover the folder elsewhere"
+    );
+    let mut new = new_repository("nginx", &["a", "a"]);
+    assert!(words(repository(&new)).contains("given twice"));
+    new = NewRepository { domain: "localhost".to_owned(), ..new_repository("nginx", &["a"]) };
+    assert!(words(repository(&new)).contains("`shop.example`"));
+}
+
+#[test]
+fn an_unknown_class_says_where_its_release_goes() {
+    let mut tree = Tree::default();
+    add(&mut tree, repository(&new_repository("ours", &["no"])).expect("a repository"));
+    assert!(
+        tree.text(CONFIG_FILE)
+            .is_some_and(|text| text.contains("# controllers: [{gatewayClass: ours, release: PROJECT@VERSION}]"))
+    );
+    assert_eq!(wrong(&tree), Vec::<String>::new());
+    assert_eq!(known(&tree).environments(), ["no"], "a name that YAML 1.1 reads as something else is in quotes");
+}
+
+proptest! {
+    /// However a value looks, the Config stays one, and gains the tenant with that value.
+    #[test]
+    fn any_value_is_written_as_itself(image in "\\PC{1,20}", owner in ".{1,12}") {
+        let mut tree = shop(&["checkout"]);
+        let before = known(&tree);
+        let new = NewTenant { images: vec![image.clone()], owners: vec![owner.clone()], ..new_tenant("other", &before) };
+        let made = tenant(&new, &before, before.config_text()).expect("a tenant");
+        add(&mut tree, made);
+        let config = desired::config(&tree).expect("a Config that can be used").expect("a Config");
+        let added = config.tenants.last().expect("a tenant");
+        prop_assert_eq!(added.images.as_deref(), Some(&[image][..]));
+        prop_assert_eq!(&added.owners, &[owner]);
+    }
+}
