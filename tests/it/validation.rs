@@ -78,7 +78,7 @@ fn what_is_refused_is_what_the_api_server_refuses() {
         let kind = &kinds[case.kind];
         // Asked is what spinway would send: the canonical text.
         let file = file(number);
-        let sent = desired.objects.values().find(|member| &*member.object.origin.file == file);
+        let sent = desired.objects.values().find(|member| *member.object.origin.file == file);
         let sent = sent.map_or(&case.object, |member| &member.object.value);
         let verdict = ask(&cluster, kind, sent);
         let tally = if kind.custom { &mut custom } else { &mut built_in };
@@ -174,11 +174,7 @@ fn typed_fields(message: &str, object: &Value) -> Vec<String> {
     let Some((_, rest)) = message.split_once("failed to create typed patch object") else { return Vec::new() };
     let Some((_, rest)) = rest.split_once("): ") else { return Vec::new() };
     let lines = rest.trim_start_matches("errors:").lines().map(str::trim).filter(|line| line.starts_with('.'));
-    lines
-        .filter_map(|line| {
-            Some(indexed(line.rsplit_once(": ").map_or(line, |_| line.split(": ").next().unwrap_or(line)), object)?)
-        })
-        .collect()
+    lines.filter_map(|line| indexed(line.split(": ").next().unwrap_or(line), object)).collect()
 }
 
 /// A path of a typed patch with the index of each item in the place of its keys.
@@ -217,7 +213,9 @@ fn indexed(path: &str, object: &Value) -> Option<String> {
 
 fn has_keys(item: &Value, keys: &str) -> bool {
     keys.split(',').filter_map(|pair| pair.split_once('=')).all(|(key, value)| match item.get(key) {
-        Some(known) => known.to_string() == value || known.is_object() || known.is_array(),
+        // What has no such text is named by its key alone.
+        Some(known) if known.is_object() || known.is_array() => true,
+        Some(known) => serde_json::from_str(value).is_ok_and(|value: Value| value == *known),
         // A default.
         None => true,
     })

@@ -4,14 +4,14 @@ use super::*;
 use serde_json::{Value, json};
 
 /// What is said of an object: `POINTER message`.
-fn said(api_version: &str, kind: &str, spec: Value) -> Vec<String> {
+fn said(api_version: &str, kind: &str, spec: &Value) -> Vec<String> {
     let object =
         json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a", "namespace": "b"}, "spec": spec});
     let found = ObjectRef::of(&object).map(|reference| wrong_values(&reference, &object)).unwrap_or_default();
     found.iter().map(|violation| format!("{} {}", violation.pointer, violation.message)).collect()
 }
 
-fn deployment(pod: Value) -> Value {
+fn deployment(pod: &Value) -> Value {
     json!({"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod}})
 }
 
@@ -23,7 +23,7 @@ fn pods_name_their_mounts_sources_and_limits() {
         said(
             "apps/v1",
             "Deployment",
-            deployment(json!({"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]})),
+            &deployment(&json!({"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]})),
         )
     };
     let at = "/spec/template/spec/containers/0";
@@ -65,8 +65,8 @@ fn pods_name_their_mounts_sources_and_limits() {
 
 #[test]
 fn workloads_select_what_they_make() {
-    let mut spec = deployment(json!({"containers": [{"name": "c", "image": "i"}]}));
-    assert!(said("apps/v1", "Deployment", spec.clone()).is_empty());
+    let mut spec = deployment(&json!({"containers": [{"name": "c", "image": "i"}]}));
+    assert!(said("apps/v1", "Deployment", &spec).is_empty());
     for (operator, values, fine) in [
         ("In", json!(["b"]), true),
         ("NotIn", json!(["b"]), false),
@@ -74,24 +74,24 @@ fn workloads_select_what_they_make() {
         ("DoesNotExist", json!([]), false),
     ] {
         spec["selector"]["matchExpressions"] = json!([{"key": "a", "operator": operator, "values": values}]);
-        assert_eq!(said("apps/v1", "Deployment", spec.clone()).is_empty(), fine, "{operator}");
+        assert_eq!(said("apps/v1", "Deployment", &spec).is_empty(), fine, "{operator}");
     }
     spec["selector"] = json!({"matchLabels": {"a": "c"}});
     spec["strategy"] = json!({"type": "Recreate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}});
     assert_eq!(
-        said("apps/v1", "Deployment", spec),
+        said("apps/v1", "Deployment", &spec),
         [
             "/spec/template/metadata/labels Invalid value: `selector` does not match template `labels`",
             "/spec/strategy/rollingUpdate Forbidden: may not be specified when strategy `type` is 'Recreate'",
             "/spec/strategy/rollingUpdate/maxUnavailable Invalid value: may not be 0 when `maxSurge` is 0",
         ]
     );
-    assert_eq!(said("batch/v1", "Job", json!({})), ["/spec/template/spec/containers Required value"]);
+    assert_eq!(said("batch/v1", "Job", &json!({})), ["/spec/template/spec/containers Required value"]);
 }
 
 #[test]
 fn services_name_their_ports() {
-    let service = |spec: Value| said("v1", "Service", spec);
+    let service = |spec: Value| said("v1", "Service", &spec);
     assert!(service(json!({"ports": [{"port": 80, "targetPort": "http"}]})).is_empty());
     assert!(service(json!({"clusterIP": "None"})).is_empty());
     assert_eq!(service(json!({})), ["/spec/ports Required value"]);
@@ -113,7 +113,7 @@ fn services_name_their_ports() {
 #[test]
 fn policies_name_peers_and_ranges() {
     let egress =
-        |rule: Value| said("networking.k8s.io/v1", "NetworkPolicy", json!({"podSelector": {}, "egress": [rule]}));
+        |rule: Value| said("networking.k8s.io/v1", "NetworkPolicy", &json!({"podSelector": {}, "egress": [rule]}));
     for (rule, expected) in [
         (json!({"to": [{"podSelector": {}}], "ports": [{"port": 1, "endPort": 2}]}), None),
         (json!({"to": [{}]}), Some("/to/0 Required value: must specify a peer")),
@@ -154,7 +154,7 @@ fn autoscalers_have_bounds_and_targets() {
         let mut spec =
             json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}, "maxReplicas": 2});
         spec.as_object_mut().into_iter().for_each(|map| map.extend(more.as_object().cloned().unwrap_or_default()));
-        said("autoscaling/v2", "HorizontalPodAutoscaler", spec)
+        said("autoscaling/v2", "HorizontalPodAutoscaler", &spec)
     };
     let target = json!({"type": "Utilization", "averageUtilization": 50});
     let metric = |metric: Value| scaler(json!({"metrics": [metric]}));
