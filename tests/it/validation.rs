@@ -126,7 +126,9 @@ fn repository(cluster: &Cluster, cases: &[Case]) -> Desired {
 
 /// The errors of each file.
 fn said(desired: &Desired) -> BTreeMap<String, Vec<Diagnostic>> {
-    let found = check::all(desired, None, &Schemas::default()).into_iter().filter(|finding| finding.id == "SPW004");
+    let found = check::all(std::slice::from_ref(desired), None, &Schemas::default())
+        .into_iter()
+        .filter(|finding| finding.id == "SPW004");
     let mut said: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     for finding in found.chain(desired.diagnostics.iter().cloned()).filter(|f| f.severity == Severity::Error) {
         let file = finding.origin.as_ref().map(|origin| origin.file.to_string()).unwrap_or_default();
