@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::desired::{Entry, Tree, read};
+use crate::live::Live;
 use crate::object::Diagnostic;
+use crate::object::ObjectRef;
 
 const CONFIG: &str = "\
 apiVersion: spinway.dev/v1alpha1
@@ -29,8 +31,7 @@ fn said(id: &str, text: &str) -> Vec<String> {
     let desired = desired(text);
     let wrong: Vec<_> = desired.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
     assert!(wrong.is_empty(), "{text}\n{wrong:?}");
-    let found =
-        all(std::slice::from_ref(&desired), None, &Schemas::default()).into_iter().filter(|finding| finding.id == id);
+    let found = all(std::slice::from_ref(&desired), None, None).into_iter().filter(|finding| finding.id == id);
     found
         .map(|finding| {
             let at = finding
@@ -129,6 +130,31 @@ fn namespace(labels: &str) -> String {
     format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {{{labels}}}}}\n")
 }
 
+/// A kind whose definition the repository has, with a rule in CEL; what follows is its spec.
+const OWN_KIND: &str = "\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: boxes.example.com}
+spec:
+  group: example.com
+  names: {kind: Box, plural: boxes}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec:
+              type: object
+              x-kubernetes-validations: [{rule: \"!has(self.size) || self.size <= 3\", message: no more than three}]
+              properties: {size: {type: integer}, sizes: {type: array, items: {type: object, properties: {a: {type: integer}}}}}
+---
+{apiVersion: example.com/v1, kind: Box, metadata: {name: b, namespace: shop},
+";
+
 const STRIP: &str = "{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}";
 const CART: &str = "matches: [{path: {type: PathPrefix, value: /cart}}]";
 
@@ -147,6 +173,18 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}") + &namespace("a: c"), "No listener of Gateway infra/g takes"),
         ("SPW003", http("parentRefs: [{namespace: infra, name: g, sectionName: m}]") + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "No listener of"),
         ("SPW003", http(parent) + &gateway(""), "No listener of"),
+        ("SPW004", http("parentRef: []"), "4:8 spec.parentRef: field not declared in schema"),
+        ("SPW004", rule("matches: [{path: {type: Prefix}}]"), "4:35 spec.rules[0].matches[0].path.type: Unsupported value: \"Prefix\": supported values: \"Exact\", \"PathPrefix\", \"RegularExpression\""),
+        ("SPW004", rule("sessionPersistence: {sessionName: a}"), "spec.rules[0].sessionPersistence: of the experimental channel of Gateway API"),
+        ("SPW004", http("").replace("/v1\n", "/v7\n"), "1:1 gateway.networking.k8s.io/v7 HTTPRoute is not in this release of Gateway API."),
+        ("SPW004", app("cart", "executor: e, replicas: \"2\""), "spec.replicas: expected numeric (int or float), got \"2\""),
+        ("SPW004", service("s", "{port: 0}"), "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"),
+        ("SPW004", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: s, namespace: shop}\nspec: {template: {spec: {containers: [{name: a}]}}}\n".to_owned(), "4:39 spec.template.spec.containers[0].image: Required value"),
+        ("SPW004", "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: s, namespace: shop}\n".to_owned(), "roleRef: Required value"),
+        ("SPW004", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {a: [geheim]}\n".to_owned(), "4:8 data.a: wrong type or value"),
+        ("SPW004", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: shop, labels: {a: b c}}\n".to_owned(), "metadata.labels.a: Invalid value: \"b c\": a valid label must be"),
+        ("SPW004", OWN_KIND.to_owned() + "spec: {size: 7, sizes: [{a: 1}]}}\n", "spec: Invalid value: no more than three"),
+        ("SPW004", OWN_KIND.to_owned() + "spec: {sizes: [{b: 1}]}}\n", "22:17 spec.sizes[0].b: field not declared in schema"),
         ("SPW005", rule("backendRefs: [{name: cart, port: 8080}]") + &app("cart", "executor: e"), "4:44 Service shop/cart has no port 8080."),
         ("SPW005", rule("backendRefs: [{name: s, port: 81}]") + &service("s", "{port: 80}, {port: 82}"), "Service shop/s has no port 81."),
         ("SPW006", app("cart.v2", "executor: e"), "4:12 `cart.v2` is no name of a SpinApp."),
@@ -243,6 +281,11 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW003", http(parent) + &gateway("{name: k, port: 81, protocol: TCP}, {name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}")),
         ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}")),
         ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}") + &namespace("a: b")),
+        ("SPW004", rule(&format!("{CART}, filters: [{STRIP}], timeouts: {{request: 10s}}, backendRefs: [{{name: s, port: 80}}]")) + &gateway("{name: l, port: 80, protocol: HTTP}")),
+        ("SPW004", app("cart", "executor: e, replicas: 2, resources: {limits: {cpu: 1, memory: 64Mi}}") + &service("s", "{name: a, port: 80, targetPort: http}, {name: b, port: 81}")),
+        ("SPW004", "apiVersion: example.com/v1\nkind: Unknown\nmetadata: {name: s, namespace: shop}\nspec: {anything: [1]}\n".to_owned()),
+        ("SPW004", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {Example.com/Note: a b}}\ndata: {a: Yg==}\n".to_owned()),
+        ("SPW004", OWN_KIND.to_owned() + "spec: {size: 3, sizes: [{a: 1}]}}\n"),
         ("SPW005", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
         ("SPW005", rule("backendRefs: [{name: s, port: 82}]") + &service("s", "{port: 80}, {port: 82}")),
         ("SPW005", rule("backendRefs: [{name: unknown, port: 82}]")),
@@ -359,12 +402,46 @@ fn another_controller_may_be_asked_for() {
     let text = http("parentRefs: [{namespace: infra, name: g}], rules: [{timeouts: {request: 5s}}]") + &gateway("");
     let found = |release: Option<&str>| {
         let release = release.and_then(|release| Release::parse(release).ok());
-        let all = all(&[desired(&text)], release.as_ref(), &Schemas::default());
+        let all = all(&[desired(&text)], release.as_ref(), None);
         all.into_iter().filter(|finding| finding.id == "SPW031").map(|f| f.message.raw().to_owned()).collect::<Vec<_>>()
     };
     assert!(found(None)[0].starts_with("nginx-gateway-fabric 2.7.0"));
     assert!(found(Some("traefik@3.7.10"))[0].starts_with("traefik 3.7.10"));
     assert_eq!(found(Some("envoy-gateway@1.9")), [""; 0]);
+}
+
+#[test]
+fn a_cluster_knows_what_a_repository_does_not() {
+    let text = http(
+        "parentRefs: [{namespace: infra, name: g}], rules: [{timeouts: {request: 5s}, name: a, backendRefs: [{name: s, port: 80}, {name: gone, port: 80}]}]",
+    ) + &gateway("");
+    let mut live = Live::default();
+    let features = serde_json::json!([{"name": "HTTPRouteNamedRouteRule"}]);
+    live.insert(serde_json::json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "c"},
+        "spec": {"controllerName": "example.com/own"}, "status": {"supportedFeatures": features}}));
+    live.insert(
+        serde_json::json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}),
+    );
+    live.prove_absent(ObjectRef::new("", "Service", "shop", "gone"));
+    let mut desired = desired(&text);
+    let found = |desired: &Desired, id: &str| {
+        let found =
+            all(std::slice::from_ref(desired), None, Some(&live)).into_iter().filter(|finding| finding.id == id);
+        found.map(|finding| finding.message.raw().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&desired, "SPW001")[1..],
+        ["HTTPRoute shop/r refers to Service shop/gone, which neither the repository nor the cluster has."]
+    );
+    // The Config names the release of class c, which is said to ignore both; what the cluster says beats what reports say.
+    assert_eq!(found(&desired, "SPW031").len(), 2);
+    if let Some(config) = &mut desired.config {
+        config.controllers.clear();
+    }
+    assert_eq!(
+        found(&desired, "SPW031"),
+        ["example.com/own does not have `spec.rules[0].timeouts.request` (HTTPRouteRequestTimeout)."]
+    );
 }
 
 #[test]
@@ -402,7 +479,7 @@ fn a_tenant_without_namespaces_is_told() {
     let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
     let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
     let desired = read(&Tree { entries }, None).unwrap_or_default();
-    let found: Vec<String> = all(std::slice::from_ref(&desired), None, &Schemas::default())
+    let found: Vec<String> = all(std::slice::from_ref(&desired), None, None)
         .iter()
         .filter(|d| d.id == "SPW110")
         .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
@@ -419,7 +496,7 @@ fn told(config: &str, files: &[(&str, &str)], environments: &[&str]) -> Vec<Stri
     let read: Vec<Desired> = environments.iter().filter_map(|name| read(&tree, Some(name)).ok()).collect();
     assert_eq!(read.len(), environments.len(), "{config}");
     let place = |d: &Diagnostic| d.origin.as_ref().map(ToString::to_string).unwrap_or_default();
-    let found = all(&read, None, &Schemas::default()).into_iter().filter(|d| d.id != "SPW004");
+    let found = all(&read, None, None).into_iter().filter(|d| d.id != "SPW004");
     found.map(|d| format!("{} {} {}", place(&d), d.id, d.message.raw())).collect()
 }
 

@@ -4,6 +4,7 @@ use super::{Check, dangling_reference};
 use crate::desired::{Config, Desired, Member, Tenant};
 use crate::graph::Graph;
 use crate::kinds::{self, GATEWAY, each};
+use crate::live::{Live, Presence};
 use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
 use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
@@ -19,8 +20,8 @@ pub struct Context<'a> {
     pub rules: &'a Config,
     /// The release that all Gateways are taken to be served by, when that is asked.
     pub(super) controller: Option<Release>,
-    /// The types of a cluster, where they are at hand.
-    pub(super) schemas: &'a Schemas,
+    /// What is known of the cluster.
+    pub(super) live: Option<&'a Live>,
     graph: OnceCell<Graph>,
     made: OnceCell<BTreeSet<ObjectRef>>,
     bound: OnceCell<Vec<(&'a Member, &'a Tenant)>>,
@@ -29,10 +30,9 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
-        static NONE: LazyLock<Schemas> = LazyLock::new(Schemas::default);
         let rules = desired.rules();
         let (graph, made, bound) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { desired, rules, controller: None, schemas: &NONE, graph, made, bound }
+        Self { desired, rules, controller: None, live: None, graph, made, bound }
     }
 
     /// The same, with every Gateway taken to be served by this release.
@@ -40,9 +40,20 @@ impl<'a> Context<'a> {
         Self { controller: controller.cloned(), ..self }
     }
 
-    /// The same, with the types of a cluster.
-    pub(super) fn with_types(self, schemas: &'a Schemas) -> Self {
-        Self { schemas, ..self }
+    /// The same, beside what is known of the cluster.
+    pub(super) fn beside(self, live: Option<&'a Live>) -> Self {
+        Self { live, ..self }
+    }
+
+    /// The types of the cluster, as far as they are known.
+    pub(super) fn schemas(&self) -> &'a Schemas {
+        static NONE: LazyLock<Schemas> = LazyLock::new(Schemas::default);
+        self.live.map_or(&NONE, |live| &live.schemas)
+    }
+
+    /// Whether an object is in the cluster; nobody knows without looking.
+    pub(super) fn presence(&self, object: &ObjectRef) -> Presence<'a> {
+        self.live.map_or(Presence::Unseen, |live| live.presence(object))
     }
 
     /// What refers to what, made when it is first asked for.

@@ -1,6 +1,7 @@
 //! SPW001.
 
 use super::{Check, Context};
+use crate::live::Presence;
 use crate::object::{Diagnostic, ObjectRef, Severity, distance};
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ pub(super) const CHECK: Check = Check {
     example: "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\nspec:\n  \
               parentRefs: [{namespace: infra, name: pubilc}]\n  rules: [{backendRefs: [{name: cart, port: 80}]}]",
     remedy: "Mend the name, declare the object, or list it under `externals` in spinway.yaml when it lives elsewhere. Without a \
-             cluster that is all that can be known: a name that resembles another one is a warning, any other a note.",
+             cluster (`--snapshot`) that is all that can be known: a name that resembles another one is a warning, any other a note.",
     run,
 };
 
@@ -23,13 +24,17 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let links = context.graph().outside_links();
     let mut namespaces = BTreeSet::new();
     let found = links.into_iter().filter(|(_, to, _)| !context.is_external(to));
+    let found = found.filter(|(_, to, _)| !matches!(context.presence(to), Presence::Present(_)));
     // All of a namespace refers to it: once is enough.
     let found = found.filter(|(_, to, _)| !to.is("", "Namespace") || namespaces.insert((*to).clone()));
     found
         .map(|(from, to, link)| {
             let near = context.nearest(to);
-            let severity = if near.is_some() { Severity::Warning } else { Severity::Note };
-            let message = format!("{from} refers to {to}, which the repository does not have.");
+            let absent = matches!(context.presence(to), Presence::Absent);
+            let severity = if near.is_some() || absent { Severity::Warning } else { Severity::Note };
+            let who =
+                if absent { "neither the repository nor the cluster has" } else { "the repository does not have" };
+            let message = format!("{from} refers to {to}, which {who}.");
             let help = near.map_or_else(
                 || "Declare it, or list it under `externals` when it lives elsewhere.".to_owned(),
                 |near| format!("There is {near}. Mend the name, or list {} under `externals`.", to.name),

@@ -2,6 +2,7 @@
 
 use super::{Check, Context};
 use crate::kinds::{GATEWAY, each};
+use crate::live::Presence;
 use crate::object::{Diagnostic, Object, ObjectRef, Severity};
 use crate::routing::features;
 use crate::schema::{Release, Support, project_of};
@@ -20,7 +21,8 @@ pub(super) const CHECK: Check = Check {
               kind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\nspec: {parentRefs: [{namespace: infra, name: public}], rules: [{timeouts: {request: 5s}}]}",
     remedy: "Do without it, use the controller's own policy where the finding names one, or have the route served by another \
              Gateway. `controllers` in spinway.yaml says which release serves which GatewayClass; `check --controller RELEASE` \
-             asks for another one. What is known comes from the conformance reports of Gateway API.",
+             asks for another one. What is known comes from the GatewayClass itself, with `--snapshot`, else from the conformance \
+             reports of Gateway API.",
     run,
 };
 
@@ -111,22 +113,44 @@ fn classes(context: &Context<'_>, object: &Object) -> Vec<String> {
     classes
 }
 
-/// The release that serves a class: the one that is asked for, what the Config says, or the controller without a version,
-/// of which only what holds for all of them is known.
+/// The release that serves a class: the one that is asked for, else what the Config says or the controller of the class, with
+/// what it says of itself in the cluster.
 fn release(context: &Context<'_>, class: &str) -> Option<Release> {
     if let Some(asked) = &context.controller {
         return Some(asked.clone());
     }
+    let reference = ObjectRef::new(GATEWAY, "GatewayClass", "", class);
+    let live = match context.presence(&reference) {
+        Presence::Present(live) => Some(live),
+        _ => None,
+    };
+    let declared = context.desired.objects.get(&reference).map(|member| &member.object.value);
+    let controller = declared.or(live).and_then(|class| class.pointer("/spec/controllerName")).and_then(Value::as_str);
+    let found = named(context, class).or_else(|| Release::newest(project_of(controller?)?));
+    match (found, live.and_then(reported)) {
+        (found, None) => found,
+        (Some(found), reported) => Some(Release { reported, ..found }),
+        (None, reported) => {
+            let project = controller.unwrap_or(class).to_owned();
+            Some(Release { project, version: String::new(), reported })
+        }
+    }
+}
+
+/// The release that the Config names for a class.
+fn named(context: &Context<'_>, class: &str) -> Option<Release> {
     let controllers = &context.rules.controllers;
     let named = controllers.iter().find(|controller| controller.gateway_class == class);
     let named = named.or(match controllers.as_slice() {
         [only] if class.is_empty() => Some(only),
         _ => None,
     });
-    if let Some(controller) = named {
-        return Release::parse(&controller.release).ok();
-    }
-    let member = context.desired.objects.get(&ObjectRef::new(GATEWAY, "GatewayClass", "", class))?;
-    let controller = member.object.value.pointer("/spec/controllerName").and_then(Value::as_str)?;
-    Release::newest(project_of(controller)?)
+    Release::parse(&named?.release).ok()
+}
+
+/// The features that a live GatewayClass reports; older releases of Gateway API have a list of texts.
+fn reported(class: &Value) -> Option<Vec<String>> {
+    let features = class.pointer("/status/supportedFeatures")?.as_array().filter(|features| !features.is_empty())?;
+    let name = |feature: &Value| feature.as_str().or_else(|| feature.get("name")?.as_str()).map(str::to_owned);
+    Some(features.iter().filter_map(name).collect())
 }

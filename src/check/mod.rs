@@ -51,11 +51,12 @@ mod zero_weights;
 pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use context::Context;
-pub use fields::wrong_fields;
+pub use fields::{AtApply, at_apply, wrong_fields};
 
 use crate::desired::Desired;
+use crate::live::Live;
 use crate::object::{Diagnostic, Severity};
-use crate::schema::{Release, Schemas};
+use crate::schema::Release;
 use suppress::Wishes;
 
 #[cfg(test)]
@@ -140,13 +141,13 @@ pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
 /// What all checks find in environments of one repository, and what reading them found, without what the repository asks
 /// not to be told of, with a reason.
 ///
-/// With `controller` every Gateway is taken to be served by that release; `schemas` are the types of a cluster, for kinds of
-/// which the repository does not have the definition.
-pub fn all(environments: &[Desired], controller: Option<&Release>, schemas: &Schemas) -> Vec<Diagnostic> {
+/// With `controller` every Gateway is taken to be served by that release; `live` is what is known of the cluster: types, objects
+/// that live elsewhere, and what Gateway controllers say of themselves.
+pub fn all(environments: &[Desired], controller: Option<&Release>, live: Option<&Live>) -> Vec<Diagnostic> {
     let mut wishes: Vec<Wishes> = environments.iter().map(Wishes::of).collect();
     let mut all = Vec::new();
     for (desired, wishes) in environments.iter().zip(&mut wishes) {
-        let context = Context::new(desired).served_by(controller).with_types(schemas);
+        let context = Context::new(desired).served_by(controller).beside(live);
         let mut found: Vec<Diagnostic> = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
         found.extend(desired.diagnostics.iter().map(reading::with_help));
         wishes.leave_out(&mut found);

@@ -3,9 +3,9 @@
 use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
-use crate::check::{self, CHECKS};
+use crate::check::{self, AtApply, CHECKS};
 use crate::object::{Severity, Untrusted};
-use crate::ops::{self, Checked};
+use crate::ops::{self, Beside, Checked};
 use crate::report::{self, Report};
 use crate::schema::Release;
 use clap::Args;
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Hold routes against this release of a Gateway controller instead of those in the Config: nginx-gateway-fabric@2.7.0
     #[arg(long, env = "SPINWAY_CONTROLLER", value_name = "RELEASE", value_parser = Release::parse)]
     controller: Option<Release>,
+    /// Read types, live objects and the features of Gateway controllers from a snapshot of the environment's cluster
+    #[arg(long, env = "SPINWAY_SNAPSHOT", value_name = "FILE")]
+    snapshot: Option<PathBuf>,
     /// Leave out the findings that this file knows (--write-baseline), so that old ones can be mended one at a time
     #[arg(long, env = "SPINWAY_BASELINE", value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -43,8 +46,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(asked) = &arguments.explain {
         return explain(asked);
     }
-    let mut checked =
-        ops::check(&arguments.repository.given(), arguments.base.as_deref(), arguments.controller.as_ref())?;
+    let beside = Beside {
+        base: arguments.base.clone(),
+        controller: arguments.controller.clone(),
+        snapshot: arguments.snapshot.clone(),
+    };
+    let mut checked = ops::check(&arguments.repository.given(), &beside)?;
     if let Some(file) = &arguments.write_baseline {
         let target = Target { format: Format::Text, file: Some(file.clone()) };
         target.write(&check::baseline(&checked.found))?;
@@ -94,7 +101,22 @@ fn summary(checked: &Checked) -> String {
         n => format!("{n} {one}s"),
     };
     let counts = [count(Severity::Error, "error"), count(Severity::Warning, "warning"), count(Severity::Note, "note")];
-    format!("{}{of}.\n", counts.join(", "))
+    format!("{}{of}.\n{}", counts.join(", "), at_apply(&checked.at_apply))
+}
+
+/// What only the API server can say, in a sentence.
+fn at_apply(AtApply { built_in, undefined }: &AtApply) -> String {
+    let kinds: Vec<String> = undefined.iter().map(ToString::to_string).collect();
+    let mut parts = Vec::new();
+    match built_in.len() {
+        0 => {}
+        1 => parts.push("what Kubernetes demands of 1 object of its own kinds beyond its schema".to_owned()),
+        n => parts.push(format!("what Kubernetes demands of {n} objects of its own kinds beyond their schema")),
+    }
+    if !kinds.is_empty() {
+        parts.push(format!("kinds without a definition here ({})", kinds.join(", ")));
+    }
+    if parts.is_empty() { String::new() } else { format!("Verified at apply: {}.\n", parts.join("; ")) }
 }
 
 fn explain(asked: &str) -> Result<u8, Failure> {

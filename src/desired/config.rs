@@ -43,6 +43,8 @@ pub struct Config {
     pub executors: Executors,
     /// Which release of which Gateway controller serves a GatewayClass.
     pub controllers: Vec<Controller>,
+    /// Which release of Gateway API is installed, for checks where no definition is at hand.
+    pub gateway_api: GatewayApi,
     /// Findings that are known and not to be said. Those of rules for tenants and for protected environments can be
     /// suppressed here alone.
     pub suppressions: Vec<Suppression>,
@@ -66,6 +68,26 @@ impl Default for Executors {
     fn default() -> Self {
         Self { default: "containerd-shim-spin".to_owned(), telemetry: None }
     }
+}
+
+/// Which release of Gateway API is installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GatewayApi {
+    /// The release: `1.6`; default: the newest that is known.
+    pub release: Option<String>,
+    /// The channel; default: not known, so fields of the experimental one are noted and not refused.
+    pub channel: Option<Channel>,
+}
+
+/// A channel of Gateway API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Channel {
+    /// What is stable.
+    Standard,
+    /// What may still change, beside it.
+    Experimental,
 }
 
 /// Which release of which Gateway controller serves a GatewayClass.

@@ -20,8 +20,8 @@ pub mod yaml;
 pub use app::{App, OPEN_EGRESS};
 pub use canonical::canonical;
 pub use config::{
-    Approval, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule, PLATFORM,
-    Selector, Suppression, Tenant,
+    Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule,
+    PLATFORM, Selector, Suppression, Tenant,
 };
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;

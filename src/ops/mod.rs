@@ -9,7 +9,7 @@ mod record;
 mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
-pub use check::{Checked, check};
+pub use check::{Beside, Checked, check};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};

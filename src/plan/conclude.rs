@@ -75,7 +75,7 @@ pub fn conclude(
     plan.diagnostics.extend(pauses_in_git(desired));
     plan.diagnostics.extend(graph.cycles());
     plan.diagnostics.extend(graph.dangling(desired, live));
-    plan.diagnostics.extend(check_schemas(desired, live));
+    plan.diagnostics.extend(check_schemas(desired, live, &redefined(&assessed)));
     plan.changes = answered(assessed, answers, live, &mut plan.diagnostics);
     let frozen = frozen(desired, live, &parents, broken);
     let (deletes, findings) = deletions(desired, live, &parents, &frozen);
@@ -162,16 +162,16 @@ fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
 }
 
 /// Objects of custom kinds are held against their schema; what is wrong is an error with a position, before any request.
-fn check_schemas(desired: &Desired, live: &Live) -> Vec<Diagnostic> {
+fn check_schemas(desired: &Desired, live: &Live, redefined: &BTreeSet<GroupKind>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     // A definition that the repository holds is the one that its objects will be held against.
     let own = Schemas::with_crds(desired.objects.values().map(|member| &member.object.value));
     let mut validator = Validator::default();
-    // What is in the cluster as it is wanted was accepted by it.
+    // What is in the cluster as it is wanted was accepted by it, with the definition that is there.
     for (reference, member, stored) in live.beside(&desired.objects) {
         let kind = reference.group_kind();
         let object = &member.object;
-        if stored.is_some_and(Stored::is_unchanged) && !own.is_custom(&kind, &object.version) {
+        if stored.is_some_and(Stored::is_unchanged) && !redefined.contains(&kind) {
             continue;
         }
         let schemas = if own.is_custom(&kind, &object.version) { &own } else { &live.schemas };

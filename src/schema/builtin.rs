@@ -193,13 +193,12 @@ pub fn compact_crd(crd: &Value) -> Value {
     made
 }
 
-/// A schema without descriptions, examples and CEL rules.
+/// A schema without descriptions and examples.
 fn strip(schema: &Value) -> Value {
     match schema {
         Value::Object(map) => {
             let kept = map.iter().filter(|(keyword, value)| {
-                !(matches!(keyword.as_str(), "description" | "example") && value.is_string()
-                    || *keyword == "x-kubernetes-validations")
+                !(matches!(keyword.as_str(), "description" | "example") && value.is_string())
             });
             // What stands under these is data, whatever its keys are called.
             let data = |keyword: &str| matches!(keyword, "default" | "enum");

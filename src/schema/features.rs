@@ -24,6 +24,9 @@ pub struct Release {
     pub project: String,
     /// Its version, without `v`.
     pub version: String,
+    /// The features that it says it has in the cluster (`status.supportedFeatures` of a GatewayClass, GEP-2162), where that is
+    /// known; it beats every report.
+    pub reported: Option<Vec<String>>,
 }
 
 /// Features that releases ignore although no report says so: project, the beginning of the version, features.
@@ -88,14 +91,14 @@ impl Release {
                 known.join(", ")
             ));
         }
-        Ok(Self { project: project.to_owned(), version: version.trim_start_matches('v').to_owned() })
+        Ok(Self { project: project.to_owned(), version: version.trim_start_matches('v').to_owned(), reported: None })
     }
 
     /// The newest release of a project of which there is a report.
     pub fn newest(project: &str) -> Option<Self> {
         let reports = REPORTS.iter().filter(|report| report.project == project);
         let newest = reports.max_by_key(|report| numbers(&report.version))?;
-        Some(Self { project: newest.project.clone(), version: newest.version.clone() })
+        Some(Self { project: newest.project.clone(), version: newest.version.clone(), reported: None })
     }
 
     /// Whether it accepts what uses a feature, and leaves that out.
@@ -108,12 +111,14 @@ impl Release {
         })
     }
 
-    /// Whether it has a feature: as its report says, or that of the newest release before it of the same major version.
+    /// Whether it has a feature: as it says itself, as its report says, or that of the newest release before it of the same major version.
     pub fn supports(&self, feature: &str) -> Support {
         let names = names_of(feature);
         let named = |list: &[String]| names.iter().any(|name| list.iter().any(|known| known == name));
         match self.report() {
             _ if self.ignores(feature) => Support::No,
+            _ if self.reported.as_deref().is_some_and(named) => Support::Yes,
+            _ if self.reported.is_some() => Support::No,
             Some(report) if named(&report.yes) => Support::Yes,
             Some(report) if named(&report.no) => Support::No,
             _ => Support::Unknown,
@@ -140,7 +145,7 @@ impl Release {
 
 impl std::fmt::Display for Release {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.project, self.version)
+        f.write_str(format!("{} {}", self.project, self.version).trim_end())
     }
 }
 

@@ -16,7 +16,7 @@ pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_
 pub use defaults::with_defaults;
 pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
 pub use features::{Release, Support, project_of};
-pub use released::released;
+pub use released::{Installed, Released, released, who_has};
 pub use validate::{Validator, Violation};
 
 use crate::object::{GroupKind, ObjectRef, unescape};

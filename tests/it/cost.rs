@@ -173,7 +173,7 @@ fn types_are_kept_on_disk_until_they_change() {
     repo.edit("apps/one/all.yaml", "replicas: 1", "replicas: 1, colour: red");
     let findings = |report: &Value| report["diagnostics"].to_string();
     let before = plan();
-    assert!(findings(&before).contains("There is no field `colour`"), "{}", findings(&before));
+    assert!(findings(&before).contains("spec.colour: field not declared in schema"), "{}", findings(&before));
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/spinapps.core.spinkube.dev";
     let add = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/colour", "value": {"type": "string"}}]);
     cluster.send("PATCH", path, "application/json-patch+json", &add);

@@ -178,5 +178,5 @@ fn an_object_that_breaks_the_repositorys_new_definition_is_named() {
     apply(&cluster, &repo);
     repo.edit("platform/all.yaml", "size: {type: integer}", "size: {type: integer, minimum: 5}");
     let findings = plan(&cluster, &repo)["diagnostics"].to_string();
-    assert!(findings.contains("Must be at least 5"), "{findings}");
+    assert!(findings.contains("should be greater than or equal to 5"), "{findings}");
 }

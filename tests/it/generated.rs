@@ -155,6 +155,32 @@ fn what_is_found_in_the_fixtures_is_as_it_was_looked_at_in_every_format() {
     assert!(missing.is_empty(), "not violated: {missing:?}");
 }
 
+/// The folder of a crate of which only files are read.
+fn crate_dir(name: &str) -> PathBuf {
+    // Without a platform it would ask for the crates of all of them.
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", &host];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("metadata");
+    let of = metadata["packages"].as_array().expect("packages").iter().find(|package| package["name"] == name);
+    let manifest = of.and_then(|package| package["manifest_path"].as_str()).expect("the crate");
+    Path::new(manifest).parent().expect("its folder").to_owned()
+}
+
+#[test]
+fn the_sarif_of_the_fixtures_is_valid() {
+    // The schema of OASIS, as a crate has it.
+    let schema = std::fs::read_to_string(crate_dir("serde-sarif").join("src/schema.json")).expect("the schema");
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert!(!validator.is_valid(&json!({"version": "2.1.0"})), "the schema says nothing");
+    for fixture in ["plain", "tenants", "violations"] {
+        let sarif: serde_json::Value = serde_json::from_str(&stdout(&checked(fixture, "sarif"))).expect("JSON");
+        let wrong: Vec<String> = validator.iter_errors(&sarif).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{fixture}: {wrong:#?}");
+    }
+}
+
 #[test]
 fn each_check_has_its_page() {
     let pages = CHECKS.iter().map(|check| (format!("{}.md", check.id), check.page()));

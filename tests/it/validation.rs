@@ -9,12 +9,26 @@ use serde_json::{Value, json};
 use spinway::check;
 use spinway::desired::{Desired, Entry, Tree, read};
 use spinway::object::{Diagnostic, Severity};
-use spinway::schema::Schemas;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many changes CI looks at, and the full campaign.
 const SAMPLE: usize = 330;
 const FULL: usize = 2000;
+
+/// What the API server refuses of built-in kinds and `check` does not find: a part of what it says, and why. All of it is
+/// verified at apply.
+const AT_APPLY: [(&str, &str); 9] = [
+    ("failed to allocate IP", "which addresses are free is known to the cluster alone"),
+    ("must be a standard resource", "names of resources change from release to release"),
+    ("unexpected GroupVersion string", "a kind that is scaled may be of any group"),
+    ("apiVersion must specify API group", "as above: `/` alone has a slash"),
+    ("must specify one of: `configMapRef`", "a source of variables without anything in it"),
+    ("must be greater than minReadySeconds", "a deadline that defaults to 600 seconds"),
+    ("operator must be Exists when `key` is empty", "a toleration of everything"),
+    ("a valid HTTP header", "names of headers of probes"),
+    // `is_empty`: an empty text or null is taken for absent, which it is in most fields.
+    ("\"\": ", "an empty text or null in an item of a list, or in a field that tells it from absent"),
+];
 
 /// One change of a valid object.
 struct Case {
@@ -84,6 +98,9 @@ fn what_is_refused_is_what_the_api_server_refuses() {
         built_in.disagreements.iter().filter(|line| line.starts_with("refused here")).collect();
     assert!(false_refusals.is_empty(), "{false_refusals:#?}");
     assert!(built_in.found * 100 >= built_in.refused * 90, "{:#?}", built_in.disagreements);
+    let explained = |line: &&String| AT_APPLY.iter().any(|(message, _)| line.contains(message));
+    let unexplained: Vec<&String> = built_in.disagreements.iter().filter(|line| !explained(line)).collect();
+    assert!(unexplained.is_empty(), "not found, and not among what is verified at apply: {unexplained:#?}");
 }
 
 fn case(number: usize, kinds: &[Kind], random: &mut Random) -> Case {
@@ -126,9 +143,8 @@ fn repository(cluster: &Cluster, cases: &[Case]) -> Desired {
 
 /// The errors of each file.
 fn said(desired: &Desired) -> BTreeMap<String, Vec<Diagnostic>> {
-    let found = check::all(std::slice::from_ref(desired), None, &Schemas::default())
-        .into_iter()
-        .filter(|finding| finding.id == "SPW004");
+    let found =
+        check::all(std::slice::from_ref(desired), None, None).into_iter().filter(|finding| finding.id == "SPW004");
     let mut said: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     for finding in found.chain(desired.diagnostics.iter().cloned()).filter(|f| f.severity == Severity::Error) {
         let file = finding.origin.as_ref().map(|origin| origin.file.to_string()).unwrap_or_default();

@@ -87,6 +87,14 @@ fn group(spec: &Value, found: &mut Vec<Violation>) {
 
 fn metric(metric: &Value, pointer: &str, found: &mut Vec<Violation>) {
     let kind = text(metric, "type");
+    if matches!(kind, "Pods" | "External") {
+        let field = if kind == "Pods" { "pods" } else { "external" };
+        let source = metric.get(field).filter(|source| source.is_object());
+        if source.is_some_and(|source| !source.get("metric").is_some_and(Value::is_object)) {
+            let message = "Required value: must specify a metric name";
+            found.push(Violation::new(format!("{pointer}/{field}/metric/name"), message));
+        }
+    }
     for (source, field) in SOURCES {
         let node = metric.get(field).filter(|node| !node.is_null());
         match node {

@@ -100,3 +100,6 @@ fn twice<'a>(items: impl Iterator<Item = (String, &'a str)>, found: &mut Vec<Vio
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

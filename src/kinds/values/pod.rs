@@ -30,12 +30,12 @@ const CONTAINER: [Row; 22] = [
     optional("ports[]", "protocol", OneOf(&["SCTP", "TCP", "UDP"])),
     required("env[]", "name", Any),
     required("env[].valueFrom.secretKeyRef", "key", DataKey),
-    optional("env[].valueFrom.secretKeyRef", "name", Subdomain),
+    required("env[].valueFrom.secretKeyRef", "name", Subdomain),
     required("env[].valueFrom.configMapKeyRef", "key", DataKey),
-    optional("env[].valueFrom.configMapKeyRef", "name", Subdomain),
+    required("env[].valueFrom.configMapKeyRef", "name", Subdomain),
     required("env[].valueFrom.fieldRef", "fieldPath", PodField),
-    optional("envFrom[].configMapRef", "name", Subdomain),
-    optional("envFrom[].secretRef", "name", Subdomain),
+    required("envFrom[].configMapRef", "name", Subdomain),
+    required("envFrom[].secretRef", "name", Subdomain),
     required("volumeMounts[]", "name", Any),
     required("volumeMounts[]", "mountPath", Any),
     required("lifecycle.preStop.exec", "command", Any),
@@ -132,6 +132,11 @@ fn container(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Vio
             _ => found.push(Violation::new(place, "Invalid value: \"\": may not have more than one field specified at a time")),
         }
     }
+    for hook in ["lifecycle/preStop", "lifecycle/postStart"] {
+        if let Some(handler) = container.pointer(&format!("/{hook}")).filter(|hook| hook.is_object()) {
+            self::handler(handler, &format!("{pointer}/{hook}"), found);
+        }
+    }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(handler) = container.get(probe).filter(|probe| probe.is_object()) {
             self::handler(handler, &format!("{pointer}/{probe}"), found);
@@ -140,9 +145,9 @@ fn container(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Vio
     limits(container, pointer, found);
 }
 
-/// A probe asks in one way.
+/// A probe asks in one way, and a hook acts in one.
 fn handler(probe: &Value, pointer: &str, found: &mut Vec<Violation>) {
-    let ways = ["exec", "httpGet", "tcpSocket", "grpc"];
+    let ways = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"];
     match ways.iter().filter(|way| probe.get(**way).is_some_and(|value| !value.is_null())).count() {
         0 => found.push(Violation::new(pointer, "Required value: must specify a handler type")),
         1 => {}
@@ -184,6 +189,9 @@ fn volume(volume: &Value, pointer: &str, found: &mut Vec<Violation>) {
     for (below, _) in each(volume, "secret").iter().filter(|(_, source)| text(source, "secretName").is_empty()) {
         found.push(Violation::new(format!("{pointer}{below}/secretName"), "Required value"));
     }
+    for (below, _) in each(volume, "configMap").iter().filter(|(_, source)| text(source, "name").is_empty()) {
+        found.push(Violation::new(format!("{pointer}{below}/name"), "Required value"));
+    }
     for mode in ["configMap", "secret"].iter().flat_map(|source| each(volume, &format!("{source}.defaultMode"))) {
         if mode.1.as_i64().is_some_and(|mode| !(0..=0o777).contains(&mode)) {
             let message =
@@ -198,6 +206,14 @@ pub(super) fn selects_itself(value: &Value, found: &mut Vec<Violation>) {
     hold(value, "", &WORKLOAD, found);
     selector::check(value, "spec.selector", found);
     let selector = value.pointer("/spec/selector").filter(|selector| !is_empty(selector));
+    let says = |selector: &&Value| {
+        ["matchLabels", "matchExpressions"]
+            .iter()
+            .any(|field| selector.get(field).is_some_and(|value| !is_empty(value)))
+    };
+    if selector.is_some() && !selector.is_some_and(|selector| says(&selector)) {
+        found.push(Violation::new("/spec/selector", "Invalid value: {}: empty selector is invalid for deployment"));
+    }
     let Some(selector) = selector else {
         return found.push(Violation::new("/spec/selector", "Required value"));
     };
