@@ -409,6 +409,28 @@ fn the_config_says_which_channel_is_installed() {
 }
 
 #[test]
+fn what_the_cluster_says_is_surer_than_what_is_known_here() {
+    let mut live = Live::default();
+    live.insert(serde_json::json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "carts.shop.example"}, "spec": {"group": "shop.example", "names": {"kind": "Cart", "plural": "carts"},
+        "scope": "Namespaced", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+        {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}]}}));
+    live.insert(serde_json::json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "c"},
+        "spec": {"controllerName": "gateway.nginx.org/nginx-gateway-controller"},
+        "status": {"supportedFeatures": [{"name": "HTTPRouteQueryParamMatching"}]}}));
+    let text = http("parentRefs: [{namespace: infra, name: g}], rules: [{matches: [{method: GET}]}]")
+        + &gateway("")
+        + &cart("v1")
+        + "spec: {colour: red}\n";
+    let found = |live: Option<&Live>| {
+        let found = all(&[desired(&text)], None, live);
+        let told = |text: &str| found.iter().any(|finding| finding.message.raw().contains(text));
+        [told("spec.colour: field not declared"), told("HTTPRouteMethodMatching")]
+    };
+    assert_eq!([found(None), found(Some(&live))], [[false, false], [true, true]]);
+}
+
+#[test]
 fn what_is_left_to_the_apply_is_what_has_no_definition() {
     let text = rule("") + &cart("v1") + &map("a", "k: v") + "---\n" + OWN_KIND + "spec: {size: 3}}\n";
     let made = at_apply(&[desired(&text)], None);
