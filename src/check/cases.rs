@@ -174,6 +174,10 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW003", http("parentRefs: [{namespace: infra, name: g, sectionName: m}]") + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "No listener of"),
         ("SPW003", http(parent) + &gateway(""), "No listener of"),
         ("SPW004", http("parentRef: []"), "4:8 spec.parentRef: field not declared in schema"),
+        ("SPW004", http("parentRef: []"), "`kubectl explain httproute.spec` lists the fields."),
+        ("SPW004", http("parentRef: []").replace("namespace: shop}", "namespace: shop, labels: {a: b c}}"), "metadata.labels.a: Invalid value"),
+        ("SPW004", rule("matches: [{path: {type: Prefix}}]"), "[error] `kubectl explain httproute.spec.rules.matches.path.type` says what it takes."),
+        ("SPW004", http("").replace("/v1\n", "/v1alpha2\n").replace("HTTPRoute", "UDPRoute"), "kind: of the experimental channel of Gateway API"),
         ("SPW004", rule("matches: [{path: {type: Prefix}}]"), "4:35 spec.rules[0].matches[0].path.type: Unsupported value: \"Prefix\": supported values: \"Exact\", \"PathPrefix\", \"RegularExpression\""),
         ("SPW004", rule("sessionPersistence: {sessionName: a}"), "spec.rules[0].sessionPersistence: of the experimental channel of Gateway API"),
         ("SPW004", http("").replace("/v1\n", "/v7\n"), "1:1 gateway.networking.k8s.io/v7 HTTPRoute is not in this release of Gateway API."),
@@ -387,6 +391,52 @@ fn each_check_finds_what_it_is_for_and_nothing_else() {
         assert!(found().iter().any(|(id, ..)| *id == check.id), "{} has no failing case", check.id);
         assert!(passed().iter().any(|(id, _)| *id == check.id), "{} has no passing case", check.id);
     }
+}
+
+#[test]
+fn the_config_says_which_channel_is_installed() {
+    let text = rule("sessionPersistence: {type: Cookie}");
+    let found = |channel: &str| {
+        let config = format!("{CONFIG}  gatewayApi: {{channel: {channel}}}\n");
+        let files = [("spinway.yaml", config.as_str()), ("a.yaml", &text)];
+        let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+        let desired = read(&Tree { entries: entries.into() }, None).unwrap_or_default();
+        assert_eq!(desired.objects.len(), 1);
+        let found = all(&[desired], None, None);
+        found.iter().filter(|finding| finding.message.raw().ends_with("field not declared in schema")).count()
+    };
+    assert_eq!([found("standard"), found("experimental")], [1, 0]);
+}
+
+#[test]
+fn what_the_cluster_says_is_surer_than_what_is_known_here() {
+    let mut live = Live::default();
+    live.insert(serde_json::json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "carts.shop.example"}, "spec": {"group": "shop.example", "names": {"kind": "Cart", "plural": "carts"},
+        "scope": "Namespaced", "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+        {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}]}}));
+    live.insert(serde_json::json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "c"},
+        "spec": {"controllerName": "gateway.nginx.org/nginx-gateway-controller"},
+        "status": {"supportedFeatures": [{"name": "HTTPRouteQueryParamMatching"}]}}));
+    let text = http("parentRefs: [{namespace: infra, name: g}], rules: [{matches: [{method: GET}]}]")
+        + &gateway("")
+        + &cart("v1")
+        + "spec: {colour: red}\n";
+    let found = |live: Option<&Live>| {
+        let found = all(&[desired(&text)], None, live);
+        let told = |text: &str| found.iter().any(|finding| finding.message.raw().contains(text));
+        [told("spec.colour: field not declared"), told("HTTPRouteMethodMatching")]
+    };
+    assert_eq!([found(None), found(Some(&live))], [[false, false], [true, true]]);
+}
+
+#[test]
+fn what_is_left_to_the_apply_is_what_has_no_definition() {
+    let text = rule("") + &cart("v1") + &map("a", "k: v") + "---\n" + OWN_KIND + "spec: {size: 3}}\n";
+    let made = at_apply(&[desired(&text)], None);
+    let kinds: Vec<&str> = made.built_in.iter().map(|object| object.kind.as_str()).collect();
+    assert_eq!(kinds, ["ConfigMap", "CustomResourceDefinition"]);
+    assert_eq!(made.undefined.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Cart.shop.example"]);
 }
 
 #[test]

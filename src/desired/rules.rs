@@ -70,7 +70,11 @@ fn changed(base: &Tree, tree: &Tree) -> String {
                 parts.push(format!("{key} {name}{}", fields(was.as_ref(), is.as_ref())));
             }
         }
-        if names.is_empty() {
+        let unnamed = |spec: &serde_json::Map<String, Value>| -> Vec<Value> {
+            let items = spec.get(key).and_then(Value::as_array).into_iter().flatten();
+            items.filter(|item| item.get("name").is_none()).cloned().collect()
+        };
+        if names.is_empty() || unnamed(&old) != unnamed(&new) {
             parts.push(key.clone());
         }
     }
@@ -132,6 +136,12 @@ mod tests {
         );
         assert_eq!(change.text("apps/a.yaml"), Some("2"));
         assert_eq!(under_the_rules_of(&base, &mut base.clone()), []);
+        let suppressing = |more: &str| {
+            let text = format!("{CONFIG}  suppressions: [{{check: SPW103, name: pay, reason: r}}{more}]\n");
+            tree(&[("spinway.yaml", &text)])
+        };
+        let said = under_the_rules_of(&suppressing(""), &mut suppressing(", {check: SPW101, reason: r}"));
+        assert!(said[0].raw().contains("with this pull request: suppressions."), "{said:?}");
         let removed = under_the_rules_of(&base, &mut tree(&[]));
         assert!(removed[0].raw().contains("as a whole"), "{removed:?}");
         let first = under_the_rules_of(&tree(&[]), &mut base.clone());

@@ -58,7 +58,7 @@ fn team(tenant: usize) -> String {
     format!("team-{tenant:02}")
 }
 
-/// A repository in which every rule has something to look at and nothing to find.
+/// A repository in which every rule has something to look at, and none finds worse than notes.
 fn write_all(dir: &Path) {
     write(dir, "spinway.yaml", &config());
     write(dir, "platform/gateway.yaml", GATEWAY);
