@@ -8,9 +8,8 @@ use crate::live::{Live, Presence};
 use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
 use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// What checks read.
 pub struct Context<'a> {
@@ -22,16 +21,16 @@ pub struct Context<'a> {
     pub(super) controller: Option<Release>,
     /// What is known of the cluster.
     pub(super) live: Option<&'a Live>,
-    graph: OnceCell<Graph>,
-    made: OnceCell<BTreeSet<ObjectRef>>,
-    bound: OnceCell<Vec<(&'a Member, &'a Tenant)>>,
+    graph: OnceLock<Graph>,
+    made: OnceLock<BTreeSet<ObjectRef>>,
+    bound: OnceLock<Vec<(&'a Member, &'a Tenant)>>,
 }
 
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
         let rules = desired.rules();
-        let (graph, made, bound) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (graph, made, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Self { desired, rules, controller: None, live: None, graph, made, bound }
     }
 

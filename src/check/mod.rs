@@ -53,7 +53,7 @@ pub use catalog::CHECKS;
 pub use context::Context;
 pub use fields::{AtApply, at_apply, wrong_fields};
 
-use crate::desired::Desired;
+use crate::desired::{Desired, parallel};
 use crate::live::Live;
 use crate::object::{Diagnostic, Severity};
 use crate::schema::Release;
@@ -148,7 +148,7 @@ pub fn all(environments: &[Desired], controller: Option<&Release>, live: Option<
     let mut all = Vec::new();
     for (desired, wishes) in environments.iter().zip(&mut wishes) {
         let context = Context::new(desired).served_by(controller).beside(live);
-        let mut found: Vec<Diagnostic> = CHECKS.iter().flat_map(|check| check.run(&context)).collect();
+        let mut found = parallel::each(CHECKS, |check| check.run(&context)).concat();
         found.extend(desired.diagnostics.iter().map(reading::with_help));
         wishes.leave_out(&mut found);
         all.extend(found);

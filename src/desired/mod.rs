@@ -8,7 +8,7 @@ mod canonical;
 mod config;
 mod json_schema;
 mod manifest;
-mod parallel;
+pub(crate) mod parallel;
 mod patch;
 pub mod pin;
 mod rules;
