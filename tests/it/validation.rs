@@ -4,6 +4,8 @@ mod mutations;
 
 use crate::cluster::Cluster;
 use crate::oracle::texts::Random;
+use crate::repo::Repo;
+use crate::run::{Ran, code, run, stdout};
 use mutations::{Kind, kinds, mutate};
 use serde_json::{Value, json};
 use spinway::check;
@@ -265,4 +267,41 @@ impl Verdict {
 
 fn short(text: &str) -> String {
     text.chars().take(300).collect()
+}
+
+#[test]
+fn the_rules_of_a_clusters_definitions_are_told_before_anything_is_sent() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    repo.write(
+        "platform/route.yaml",
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: default}\nspec:\n  rules:\n    - \
+         matches: [{path: {type: Exact, value: /a}}]\n      filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, \
+         replacePrefixMatch: /}}}]\n",
+    );
+    let message = "exactly one PathPrefix match must be specified";
+    let planned = cluster.spinway(&["plan", repo.dir(), "-o", "json"]);
+    let report = crate::run::json(&planned);
+    let found = report["diagnostics"].as_array().expect("diagnostics").iter();
+    let mut found = found.filter(|finding| finding["id"] == "SPW004");
+    let rule = found.next().expect("the rule in CEL of the definition that is installed");
+    assert!(rule["message"].as_str().is_some_and(|said| said.contains(message)), "{rule:#}");
+    assert_eq!(
+        (&rule["severity"], &rule["file"], &rule["line"]),
+        (&json!("error"), &json!("platform/route.yaml"), &json!(6))
+    );
+    assert_eq!(
+        (&report["summary"]["blocked"], report["requests"].get("dry-run")),
+        (&json!(1), None),
+        "{}",
+        Ran(&planned)
+    );
+    // A snapshot has the rules too, so a pull request is told of them without the cluster.
+    let snapshot = repo.file("snapshot.json");
+    let snapshot = snapshot.to_str().expect("a plain path");
+    let taken = cluster.spinway(&["snapshot", repo.dir(), "-o", snapshot]);
+    assert_eq!(code(&taken), 0, "{}", Ran(&taken));
+    let checked = run(&["check", repo.dir(), "--snapshot", snapshot]);
+    assert!(code(&checked) == 1 && stdout(&checked).contains(message), "{}", Ran(&checked));
+    assert!(!stdout(&run(&["check", repo.dir()])).contains(message), "the tables have no rules in CEL");
 }
