@@ -125,6 +125,10 @@ impl<'a> Template<'a> {
         if !config::is_dns_label(reference.namespace()) {
             say("app-name", "/metadata/namespace", "An App says its namespace.".to_owned(), "Add metadata.namespace.");
         }
+        for (pointer, name) in unknown_fields(&source.text) {
+            let help = "An App has apiVersion, kind, metadata (name, namespace, labels, annotations) and spec.";
+            say("app", &pointer, format!("There is no field `{name}` here."), help);
+        }
         let layers = layers(source, around, &mut say);
         let metadata = |field: &str| match source.text.at(&format!("/metadata/{field}")).map(|map| &map.node) {
             Some(Node::Map(entries)) => entries.clone(),
@@ -302,6 +306,19 @@ impl<'a> Template<'a> {
     }
 }
 
+/// The fields of an App outside of its spec that there are not: pointer and name.
+fn unknown_fields(text: &Traced) -> Vec<(String, String)> {
+    const ROOT: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
+    const METADATA: &[&str] = &["name", "namespace", "labels", "annotations", "creationTimestamp"];
+    let mut found = Vec::new();
+    for (at, known) in [("", ROOT), ("/metadata", METADATA)] {
+        let Some(Node::Map(entries)) = text.at(at).map(|map| &map.node) else { continue };
+        let unknown = entries.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        found.extend(unknown.map(|(name, _)| (format!("{at}/{}", crate::object::escape(name)), name.clone())));
+    }
+    found
+}
+
 /// The spec of an App from all its layers, the later ones on top: the Config's defaults, those of its tenant, those of the
 /// environment, the App, and what the App says of the environment.
 fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'static str, &str, String, &str)) -> Traced {
@@ -316,7 +333,15 @@ fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'stat
     let defaults = [Some("/spec/defaults".to_owned()), tenant, environment];
     let mut merged = Traced::empty(&spec.origin);
     for defaults in defaults.into_iter().flatten().filter_map(|pointer| around.config_text?.at(&pointer)) {
-        put_over(&mut merged, defaults.clone());
+        let mut layer = defaults.clone();
+        // Defaults may differ by environment as an App does.
+        let environments = layer.take("environments");
+        put_over(&mut merged, layer);
+        let own = environments
+            .and_then(|all| all.at(&format!("/{}", crate::object::escape(&around.environment.name))).cloned());
+        if let Some(own) = own {
+            put_over(&mut merged, own);
+        }
     }
     let own = spec.take("environments");
     put_over(&mut merged, spec);
@@ -332,7 +357,7 @@ fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'stat
                 format!("There is no environment `{name}`."),
                 &format!("There are: {}.", known.join(", ")),
             );
-        } else if name == around.environment.name {
+        } else if name == around.environment.name && part.node != Node::Scalar(Value::Null) {
             if part.at("/environments").is_some() {
                 say("app", &pointer, "An environment has no environments of its own.".to_owned(), "Remove them.");
             }

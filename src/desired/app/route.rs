@@ -1,6 +1,6 @@
 //! The HTTPRoutes of an App.
 
-use super::spec::{Cors, HeaderChanges, Method, Route};
+use super::spec::{Cors, HeaderChanges, Method, Redirect, Route, Trigger};
 use super::{Template, duration};
 use crate::kinds::GATEWAY;
 use crate::object::{Node, ObjectRef, Traced};
@@ -55,8 +55,28 @@ impl Template<'_> {
             }
             self.check_route(&at, route, &routes);
         }
-        if self.app.canary.as_ref().is_some_and(|canary| canary.weight > 100) {
+        self.check_canary(&routes);
+    }
+
+    /// Whether a canary gets the requests that it is meant to get, and no others.
+    fn check_canary(&mut self, routes: &[Route]) {
+        let Some(canary) = self.app.canary.clone() else { return };
+        if canary.weight > 100 {
             self.wrong("/canary/weight", "The weight of a canary is a part of a hundred.", "Mend it.");
+        }
+        if canary.matches.is_some_and(|matches| matches.headers.is_empty() && matches.query.is_empty()) {
+            self.wrong(
+                "/canary/match",
+                "An empty `match` would send every request to the canary.",
+                "Name a header or a query parameter.",
+            );
+        }
+        if self.app.trigger == Trigger::Http && routes.iter().all(is_redirect) {
+            self.wrong(
+                "/canary",
+                "No route leads to the canary: it would run without a request.",
+                "Add a route, or remove the canary.",
+            );
         }
     }
 
@@ -83,9 +103,11 @@ impl Template<'_> {
                 );
             }
         }
+        self.check_limits(at, route);
         if route.redirect.is_some() && route.redirect_to.is_some() {
             self.wrong(&format!("{at}/redirect"), "A route has `redirect` or `redirectTo`.", "Remove one of them.");
         }
+        self.check_redirect(&format!("{at}/redirect"), route);
         if let Some(status) = route.redirect.as_ref().and_then(|redirect| redirect.status)
             && ![301, 302, 303, 307, 308].contains(&status)
         {
@@ -94,14 +116,13 @@ impl Template<'_> {
         if let Some(to) = &route.redirect_to {
             self.check_redirect_to(&format!("{at}/redirectTo"), route, to, routes);
         }
-        let is_redirect = route.redirect.is_some() || route.redirect_to.is_some();
         for (field, is_there) in [
             ("timeout", route.timeout.is_some()),
             ("backendTimeout", route.backend_timeout.is_some()),
             ("retries", route.retries.is_some()),
             ("mirror", route.mirror.is_some()),
         ] {
-            if is_redirect && is_there {
+            if is_redirect(route) && is_there {
                 let message = format!("A route that sends clients elsewhere has no `{field}`.");
                 self.wrong(&format!("{at}/{field}"), message, "Remove it.");
             }
@@ -122,6 +143,34 @@ impl Template<'_> {
         if self.rules(at, route).len() > MAX_RULES {
             let message = format!("An HTTPRoute has at most {MAX_RULES} rules, and each method needs its own.");
             self.wrong(&format!("{at}/methods"), message, "Leave out methods.");
+        }
+    }
+
+    /// Whether the time limits of a route fit each other (Gateway API HTTPRouteTimeouts) and the controller.
+    fn check_limits(&mut self, at: &str, route: &Route) {
+        let seconds = |text: &Option<String>| text.as_deref().and_then(duration);
+        let (all, one) = (seconds(&route.timeout), seconds(&route.backend_timeout));
+        if let (Some(all), Some(one)) = (all.filter(|all| *all > 0.0), one)
+            && one > all
+        {
+            let message = "The limit of one try is longer than that of the request.";
+            self.wrong(&format!("{at}/backendTimeout"), message, "Make it at most `timeout`.");
+        }
+        if all == Some(0.0) && self.limited_by_policy(route) {
+            let message = "The controller of this Gateway cannot be told to wait for ever.";
+            self.wrong(&format!("{at}/timeout"), message, "Name a limit: `1h`.");
+        }
+    }
+
+    /// Whether a redirect leads elsewhere, to a path that there can be.
+    fn check_redirect(&mut self, at: &str, route: &Route) {
+        let Some(redirect) = &route.redirect else { return };
+        let wrong_path = redirect.path.as_ref().is_some_and(|path| !path_is_plain(path));
+        let nowhere = *redirect == Redirect { status: redirect.status, ..Redirect::default() };
+        if wrong_path {
+            self.wrong(&format!("{at}/path"), "It is no path of Gateway API.", "Start with `/`; leave out spaces.");
+        } else if nowhere {
+            self.wrong(at, "The route would send clients to itself.", "Name a scheme, a host, a port or a path.");
         }
     }
 
@@ -201,9 +250,16 @@ impl Template<'_> {
                 format!("The route `{to}` has no host that clients could be sent to."),
                 "Add `hosts` to it.",
             );
-        } else if target.hosts == route.hosts && target.path == route.path {
+        } else if self.is_reached_by(route, target) {
             self.wrong(at, "The route would send clients to itself.", "Name another route.");
         }
+    }
+
+    /// Whether a client that is sent to a route comes to another one by the same door.
+    fn is_reached_by(&self, route: &Route, target: &Route) -> bool {
+        let door = |route: &Route| (self.gateway(route), route.section.clone(), route.port);
+        let same_host = target.hosts.first().is_some_and(|host| route.hosts.contains(host));
+        same_host && route.path == target.path && door(route) == door(target)
     }
 
     /// The Gateway of a route.
@@ -526,14 +582,12 @@ pub(super) fn has_proxy_settings(release: &Release) -> bool {
 /// A duration as NGINX Gateway Fabric takes it: up to four digits and one unit.
 fn nginx_duration(seconds: f64) -> String {
     let milliseconds = (seconds * 1000.0).round();
-    [(1.0, "ms"), (1000.0, "s"), (60_000.0, "m")]
-        .into_iter()
-        .rev()
-        .find(|(unit, _)| milliseconds % unit == 0.0 && milliseconds / unit <= 9999.0)
-        .map_or_else(
-            || format!("{:.0}s", seconds.ceil().min(9999.0)),
-            |(unit, name)| format!("{:.0}{name}", milliseconds / unit),
-        )
+    const UNITS: [(f64, &str); 4] = [(1.0, "ms"), (1000.0, "s"), (60_000.0, "m"), (3_600_000.0, "h")];
+    let exact = UNITS[..3].iter().rev().find(|(unit, _)| milliseconds % unit == 0.0 && milliseconds / unit <= 9999.0);
+    // What has no such form is rounded up to the finest that has.
+    let rounded = || UNITS.iter().find(|(unit, _)| (milliseconds / unit).ceil() <= 9999.0);
+    let (unit, name) = exact.or_else(rounded).copied().unwrap_or(UNITS[3]);
+    format!("{:.0}{name}", (milliseconds / unit).ceil().min(9999.0))
 }
 
 pub(super) fn group_of(kind: &str) -> Option<&'static str> {
@@ -551,6 +605,17 @@ fn is_hostname(host: &str, may_be_wild: bool) -> bool {
     host.len() <= 253 && precise.split('.').all(crate::desired::is_dns_label) && !is_address
 }
 
+/// Whether a route sends clients elsewhere.
+fn is_redirect(route: &Route) -> bool {
+    route.redirect.is_some() || route.redirect_to.is_some()
+}
+
+/// Whether each `%` begins an octet of two digits (RFC 3986 section 2.1).
+fn is_escaped(path: &str) -> bool {
+    let octet = |rest: &str| rest.as_bytes().iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2;
+    path.split('%').skip(1).all(octet)
+}
+
 /// Whether Gateway API takes a path (HTTPPathMatch).
 fn path_is_plain(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
@@ -558,6 +623,7 @@ fn path_is_plain(path: &str) -> bool {
     path.starts_with('/')
         && path.len() <= 1024
         && path.bytes().all(plain)
+        && is_escaped(path)
         && !["//", "/./", "/../", "%2f"].iter().any(|wrong| lower.contains(wrong))
         && !path.ends_with("/..")
         && !path.ends_with("/.")

@@ -4,7 +4,7 @@ use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Sto
 use super::{Template, duration};
 use crate::kinds::{APP, ON_FAILURE, SETTLE, SPIN};
 use crate::object::{Traced, escape};
-use crate::schema::quantity::is_quantity;
+use crate::schema::quantity::{is_quantity, nanos};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -62,12 +62,14 @@ impl Template<'_> {
     }
 
     pub(super) fn check_versions(&mut self) {
-        if self.canary().is_some_and(|canary| canary.name == self.stable().name) {
-            self.wrong(
-                "/canary/image",
-                "The canary has the image that is served already.",
-                "Give it another image, or remove the canary.",
-            );
+        let same = self.canary().filter(|canary| canary.name == self.stable().name);
+        if let Some(same) = same.map(|canary| canary.image == self.stable().image) {
+            let message = if same {
+                "The canary has the image that is served already."
+            } else {
+                "The digest of the canary begins as that of the image that is served: they would have one name."
+            };
+            self.wrong("/canary/image", message, "Give it another image, or remove the canary.");
         }
         if self.app.telemetry && self.app.executor.is_none() && self.around.config.executors.telemetry.is_none() {
             self.wrong(
@@ -114,12 +116,44 @@ impl Template<'_> {
         for (pointer, text) in self.strange_quantities() {
             self.wrong(&pointer, format!("`{text}` is no quantity of Kubernetes."), "Write `50m`, `64Mi`, `2`.");
         }
+        for (pointer, name) in self.beyond_limits() {
+            self.wrong(
+                &pointer,
+                format!("More {name} is requested than the limit allows."),
+                "Request less, or raise the limit.",
+            );
+        }
+        let liveness = self.app.health_checks.liveness.as_ref();
+        if liveness.and_then(|probe| probe.success_threshold).is_some_and(|threshold| threshold != 1) {
+            let message = "A pod is alive again after one success (Kubernetes).";
+            self.wrong("/healthChecks/liveness/successThreshold", message, "Remove it.");
+        }
+        for (field, path) in self.probed_paths().into_iter().filter(|(_, path)| !path.starts_with('/')) {
+            self.wrong(&format!("/healthChecks/{field}/path"), format!("`{path}` is no path."), "Start with `/`.");
+        }
+    }
+
+    /// Resources of which more is requested than allowed.
+    fn beyond_limits(&self) -> Vec<(String, String)> {
+        let Some(resources) = &self.app.resources else { return Vec::new() };
+        let beyond = resources.requests.iter().filter(|(name, request)| {
+            let limit = resources.limits.get(*name).and_then(|limit| nanos(&text_of(limit)));
+            nanos(&text_of(request)).zip(limit).is_some_and(|(request, limit)| request > limit)
+        });
+        beyond.map(|(name, _)| (format!("/resources/requests/{}", escape(name)), name.clone())).collect()
+    }
+
+    /// The paths that probes ask for, where they are given.
+    fn probed_paths(&self) -> Vec<(&'static str, String)> {
+        let checks = &self.app.health_checks;
+        let probes = [("readiness", &checks.readiness), ("liveness", &checks.liveness)];
+        probes.into_iter().filter_map(|(field, probe)| Some((field, probe.as_ref()?.path.clone()?))).collect()
     }
 
     fn strange_images(&self) -> Vec<(&'static str, String)> {
         let canary = self.app.canary.as_ref().map(|canary| ("/canary/image", &canary.image));
         let images = [("/image", &self.app.image)].into_iter().chain(canary);
-        let strange = images.filter(|(_, image)| image.is_empty() || image.contains(char::is_whitespace));
+        let strange = images.filter(|(_, image)| !is_image(image));
         strange.map(|(pointer, image)| (pointer, image.clone())).collect()
     }
 
@@ -388,4 +422,23 @@ fn quantity(quantity: &Quantity) -> Value {
         Quantity::Number(number) => Value::Number(number.clone()),
         Quantity::Text(text) => Value::String(text.clone()),
     }
+}
+
+/// Whether a text may name an image: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]` (the grammar of OCI distribution, not to the letter).
+fn is_image(image: &str) -> bool {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let path_start = name.find('/').map_or(0, |slash| slash + 1);
+    let (path, tag) = match name[path_start..].rsplit_once(':') {
+        Some((path, tag)) => (path, Some(tag)),
+        None => (&name[path_start..], None),
+    };
+    let of = |text: &str, more: &[u8]| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+    };
+    let lower = |part: &str| of(part, b"._-") && !part.bytes().any(|b| b.is_ascii_uppercase());
+    path.split('/').all(lower)
+        && (path_start == 0 || of(&name[..path_start - 1], b".-:[]"))
+        && tag.is_none_or(|tag| of(tag, b"._-"))
+        && digest
+            .is_none_or(|digest| digest.split_once(':').is_some_and(|(kind, hex)| of(kind, b"+._-") && of(hex, b"=_-")))
 }

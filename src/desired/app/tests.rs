@@ -165,6 +165,29 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
         ("image: a, canary: {image: a}".to_owned(), "4:27 The canary has the image that is served already."),
         ("image: a, canary: {image: b, weight: 101}".to_owned(), "4:37 The weight of a canary"),
         ("image: a, canary: {image: b, replicas: 0}".to_owned(), "4:37 SpinKube runs at least one pod."),
+        (route("") + ", canary: {image: b, match: {headers: {}}}", "An empty `match` would send every request to the canary."),
+        ("image: a, canary: {image: b}".to_owned(), "No route leads to the canary"),
+        (
+            format!("image: \"a@sha256:{DIGEST}\", canary: {{image: \"b@sha256:{}\"}}", DIGEST[..6].to_owned() + &"0".repeat(58)),
+            "they would have one name.",
+        ),
+        ("image: \"Not_An@@image::\"".to_owned(), "`Not_An@@image::` is no image."),
+        ("image: a/B/c".to_owned(), "`a/B/c` is no image."),
+        (
+            "image: a, resources: {requests: {memory: 1Gi}, limits: {memory: 64Mi}}".to_owned(),
+            "4:41 More memory is requested than the limit allows.",
+        ),
+        ("image: a, healthChecks: {liveness: {successThreshold: 3}}".to_owned(), "A pod is alive again after one success"),
+        ("image: a, healthChecks: {readiness: {path: foo}}".to_owned(), "`foo` is no path."),
+        (route("path: /a%zz"), "`/a%zz` is no path of Gateway API."),
+        (route("timeout: 1s, backendTimeout: 5s"), "The limit of one try is longer than that of the request."),
+        (route("timeout: 0s"), "cannot be told to wait for ever."),
+        (route("redirect: {}"), "The route would send clients to itself."),
+        (route("redirect: {path: x y}"), "It is no path of Gateway API."),
+        (
+            "image: a, routes: [{name: a, gateway: g, section: s, hosts: [x.y, z.y], redirectTo: b}, {name: b, gateway: g, section: s, hosts: [x.y]}]".to_owned(),
+            "The route would send clients to itself.",
+        ),
         ("image: a, environments: {tset: {}}".to_owned(), "4:33 There is no environment `tset`."),
         (
             "image: a, environments: {test: {environments: {}}}".to_owned(),
@@ -254,11 +277,29 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
         (format!("{{name: {long}, namespace: shop}}"), "The name of an App is a DNS label of at most 43 characters."),
         ("{name: Cart, namespace: shop}".to_owned(), "The name of an App"),
         ("{name: cart}".to_owned(), "An App says its namespace."),
+        ("{name: cart, namespace: shop, lables: {}}".to_owned(), "There is no field `lables` here."),
     ] {
         let text = format!("apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {metadata}\nspec: {{image: a}}\n");
         let desired = desired(CONFIG, "test", &[("apps/a.yaml", &text)]);
         assert!(said(&desired)[0].contains(expected), "{:?}", said(&desired));
     }
+}
+
+#[test]
+fn defaults_may_differ_by_environment_as_an_app_does() {
+    let config =
+        CONFIG.replace("{replicas: 3,", "{replicas: 3, environments: {test: {replicas: 5}, live: {replicas: 7}},");
+    let app = "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {name: cart, namespace: shop}\nspec: {image: a, environments: {test: }}\n";
+    let made = desired(&config, "test", &[("apps/one/a.yaml", app)]);
+    assert_eq!((said(&made), &object(&made, "SpinApp")["spec"]["replicas"]), (vec![], &json!(5)));
+}
+
+#[test]
+fn clients_may_be_sent_to_the_same_host_by_another_door() {
+    let made = app(&format!(
+        "image: \"a@sha256:{DIGEST}\", routes: [{{name: plain, gateway: infra/public, section: http, hosts: [x.y], redirectTo: tls}}, {{name: tls, gateway: infra/public, section: https, hosts: [x.y]}}]"
+    ));
+    assert!(!said(&made).iter().any(|said| said.contains("itself")), "{:?}", said(&made));
 }
 
 #[test]
