@@ -11,7 +11,7 @@ use super::restrain::{pauses_in_git, restrain};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::check;
-use crate::desired::{Desired, glob};
+use crate::desired::{Desired, Member, glob};
 use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
 use crate::graph::Graph;
 use crate::inventory::{APPLIED, Destruction, Parent, approved};
@@ -392,10 +392,30 @@ fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         change.needs = needs.remove(&index).unwrap_or_default();
         change.needs.sort();
         change.needs.dedup();
-        change.breaks = broken.remove(&index).map(Untrusted::new);
+        let breaks = broken.remove(&index).cloned().or_else(|| handover(change, desired, live));
+        change.breaks = breaks.map(Untrusted::new);
     }
     plan.steps = steps;
     plan.order = order;
+}
+
+/// Why a deletion takes away what is wanted, if it does: what a SpinApp's operator made and what the repository declares by the
+/// same name change hands, as when an App goes from one kind of rollout to the other.
+fn handover(change: &Change, desired: &Desired, live: &Live) -> Option<String> {
+    if change.action != Action::Delete {
+        return None;
+    }
+    let made = live.get(&change.object).map(|value| kinds::provides(&change.object, value)).unwrap_or_default();
+    if let Some(wanted) = made.iter().find(|made| desired.objects.contains_key(*made)) {
+        return Some(format!(
+            "{wanted} was made for it and goes with it; the one of the repository comes with the next turn."
+        ));
+    }
+    let mut apps = desired.of_kind(kinds::SPIN, "SpinApp", Some(change.object.namespace()));
+    let makes =
+        |member: &Member| kinds::provides(&member.object.reference, &member.object.value).contains(&change.object);
+    let (app, _) = apps.find(|(_, member)| makes(member))?;
+    Some(format!("The operator makes one of this name for {app}; until it has, nothing answers under the name."))
 }
 
 /// Why nothing at all may be done.

@@ -134,6 +134,29 @@ fn a_new_version_takes_over_when_it_is_healthy_and_the_old_one_goes_after_the_dr
     assert_eq!((shop.weights(), shop.service()), (vec![(version('b'), 1)], selector('b')));
 }
 
+/// The breaks that a plan of the shop names: `OBJECT: why`.
+fn breaks(shop: &Shop) -> Vec<String> {
+    let planned = shop.cluster.spinway(&["plan", shop.repo.dir(), "-o", "json"]);
+    let report = json(&planned);
+    let changes = report["changes"].as_array().expect("changes").iter().filter(|change| !change["breaks"].is_null());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    changes.map(|change| format!("{}: {}", text(&change["object"]["kind"]), text(&change["breaks"]))).collect()
+}
+
+#[test]
+fn a_change_of_the_kind_of_rollout_names_what_it_breaks() {
+    let mut shop = Shop::open();
+    shop.apply(&image('a'), &[BY_PATH], "");
+    shop.repo.edit("apps/one/cart.yaml", "{settle: 1s}", "{type: inPlace}");
+    let found = breaks(&shop);
+    assert!(found.len() == 1 && found[0].starts_with("Service: The operator makes one of this name"), "{found:?}");
+    let ran = shop.cluster.spinway(&["apply", shop.repo.dir(), "--yes", "--timeout", "30"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    shop.repo.edit("apps/one/cart.yaml", "{type: inPlace}", "{settle: 1s}");
+    let found = breaks(&shop);
+    assert!(found.len() == 1 && found[0].starts_with("SpinApp: Service shop/cart was made for it"), "{found:?}");
+}
+
 #[test]
 fn a_version_that_does_not_start_gets_no_requests() {
     let mut shop = Shop::open();
