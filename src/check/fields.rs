@@ -7,7 +7,7 @@ use crate::live::Live;
 use crate::object::{Diagnostic, GroupKind, Object, ObjectRef, Severity, dotted, escape};
 use crate::schema::{Installed, Released, Schema, Schemas, Validator, Violation, released, who_has};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 pub(super) const CHECK: Check = Check {
     id: "SPW004",
@@ -18,7 +18,8 @@ pub(super) const CHECK: Check = Check {
     why: "The API server would refuse the object, at the time when it is applied. It is told by the schema and the rules (CEL) of \
           the definition in the repository, the snapshot or the cluster, else by built-in tables of Kubernetes, Gateway API and \
           SpinKube. Rules in CEL are only known where there is a definition; what built-in kinds demand beyond their schema is \
-          known in part, and the rest is verified at apply.",
+          known in part, and the rest is verified at apply. Plans hold an object of a custom kind back that its definition refuses, \
+          unless spinway.yaml suppresses that.",
     example: "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\nspec:\n  \
               parentRef: [{namespace: infra, name: public}]",
     remedy: "Mend the field: `kubectl explain httproute.spec` says what there is, and for an App `spinway schema App`.",
@@ -26,7 +27,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let own = Schemas::with_crds(context.objects().map(|object| &object.value));
+    let own = context.desired.schemas();
     let gateway_api = &context.rules.gateway_api;
     let installed = Installed {
         release: gateway_api.release.as_deref(),
@@ -60,7 +61,7 @@ pub fn at_apply(environments: &[Desired], live: Option<&Live>) -> AtApply {
     let mut made = AtApply::default();
     for desired in environments {
         let context = Context::new(desired).beside(live);
-        let own = Schemas::with_crds(context.objects().map(|object| &object.value));
+        let own = context.desired.schemas();
         for object in context.objects() {
             let kind = object.reference.group_kind();
             let custom = [&own, context.schemas()].iter().any(|schemas| schemas.is_custom(&kind, &object.version));
@@ -97,7 +98,11 @@ fn by_table<'a>(object: &Object, installed: Installed<'_>, validator: &mut Valid
             }
             found
         }
-        Some(Released::Elsewhere) => vec![not_released(object)],
+        Some(Released::Elsewhere) => {
+            // Which release is installed is not known where nobody says it.
+            let severity = if installed.release.is_some() { CHECK.severity } else { Severity::Warning };
+            vec![Diagnostic { severity, ..not_released(object) }]
+        }
         None => findings(object, Vec::new()),
     }
 }
@@ -158,11 +163,12 @@ fn beyond(value: &Value, without: Schema<'_>, with: Schema<'_>, pointer: &str, f
 /// Findings of what is wrong by the schema, and of what is wrong whatever the schema says.
 fn findings(object: &Object, mut wrong: Vec<Violation>) -> Vec<Diagnostic> {
     let values = wrong_values(&object.reference, &object.value);
-    let says = |all: &[Violation], pointer: &str| all.iter().any(|violation| violation.pointer == pointer);
+    let pointers = |all: &[Violation]| all.iter().map(|violation| violation.pointer.clone()).collect::<HashSet<_>>();
     // Of what both say the surer is said.
-    wrong.retain(|violation| violation.sure || !says(&values, &violation.pointer));
-    let new: Vec<Violation> = values.into_iter().filter(|value| !says(&wrong, &value.pointer)).collect();
-    wrong.extend(new);
+    let said = pointers(&values);
+    wrong.retain(|violation| violation.sure || !said.contains(&violation.pointer));
+    let said = pointers(&wrong);
+    wrong.extend(values.into_iter().filter(|value| !said.contains(&value.pointer)));
     wrong.iter().map(|violation| finding(object, violation)).collect()
 }
 

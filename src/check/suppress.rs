@@ -150,7 +150,7 @@ fn of_config(desired: &Desired) -> Vec<Wish> {
 }
 
 /// Leaves out what the Config alone asks not to be told of: nobody whom a rule binds takes part in that.
-pub(super) fn leave_out_by_config(desired: &Desired, found: &mut Vec<Diagnostic>) {
+pub fn leave_out_by_config(desired: &Desired, found: &mut Vec<Diagnostic>) {
     let wishes = of_config(desired);
     found.retain(|finding| !wishes.iter().any(|wish| wish.fits(finding)));
 }

@@ -185,7 +185,7 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW106", app("replicas: 1").replace("ghcr.io/acme/checkout/cart:1", "docker.io/evil/cart:1")),
         ("SPW106", app("replicas: 1").replace("acme/checkout/cart:1", "acme/checkout/a/b:1")),
         ("SPW106", app("replicas: 1").replace("acme/checkout/cart:1", "acme/checkout/../catalog/x:1")),
-        ("SPW106", app("canary: {image: \"ghcr.io/acme/catalog/x:1\", weight: 1}")),
+        ("SPW106", app("routes: [{gateway: infra/public, section: https, hosts: [cart.shop.example]}], canary: {image: \"ghcr.io/acme/catalog/x:1\", weight: 1}")),
         ("SPW106", app("environments: {test: {image: \"evil:1\"}}")),
         ("SPW106", app("patches: [{target: {kind: SpinApp}, merge: {spec: {image: \"evil:1\"}}}]")),
         ("SPW106", pod("containers: [{name: c, image: \"evil\"}]")),

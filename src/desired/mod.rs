@@ -31,7 +31,7 @@ pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_wi
 
 use crate::kinds;
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};
-use crate::schema::Scopes;
+use crate::schema::{Schemas, Scopes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
@@ -358,13 +358,33 @@ fn missing_sources(tree: &Tree, desired: &Desired, found: &mut manifest::Found) 
     }
 }
 
+/// Whether a definition says what a kind is: one of the platform does, and of a tenant that may declare definitions. Any other
+/// is refused, and must not decide over the objects of others.
+fn may_define(config: &Config, member: &Member) -> bool {
+    const NAMES: [&str; 2] = ["CustomResourceDefinition", "CustomResourceDefinition.apiextensions.k8s.io"];
+    let tenant = config.tenants.iter().find(|tenant| tenant.name == member.partition);
+    let named = |kind: &String| NAMES.iter().any(|name| glob(kind, name));
+    tenant.is_none_or(|tenant| tenant.kinds.as_ref().is_some_and(|kinds| kinds.iter().any(named)))
+}
+
+impl Desired {
+    /// The schemas of the definitions that the repository holds.
+    pub fn schemas(&self) -> Schemas {
+        let rules = self.rules();
+        let definitions = self.objects.values().filter(|member| may_define(rules, member));
+        Schemas::with_crds(definitions.map(|member| &member.object.value))
+    }
+}
+
 /// Gives every object its scope, finds duplicates, and moves all into the result.
 fn settle(desired: &mut Desired, found: manifest::Found) {
     desired.diagnostics = found.diagnostics;
     desired.approvals = found.approvals;
     desired.asides.extend(found.asides);
     desired.unread = found.unread;
-    let scopes = Scopes::with_crds(found.members.iter().map(|m| &m.object.value));
+    let rules = desired.rules();
+    let definitions = found.members.iter().filter(|member| may_define(rules, member));
+    let scopes = Scopes::with_crds(definitions.map(|member| &member.object.value));
     let mut members = Vec::with_capacity(found.members.len());
     for mut member in found.members {
         let written = member.object.reference.clone();

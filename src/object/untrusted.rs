@@ -79,10 +79,14 @@ impl Untrusted {
         out
     }
 
-    /// For a workflow command of GitHub Actions, as its message or as one of its properties: it neither ends the command nor
-    /// begins another.
+    /// For a workflow command of GitHub Actions, as one of its properties: it neither ends the command nor begins another.
     pub fn workflow(&self) -> String {
-        self.terminal().replace('%', "%25").replace(':', "%3A").replace(',', "%2C")
+        self.workflow_message().replace(':', "%3A").replace(',', "%2C")
+    }
+
+    /// For a workflow command of GitHub Actions, as its message.
+    pub fn workflow_message(&self) -> String {
+        self.terminal().replace('%', "%25")
     }
 
     /// For a message of SARIF (§3.11.6), in which brackets make links.

@@ -18,7 +18,7 @@ use crate::inventory::{APPLIED, Destruction, Parent, approved};
 use crate::kinds::{self};
 use crate::live::{Live, Presence, Source, Stored};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity, Untrusted, hex};
-use crate::schema::{Schemas, Validator, crd_versions};
+use crate::schema::{Validator, crd_versions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,9 @@ pub fn conclude(
     plan.diagnostics.extend(pauses_in_git(desired));
     plan.diagnostics.extend(graph.cycles());
     plan.diagnostics.extend(graph.dangling(desired, live));
-    plan.diagnostics.extend(check_schemas(desired, live, &redefined(&assessed)));
+    let mut wrong = check_schemas(desired, live, &redefined(&assessed));
+    check::leave_out_by_config(desired, &mut wrong);
+    plan.diagnostics.extend(wrong);
     plan.changes = answered(assessed, answers, live, &mut plan.diagnostics);
     let frozen = frozen(desired, live, &parents, broken);
     let (deletes, findings) = deletions(desired, live, &parents, &frozen);
@@ -165,7 +167,7 @@ fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
 fn check_schemas(desired: &Desired, live: &Live, redefined: &BTreeSet<GroupKind>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     // A definition that the repository holds is the one that its objects will be held against.
-    let own = Schemas::with_crds(desired.objects.values().map(|member| &member.object.value));
+    let own = desired.schemas();
     let mut validator = Validator::default();
     // What is in the cluster as it is wanted was accepted by it, with the definition that is there.
     for (reference, member, stored) in live.beside(&desired.objects) {

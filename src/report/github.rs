@@ -22,8 +22,8 @@ pub fn github(report: &Report) -> String {
             ]);
         }
         properties.push(format!("title={}", finding.id));
-        let help = finding.help.as_ref().map(|help| format!("%0A{}", help.workflow())).unwrap_or_default();
-        out.push_str(&format!("::{command} {}::{}{help}\n", properties.join(","), finding.message.workflow()));
+        let help = finding.help.as_ref().map(|help| format!("%0A{}", help.workflow_message())).unwrap_or_default();
+        out.push_str(&format!("::{command} {}::{}{help}\n", properties.join(","), finding.message.workflow_message()));
     }
     out
 }

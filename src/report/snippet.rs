@@ -63,7 +63,12 @@ fn holds_secret(text: &str) -> bool {
 
 fn is_secret(value: &Value) -> bool {
     let items = value.get("items").and_then(Value::as_array);
-    value.get("kind").is_some_and(|kind| kind == "Secret") || items.is_some_and(|items| items.iter().any(is_secret))
+    // A Patch of a Secret has its values too, and one that names no kind may have.
+    let patched = value.pointer("/spec/target").map(|target| target.get("kind").is_none_or(|kind| kind == "Secret"));
+    let is_patch = value.get("kind").is_some_and(|kind| kind == "Patch");
+    value.get("kind").is_some_and(|kind| kind == "Secret")
+        || is_patch && patched.unwrap_or(true)
+        || items.is_some_and(|items| items.iter().any(is_secret))
 }
 
 /// One line of a file.

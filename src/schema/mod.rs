@@ -176,6 +176,11 @@ impl<'a> Schema<'a> {
         })
     }
 
+    /// The keywords of a node.
+    pub(crate) fn keywords(self) -> impl Iterator<Item = &'a String> {
+        self.resolved().node.keys()
+    }
+
     /// The schemas that a node combines under a keyword (`oneOf`, `anyOf`, `allOf`), references apart.
     pub(crate) fn combined(self, keyword: &str) -> Vec<Self> {
         let schemas = self.keyword(keyword).and_then(Value::as_array).into_iter().flatten();
@@ -217,6 +222,11 @@ impl<'a> Schema<'a> {
     /// Whether a number or a text may stand here.
     pub fn is_int_or_string(self) -> bool {
         self.flag("x-kubernetes-int-or-string") || self.text("format") == Some("int-or-string")
+    }
+
+    /// Whether a whole object stands here, with the fields that every object has.
+    pub(crate) fn is_object(self) -> bool {
+        self.flag("x-kubernetes-embedded-resource")
     }
 
     /// Whether a quantity of Kubernetes stands here (built-in types only).
@@ -266,6 +276,6 @@ impl Scopes {
 
     /// Whether a kind is namespaced; none where neither Kubernetes, Gateway API, SpinKube nor the objects say.
     pub fn namespaced(&self, kind: &GroupKind) -> Option<bool> {
-        self.custom.get(kind).copied().or_else(|| builtin::namespaced(kind))
+        builtin::namespaced(kind).or_else(|| self.custom.get(kind).copied())
     }
 }

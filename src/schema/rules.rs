@@ -12,7 +12,7 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(super) struct Rules<'a> {
     engine: Option<kube_cel::Validator>,
-    compiled: HashMap<*const serde_json::Map<String, Value>, Option<CompiledSchema>>,
+    compiled: HashMap<*const serde_json::Map<String, Value>, Option<Compiled>>,
     schemas: std::marker::PhantomData<Schema<'a>>,
 }
 
@@ -23,11 +23,12 @@ impl<'a> Rules<'a> {
     /// to the server too.
     pub(super) fn broken(&mut self, value: &Value, schema: Schema<'a>) -> Vec<Violation> {
         let key: *const serde_json::Map<String, Value> = schema.node;
-        let compiled = self
-            .compiled
-            .entry(key)
-            .or_insert_with(|| has_rules(schema.node).then(|| compile_schema(&Value::Object(schema.node.clone()))));
-        let Some(compiled) = compiled else { return Vec::new() };
+        let compiled = self.compiled.entry(key).or_insert_with(|| Compiled::of(schema.node));
+        let Some(Compiled { schema: compiled, depth }) = compiled else { return Vec::new() };
+        // What loops in loops over long lists is the server's to judge, which counts what it costs.
+        if longest(value).saturating_pow(*depth) > STEPS {
+            return Vec::new();
+        }
         let engine = self.engine.get_or_insert_with(kube_cel::Validator::new);
         match engine.validate_compiled(compiled, value, None) {
             Ok(()) => Vec::new(),
@@ -36,10 +37,102 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// The most steps that a rule may take over one list.
+const STEPS: usize = 1_000_000;
+/// How long a rule may be, how deep its brackets, and how many operators in it: the engine reads rules by recursion. Those of
+/// known definitions have a quarter of that at most.
+const LENGTH: usize = 8 << 10;
+const BRACKETS: usize = 32;
+const OPERATORS: usize = 600;
+
+/// The rules of a definition.
+struct Compiled {
+    schema: CompiledSchema,
+    /// How many loops stand in each other.
+    depth: u32,
+}
+
+impl Compiled {
+    /// None where there are no rules, or one that could not be read within bounds.
+    fn of(node: &serde_json::Map<String, Value>) -> Option<Self> {
+        let mut rules = Vec::new();
+        gather(node, &mut rules);
+        let depth = rules.iter().map(|rule| loops(rule)).max()?;
+        rules
+            .iter()
+            .all(|rule| is_plain(rule))
+            .then(|| Self { schema: compile_schema(&Value::Object(node.clone())), depth })
+    }
+}
+
+/// The texts of all rules at and below a node, and of what makes their messages.
+fn gather<'a>(node: &'a serde_json::Map<String, Value>, rules: &mut Vec<&'a str>) {
+    for (keyword, child) in node {
+        match child {
+            Value::Array(all) if keyword == "x-kubernetes-validations" => {
+                let texts = all.iter().flat_map(|rule| ["rule", "messageExpression"].map(|field| rule.get(field)));
+                rules.extend(texts.flatten().filter_map(Value::as_str));
+            }
+            Value::Object(map) => gather(map, rules),
+            Value::Array(items) => items.iter().filter_map(Value::as_object).for_each(|map| gather(map, rules)),
+            _ => {}
+        }
+    }
+}
+
+fn is_plain(rule: &str) -> bool {
+    let mut open = 0_usize;
+    let mut deepest = 0;
+    for character in rule.chars() {
+        match character {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    let operators = rule.chars().filter(|c| "+-*/%.?|&=<>!,".contains(*c)).count();
+    rule.len() <= LENGTH && deepest <= BRACKETS && operators <= OPERATORS
+}
+
+/// How many loops of a rule stand in each other.
+fn loops(rule: &str) -> u32 {
+    const LOOPS: [&str; 6] = ["all", "exists", "exists_one", "existsOne", "map", "filter"];
+    let mut open = Vec::new();
+    let mut deepest = 0;
+    for (at, character) in rule.char_indices() {
+        match character {
+            '(' => {
+                let before = &rule[..at];
+                let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |dot| dot + 1);
+                open.push(u32::from(LOOPS.contains(&before.get(start..).unwrap_or_default())));
+                deepest = deepest.max(open.iter().sum());
+            }
+            ')' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The length of the longest list or map of a value.
+fn longest(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(longest).max().unwrap_or_default().max(items.len()),
+        Value::Object(map) => map.values().map(longest).max().unwrap_or_default().max(map.len()),
+        _ => 1,
+    }
+}
+
+/// What the engine says of a field that is not there, by itself and as the argument of a function.
+const ABSENT: [&str; 2] = ["No such key", "Missing argument or target"];
+
 fn violation(error: &ValidationError) -> Option<Violation> {
     let (kind, reason) = (&error.kind, error.reason.as_deref());
-    // Whatever else fails is no answer: an evaluation that ends in an error is a refusal, there as here.
-    if !matches!(kind, ErrorKind::ValidationFailure | ErrorKind::EvaluationError) {
+    // A field that is not there ends an evaluation there as here; whatever else fails may be this engine's fault.
+    let absent = matches!(kind, ErrorKind::EvaluationError)
+        && ABSENT.iter().any(|said| error.message.ends_with(said) || error.message.contains(&format!("{said}: ")));
+    if !matches!(kind, ErrorKind::ValidationFailure) && !absent {
         return None;
     }
     let message = match reason {
@@ -59,14 +152,4 @@ fn pointer(path: &str) -> String {
         made.push_str(&crate::object::escape(step.trim_end_matches(']').trim_matches(['\'', '"'])));
     }
     made
-}
-
-/// Whether a rule stands at or below a node.
-fn has_rules(node: &serde_json::Map<String, Value>) -> bool {
-    node.contains_key("x-kubernetes-validations")
-        || node.values().any(|child| match child {
-            Value::Object(map) => has_rules(map),
-            Value::Array(items) => items.iter().filter_map(Value::as_object).any(has_rules),
-            _ => false,
-        })
 }

@@ -5,13 +5,15 @@ use super::quantity::is_quantity;
 use super::rules::Rules;
 use super::{ListType, Schema, with_defaults};
 use crate::object::{distance, escape};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// How much of a value a message shows.
 const SHOWN: usize = 80;
+/// How large a pattern may become; those of known definitions are far below.
+const PATTERN_BYTES: usize = 1 << 20;
 
 /// What is wrong with a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +123,8 @@ impl<'a> Validator<'a> {
             }
         }
         for (name, child) in map {
-            if place.is_none() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+            let of_object = matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
+            if of_object && (place.is_none() || schema.is_object()) || place.is_none() && name == "status" {
                 continue;
             }
             let below = Place { parent: place, step: Step::Key(name) };
@@ -172,13 +175,18 @@ impl<'a> Validator<'a> {
 
     fn matches(&mut self, text: &str, pattern: &str) -> bool {
         if !self.patterns.contains_key(pattern) {
-            self.patterns.insert(pattern.to_owned(), Regex::new(pattern).ok());
+            self.patterns.insert(pattern.to_owned(), read_pattern(pattern));
         }
         self.patterns[pattern].as_ref().is_none_or(|regex| regex.is_match(text))
     }
 
-    /// Whether a value fits what its schema combines. Structural schemas combine checks of values alone, never fields.
+    /// Whether a value fits what its schema combines. Structural schemas combine checks of values alone, never fields; where one
+    /// of them says what is not read here, nothing is said.
     fn fits_combined(&mut self, value: &Value, schema: Schema<'_>) -> bool {
+        let keywords = ["oneOf", "anyOf", "allOf"].map(|keyword| schema.combined(keyword)).concat();
+        if !keywords.into_iter().chain(schema.negated()).all(is_read) {
+            return true;
+        }
         let mut counted = |keyword: &str| {
             let schemas = schema.combined(keyword);
             (!schemas.is_empty()).then(|| {
@@ -201,13 +209,67 @@ impl<'a> Validator<'a> {
             && wrong_size(value, schema).is_none()
             && schema.text("format").is_none_or(|format| fits_format(value, format))
             && pattern.is_none_or(|(pattern, text)| self.matches(text, pattern))
+            && has_required(value, schema)
             && schema.properties().all(|(name, below)| value.get(name).is_none_or(|child| self.fits(child, below)))
+            && schema.items().is_none_or(|below| {
+                value.as_array().is_none_or(|items| items.iter().all(|item| self.fits(item, below)))
+            })
             && self.fits_combined(value, schema)
     }
 }
 
 /// What a list says of an item without keys; in built-in kinds a key may have an empty default.
 const WITHOUT_KEY: &str = "associative list with keys has an element that omits all key fields";
+
+/// A pattern, where this engine reads it as the API server's (RE2) does and within bounds.
+fn read_pattern(pattern: &str) -> Option<Regex> {
+    const OTHERWISE: [&str; 6] = ["\\<", "\\>", "\\b{", "&&", "--", "~~"];
+    if OTHERWISE.iter().any(|part| pattern.contains(part)) {
+        return None;
+    }
+    RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build().ok()
+}
+
+/// Whether all fields are there that a schema demands.
+fn has_required(value: &Value, schema: Schema<'_>) -> bool {
+    let Value::Object(map) = value else { return true };
+    let mut required = schema.keyword("required").and_then(Value::as_array).into_iter().flatten();
+    required.all(|name| name.as_str().is_none_or(|name| map.contains_key(name)))
+}
+
+/// The keywords that are read of schemas that others combine.
+const READ: [&str; 21] = [
+    "type",
+    "enum",
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "minimum",
+    "maximum",
+    "required",
+    "properties",
+    "items",
+    "oneOf",
+    "anyOf",
+    "allOf",
+    "not",
+    "nullable",
+    "description",
+];
+
+/// Whether all that a combined schema says is read here.
+fn is_read(schema: Schema<'_>) -> bool {
+    schema.keywords().all(|keyword| READ.contains(&keyword.as_str()))
+        && schema.properties().all(|(_, below)| is_read(below))
+        && schema.items().is_none_or(is_read)
+        && ["oneOf", "anyOf", "allOf"].iter().all(|keyword| schema.combined(keyword).into_iter().all(is_read))
+        && schema.negated().is_none_or(is_read)
+}
 
 /// What is wrong with the keys of the items of a list: those of a map differ in them, those of a set in themselves.
 fn wrong_keys(items: &[Value], list: ListType<'_>, of_items: Schema<'_>) -> Option<String> {
@@ -220,12 +282,12 @@ fn wrong_keys(items: &[Value], list: ListType<'_>, of_items: Schema<'_>) -> Opti
     let mut known = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let name = match item {
-            item if keys.is_empty() => shown(item),
+            item if keys.is_empty() => item.to_string(),
             Value::Object(map) => {
                 if keys.iter().all(|key| !map.contains_key(*key) && default(key).is_none()) {
                     return Some(format!("element {index}: {WITHOUT_KEY}"));
                 }
-                let key = |key: &&str| map.get(*key).or(default(key)).map(|value| format!("{key}={}", shown(value)));
+                let key = |key: &&str| map.get(*key).or(default(key)).map(|value| format!("{key}={value}"));
                 format!("[{}]", keys.iter().filter_map(key).collect::<Vec<_>>().join(","))
             }
             Value::Null => {
@@ -234,7 +296,7 @@ fn wrong_keys(items: &[Value], list: ListType<'_>, of_items: Schema<'_>) -> Opti
             _ => return Some(format!("element {index}: associative list with keys may not have non-map elements")),
         };
         if !known.insert(name.clone()) {
-            return Some(format!("duplicate entries for key {name}"));
+            return Some(format!("duplicate entries for key {}", cut(name)));
         }
     }
     None
@@ -288,7 +350,8 @@ fn fits_format(value: &Value, format: &str) -> bool {
 
 /// A schema that says nothing about fields: built-in types such as RawExtension.
 fn is_open(schema: Schema<'_>) -> bool {
-    schema.keyword("properties").is_none() && schema.keyword("additionalProperties").is_none()
+    let additional = schema.keyword("additionalProperties");
+    additional == Some(&Value::Bool(true)) || schema.keyword("properties").is_none() && additional.is_none()
 }
 
 /// The declared field that a name resembles.
@@ -327,7 +390,10 @@ fn wrong_type(value: &Value, schema: Schema<'_>) -> Option<String> {
 
 /// A value as a message shows it: texts in quotes, what is long cut.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
+    cut(value.to_string())
+}
+
+fn cut(text: String) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -80,7 +80,7 @@ impl Fact {
             Self::Port | Self::TargetPort | Self::PortName => say(is_port_name(text), PORT),
             Self::Cidr => say(is_cidr(text), "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
             Self::ClusterIp => say(
-                text == "None" || text.parse::<IpAddr>().is_ok(),
+                text == "None" || read_address(text).is_some(),
                 "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
             ),
             Self::DataKey => say(
@@ -117,10 +117,11 @@ fn outside(number: i64, least: i64, most: i64) -> Option<String> {
 }
 
 /// The fields of a pod that a variable may show (downward API).
-const POD_FIELDS: [&str; 9] = [
+const POD_FIELDS: [&str; 10] = [
     "metadata.name",
     "metadata.namespace",
     "metadata.uid",
+    "spec.host",
     "spec.nodeName",
     "spec.serviceAccountName",
     "status.hostIP",
@@ -155,10 +156,20 @@ fn is_port_name(text: &str) -> bool {
     text.len() <= 15 && plain && letter && !text.contains("--") && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// An address, also with leading zeros, which older releases of Kubernetes take.
+fn read_address(text: &str) -> Option<IpAddr> {
+    let plain = |part: &str| match part.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        rest => rest.to_owned(),
+    };
+    let four = || text.split('.').map(plain).collect::<Vec<_>>().join(".").parse().ok();
+    text.parse().ok().or_else(four)
+}
+
 /// Whether a text is an address with the length of a prefix.
 pub(super) fn is_cidr(text: &str) -> bool {
     let Some((address, length)) = text.split_once('/') else { return false };
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let Some(address) = read_address(address) else { return false };
     let most = if address.is_ipv4() { 32 } else { 128 };
     length.parse::<u8>().is_ok_and(|length| length <= most)
 }

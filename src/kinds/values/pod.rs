@@ -6,6 +6,7 @@ use super::fact::Fact::{
 use super::{Row, each, hold, is_empty, optional, required, selector, text, twice};
 use crate::schema::Violation;
 use serde_json::Value;
+use std::collections::HashSet;
 
 const MOST: i64 = i32::MAX as i64;
 const POD: [Row; 10] = [
@@ -89,13 +90,19 @@ pub(super) fn spec(value: &Value, path: &str, found: &mut Vec<Violation>) {
     if each(spec, "containers[]").is_empty() {
         below.push(Violation::new("/containers", "Required value"));
     }
+    // A StatefulSet makes volumes of its claims.
+    let claims =
+        each(value, "spec.volumeClaimTemplates[].metadata.name").into_iter().filter_map(|(_, name)| name.as_str());
+    let own = each(spec, "volumes[]").into_iter().map(|(_, volume)| text(volume, "name"));
+    let volumes: HashSet<&str> = own.chain(claims).collect();
     for containers in ["containers[]", "initContainers[]"] {
         hold(spec, containers, &CONTAINER, &mut below);
         for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
             hold(spec, &format!("{containers}.{probe}"), &PROBE, &mut below);
         }
         for (pointer, container) in each(spec, containers) {
-            self::container(container, spec, &pointer, &mut below);
+            mounts(container, &volumes, &pointer, &mut below);
+            self::container(container, &pointer, &mut below);
         }
     }
     let containers = [each(spec, "initContainers[]"), each(spec, "containers[]")].concat();
@@ -107,8 +114,7 @@ pub(super) fn spec(value: &Value, path: &str, found: &mut Vec<Violation>) {
     found.extend(below.into_iter().map(|v| Violation { pointer: format!("{pointer}{}", v.pointer), ..v }));
 }
 
-fn container(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Violation>) {
-    mounts(container, spec, pointer, found);
+fn container(container: &Value, pointer: &str, found: &mut Vec<Violation>) {
     for (below, variable) in each(container, "env[]") {
         source(variable, &format!("{pointer}{below}/valueFrom"), found);
     }
@@ -121,11 +127,9 @@ fn container(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Vio
 }
 
 /// What is mounted is a volume of the pod, each at a place of its own.
-fn mounts(container: &Value, spec: &Value, pointer: &str, found: &mut Vec<Violation>) {
-    let volumes = each(spec, "volumes[]");
-    let known = |name: &str| volumes.iter().any(|(_, volume)| text(volume, "name") == name);
+fn mounts(container: &Value, volumes: &HashSet<&str>, pointer: &str, found: &mut Vec<Violation>) {
     let mounts = each(container, "volumeMounts[]");
-    for (below, mount) in mounts.iter().filter(|(_, mount)| !known(text(mount, "name"))) {
+    for (below, mount) in mounts.iter().filter(|(_, mount)| !volumes.contains(text(mount, "name"))) {
         let message = format!("Not found: \"{}\"", text(mount, "name"));
         found.push(Violation::new(format!("{pointer}{below}/name"), message));
     }
