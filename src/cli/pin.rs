@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     /// Only what this environment reads
     #[arg(long, env = "SPINWAY_ENV", value_name = "NAME")]
     env: Option<String>,
-    /// Write nothing; exit with 1 when an image has no digest, or another than its tag
+    /// Write nothing; exit with 1 when an image has no digest, or another than its tag; those made of `${...}` are not looked at
     #[arg(long, env = "SPINWAY_CHECK", conflicts_with = "update")]
     check: bool,
     /// Replace digests whose tags have moved, too
@@ -109,12 +109,12 @@ impl Told {
                 "left as it is: it is made of values",
                 "Where an image is made of `${...}`, write its digest into the `values` of each environment in spinway.yaml.",
             ),
-            Verdict::Left(Obstacle::Style) => self.warning(
+            Verdict::Left(Obstacle::Style) => self.error(
                 pinned,
                 "cannot be edited as it is written",
                 "Write such an image on one line, plain or in quotes, without escapes.",
             ),
-            Verdict::Left(Obstacle::Shared) => self.warning(
+            Verdict::Left(Obstacle::Shared) => self.error(
                 pinned,
                 "cannot be edited: its anchor stands for something else too",
                 "Write such an image out instead of an alias.",
@@ -144,11 +144,6 @@ impl Told {
 
     fn note(&mut self, pinned: &Pinned, what: &str, hint: &'static str) {
         self.aside("note", &line(pinned, what));
-        self.hints.insert(hint);
-    }
-
-    fn warning(&mut self, pinned: &Pinned, what: &str, hint: &'static str) {
-        self.aside("warning", &line(pinned, what));
         self.hints.insert(hint);
     }
 

@@ -21,6 +21,7 @@ mod workload;
 
 pub use health::{Health, Verdict, World, condition};
 pub use reference::{Reference, Section, each};
+pub(crate) use values::is_subdomain;
 pub use values::wrong_values;
 
 use crate::object::{GroupKind, ObjectRef};

@@ -1,18 +1,21 @@
 //! One registry: how it is spoken to, and what it wants to know of who asks.
+//!
+//! The address that was checked is the one that gets the credentials: nothing asks for it or reads it a second time.
 
+use super::challenge::{Challenge, challenge};
 use super::credentials::{Credentials, find};
-use super::{CONNECT, Error, within};
+use super::{Clients, Error, read, within};
 use crate::source::chain;
 use base64::Engine as _;
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference, RegistryOperation};
-use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use oci_client::Reference;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode, Url};
-use rustls::pki_types::CertificateDer;
+use serde::Deserialize;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// The largest answer of a token server that is read, in bytes.
+const MAX_TOKEN: usize = 64 << 10;
 
 /// Whether a registry (`HOST[:PORT]`) is on this machine: then nobody listens in.
 pub(super) fn is_loopback(name: &str) -> bool {
@@ -30,20 +33,37 @@ pub(super) struct Host {
     /// `HOST[:PORT]`.
     pub(super) name: String,
     scheme: &'static str,
-    challenge: Challenge,
+    asks: Asks,
     credentials: Credentials,
-    client: oci_client::Client,
 }
 
-/// How a registry lets itself be shown who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Challenge {
+/// How a registry is shown who asks.
+#[derive(Clone)]
+enum Asks {
     /// Not at all.
-    None,
+    Nothing,
     /// By name and password.
-    Basic,
-    /// By a token that another server gives for name and password.
-    Bearer(String),
+    Password,
+    /// By a token.
+    Token(TokenServer),
+}
+
+/// Who gives tokens for a registry, at an address that was checked.
+#[derive(Clone)]
+struct TokenServer {
+    /// The address.
+    realm: Url,
+    /// What the registry is called there.
+    service: Option<String>,
+    /// What speaks to it, which follows no redirect to another host.
+    client: Client,
+}
+
+/// What a token server answers. Which of the two is there depends on its age.
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
 }
 
 /// What a question carries.
@@ -56,26 +76,15 @@ pub(super) struct Authorization {
 
 impl Host {
     /// Looks at a registry, which sends nothing of who asks.
-    pub(super) async fn find(
-        name: String,
-        client: &Client,
-        authorities: &[CertificateDer<'static>],
-        limit: Duration,
-    ) -> Result<Self, Error> {
-        let (scheme, answer) = within(limit, &name, reach(&name, client)).await?;
+    pub(super) async fn find(name: String, clients: &Clients, limit: Duration) -> Result<Self, Error> {
+        let (scheme, answer) = within(limit, &name, reach(&name, clients.to(&name))).await?;
         if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
             let why = format!("it answers {} at /v2/", answer.status());
             return Err(Error::Unreachable { host: name, why });
         }
-        let header = answer.headers().get(WWW_AUTHENTICATE).and_then(|header| header.to_str().ok());
-        let challenge = header.map_or(Challenge::None, challenge);
-        if let Challenge::Bearer(realm) = &challenge {
-            check_realm(&name, realm)?;
-        }
+        let asks = asks(&name, answer.headers(), clients)?;
         let credentials = find(&name, limit).await?;
-        let client = authenticator(&name, scheme, authorities)
-            .map_err(|error| Error::Unreachable { host: name.clone(), why: chain(&error) })?;
-        Ok(Self { name, scheme, challenge, credentials, client })
+        Ok(Self { name, scheme, asks, credentials })
     }
 
     /// The beginning of its addresses.
@@ -86,11 +95,9 @@ impl Host {
     /// What a question about an image carries.
     pub(super) async fn authorization(&self, reference: &Reference) -> Result<Authorization, Error> {
         let used = self.credentials.to_string();
-        let header = match (&self.challenge, &self.credentials) {
-            (Challenge::Bearer(_), credentials) => {
-                Some(format!("Bearer {}", self.token(reference, credentials).await?))
-            }
-            (Challenge::Basic, Credentials::Password { user, password, .. }) => {
+        let header = match (&self.asks, &self.credentials) {
+            (Asks::Token(server), _) => Some(format!("Bearer {}", self.token(server, reference).await?)),
+            (Asks::Password, Credentials::Password { user, password, .. }) => {
                 let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
                 Some(format!("Basic {pair}"))
             }
@@ -106,22 +113,58 @@ impl Host {
     }
 
     /// A token to read one repository.
-    async fn token(&self, reference: &Reference, credentials: &Credentials) -> Result<String, Error> {
-        let auth = match credentials {
-            Credentials::Password { user, password, .. } => RegistryAuth::Basic(user.clone(), password.clone()),
-            Credentials::None(_) => RegistryAuth::Anonymous,
-        };
-        let answer = self.client.auth(reference, &auth, RegistryOperation::Pull).await;
+    async fn token(&self, server: &TokenServer, reference: &Reference) -> Result<String, Error> {
+        let url = server.url(reference);
+        tracing::debug!(verb = "OCI", method = "GET", %url, "request");
+        let mut request = server.client.get(url);
+        if let Credentials::Password { user, password, .. } = &self.credentials {
+            request = request.basic_auth(user, Some(password));
+        }
+        let answer = request.send().await.map_err(|error| self.wrong(chain(&error)))?;
+        self.judge(answer.status())?;
+        let body = read(answer, MAX_TOKEN, "token").await.map_err(|why| self.wrong(why))?;
+        token_of(&body).ok_or_else(|| self.wrong(NO_TOKEN.to_owned()))
+    }
+
+    /// Whether there is a token in an answer.
+    fn judge(&self, status: StatusCode) -> Result<(), Error> {
         let host = self.name.clone();
-        let no_token = || "it gives no token".to_owned();
-        match answer {
-            Ok(token) => token.ok_or_else(|| Error::Unreachable { host, why: no_token() }),
-            Err(OciDistributionError::AuthenticationFailure(_)) => {
-                Err(Error::Unauthorized { host, answer: no_token(), used: credentials.to_string() })
+        match status {
+            StatusCode::OK => Ok(()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Error::Unauthorized { host, answer: NO_TOKEN.to_owned(), used: self.credentials.to_string() })
             }
-            Err(error) => Err(Error::Unreachable { host, why: chain(&error) }),
+            StatusCode::TOO_MANY_REQUESTS => Err(Error::Busy(host)),
+            status => Err(self.wrong(format!("its token server answers {status}"))),
         }
     }
+
+    fn wrong(&self, why: String) -> Error {
+        Error::Unreachable { host: self.name.clone(), why }
+    }
+}
+
+/// What is said of a token server that has none for who asks.
+const NO_TOKEN: &str = "it gives no token";
+
+impl TokenServer {
+    /// Where the token to read a repository is.
+    fn url(&self, reference: &Reference) -> Url {
+        let mut url = self.realm.clone();
+        let scope = format!("repository:{}:pull", reference.repository());
+        url.query_pairs_mut().append_pair("scope", &scope);
+        if let Some(service) = &self.service {
+            url.query_pairs_mut().append_pair("service", service);
+        }
+        url
+    }
+}
+
+/// The token of an answer, which is one that fits in a header.
+fn token_of(body: &[u8]) -> Option<String> {
+    let answer: Token = serde_json::from_slice(body).ok()?;
+    let fits = |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    [answer.token, answer.access_token].into_iter().flatten().find(fits)
 }
 
 /// What a registry answers at the root of its interface, and how it is spoken to: with TLS, but on this machine without where
@@ -139,49 +182,32 @@ async fn reach(name: &str, client: &Client) -> Result<(&'static str, Response), 
     Ok(("https", answer))
 }
 
-/// How a `WWW-Authenticate` header wants to be answered.
-fn challenge(header: &str) -> Challenge {
-    let lower = header.to_ascii_lowercase();
-    let Some(start) = lower.find("bearer ") else {
-        return if lower.starts_with("basic") { Challenge::Basic } else { Challenge::None };
-    };
-    let realm = lower[start..].find("realm=\"").map(|at| start + at + "realm=\"".len());
-    let realm = realm.and_then(|at| header[at..].split('"').next());
-    Challenge::Bearer(realm.unwrap_or_default().to_owned())
+/// How the headers of an answer want to be answered.
+fn asks(name: &str, headers: &HeaderMap, clients: &Clients) -> Result<Asks, Error> {
+    let headers: Result<Vec<_>, _> = headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::to_str).collect();
+    let read = headers.ok().and_then(|headers| challenge(headers.into_iter()));
+    let why = "its `WWW-Authenticate` cannot be read, or says something twice: nothing was sent";
+    match read.ok_or_else(|| Error::Unreachable { host: name.to_owned(), why: why.to_owned() })? {
+        Challenge::None => Ok(Asks::Nothing),
+        Challenge::Basic => Ok(Asks::Password),
+        Challenge::Bearer { realm, service } => {
+            let realm = checked(name, &realm)?;
+            let client = clients.to(realm.host_str().unwrap_or_default()).clone();
+            Ok(Asks::Token(TokenServer { realm, service, client }))
+        }
+    }
 }
 
-/// Credentials go to a token server over TLS only, but on this machine.
-fn check_realm(name: &str, realm: &str) -> Result<(), Error> {
+/// The address of a token server. Credentials go there over TLS only, but between registry and server on this machine.
+fn checked(name: &str, realm: &str) -> Result<Url, Error> {
     let wrong = |why: String| Error::Unreachable { host: name.to_owned(), why };
     let url = Url::parse(realm).map_err(|error| wrong(format!("its token server `{realm}` is no address: {error}")))?;
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(is_loopback));
-    if safe { Ok(()) } else { Err(Error::Insecure { host: name.to_owned(), realm: realm.to_owned() }) }
-}
-
-/// The client that fetches tokens.
-fn authenticator(
-    name: &str,
-    scheme: &str,
-    authorities: &[CertificateDer<'static>],
-) -> Result<oci_client::Client, OciDistributionError> {
-    let plain = if scheme == "http" { vec![name.to_owned()] } else { Vec::new() };
-    let der =
-        |authority: &CertificateDer<'_>| Certificate { encoding: CertificateEncoding::Der, data: authority.to_vec() };
-    let config = ClientConfig {
-        protocol: ClientProtocol::HttpsExcept(plain),
-        extra_root_certificates: authorities.iter().map(der).collect(),
-        connect_timeout: Some(CONNECT),
-        user_agent: concat!("spinway/", env!("CARGO_PKG_VERSION")),
-        ..ClientConfig::default()
-    };
-    let config = if is_loopback(name) {
-        // A proxy that is used for nothing: that of the environment has no way to this machine.
-        let (proxy, all) = (Some("http://127.0.0.1:9".to_owned()), Some("*,0.0.0.0/0,::/0".to_owned()));
-        ClientConfig { http_proxy: proxy.clone(), https_proxy: proxy, no_proxy: all, ..config }
-    } else {
-        config
-    };
-    oci_client::Client::try_from(config)
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("the address of its token server holds credentials of its own".to_owned()));
+    }
+    let is_here = || is_loopback(name) && url.host_str().is_some_and(is_loopback);
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_here());
+    if is_safe { Ok(url) } else { Err(Error::Insecure { host: name.to_owned(), realm: realm.to_owned() }) }
 }
 
 #[cfg(test)]
@@ -200,16 +226,31 @@ mod tests {
 
     #[test]
     fn credentials_go_nowhere_in_the_clear() {
-        let bearer = |realm: &str| challenge(&format!("Bearer service=\"r\",realm=\"{realm}\""));
-        assert_eq!(bearer("https://auth.example/t"), Challenge::Bearer("https://auth.example/t".to_owned()));
-        assert_eq!(challenge("Basic realm=\"x\""), Challenge::Basic);
-        assert_eq!(challenge("Negotiate"), Challenge::None);
-        assert_eq!(challenge("Basic realm=\"x\", BEARER Realm=\"y\""), Challenge::Bearer("y".to_owned()));
-        let error = |realm: &str| check_realm("r.example", realm).err().map(|error| error.to_string());
-        assert_eq!(error("https://auth.example/t"), None);
-        assert_eq!(error("http://127.0.0.1:5001/t"), None);
-        assert!(error("http://auth.example/t").is_some_and(|text| text.contains("nothing was sent")));
-        assert!(error("").is_some_and(|text| text.contains("no address")));
-        assert!(error("ftp://localhost/").is_some());
+        let error = |name: &str, realm: &str| checked(name, realm).err().map(|error| error.to_string());
+        assert_eq!(error("r.example", "https://auth.example/t"), None);
+        assert_eq!(error("127.0.0.1:5000", "https://auth.example/t"), None);
+        assert_eq!(error("127.0.0.1:5000", "http://[::1]:5001/t"), None);
+        for (name, realm) in [
+            ("r.example", "http://auth.example/t"),
+            ("r.example", "http://127.0.0.1:5001/t"),
+            ("r.example", "http://localhost/t"),
+            ("localhost:5000", "http://auth.example/t"),
+            ("localhost:5000", "ftp://localhost/"),
+        ] {
+            assert!(error(name, realm).is_some_and(|text| text.contains("nothing was sent")), "{name} {realm}");
+        }
+        assert!(error("r.example", "").is_some_and(|text| text.contains("no address")));
+        assert!(error("r.example", "https://a:b@auth.example/t").is_some_and(|text| !text.contains("a:b")));
+    }
+
+    #[test]
+    fn tokens_are_those_that_fit_in_a_header() {
+        let token = |text: &str| token_of(text.as_bytes());
+        assert_eq!(token("{\"token\": \"a.b\", \"expires_in\": 300}").as_deref(), Some("a.b"));
+        assert_eq!(token("{\"access_token\": \"a\"}").as_deref(), Some("a"));
+        assert_eq!(token("{\"token\": \"\", \"access_token\": \"a\"}").as_deref(), Some("a"));
+        for none in ["{}", "[]", "", "{\"token\": \"\"}", "{\"token\": \"a b\"}", "{\"token\": 1}"] {
+            assert_eq!(token(none), None, "{none}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Credentials leave this program only over TLS, or to this machine itself (`host.rs`); whatever a registry answers is read
 //! within bounds.
 
+mod challenge;
 mod credentials;
 mod host;
 
@@ -109,13 +110,24 @@ pub enum Error {
 /// What a look at a registry gave.
 type Looked = OnceCell<Result<Host, Error>>;
 
+/// How other machines are spoken to, and how this one.
+struct Clients {
+    /// By the proxy of the environment.
+    remote: Client,
+    /// By no proxy.
+    local: Client,
+}
+
+impl Clients {
+    /// The one for a host (`HOST[:PORT]`).
+    fn to(&self, host: &str) -> &Client {
+        if host::is_loopback(host) { &self.local } else { &self.remote }
+    }
+}
+
 /// The registries that were asked so far.
 pub struct Registries {
-    /// For other machines, by the proxy of the environment.
-    remote: Client,
-    /// For this machine, by no proxy.
-    local: Client,
-    authorities: Vec<CertificateDer<'static>>,
+    clients: Clients,
     limit: Duration,
     hosts: Mutex<BTreeMap<String, Arc<Looked>>>,
 }
@@ -134,7 +146,7 @@ impl Registries {
         };
         let remote = client(&authorities).and_then(ClientBuilder::build).map_err(wrong)?;
         let local = client(&authorities).and_then(|client| client.no_proxy().build()).map_err(wrong)?;
-        Ok(Self { remote, local, authorities, limit, hosts: Mutex::default() })
+        Ok(Self { clients: Clients { remote, local }, limit, hosts: Mutex::default() })
     }
 
     /// The digest of what the tag of an image stands for.
@@ -150,7 +162,7 @@ impl Registries {
     async fn ask(&self, host: &Host, reference: &Reference) -> Result<String, Error> {
         let authorization = host.authorization(reference).await?;
         let asked = Asked { host, reference, authorization };
-        let head = asked.send(self.client(&host.name), Method::HEAD).await?;
+        let head = asked.send(self.clients.to(&host.name), Method::HEAD).await?;
         // Some registries have no HEAD here, or do not say the digest then.
         let has_no_head = head.status() == StatusCode::METHOD_NOT_ALLOWED;
         if !has_no_head {
@@ -159,10 +171,11 @@ impl Registries {
         if let (false, Some(digest)) = (has_no_head, said(head.headers())) {
             return asked.checked(digest);
         }
-        let answer = asked.send(self.client(&host.name), Method::GET).await?;
+        let answer = asked.send(self.clients.to(&host.name), Method::GET).await?;
         asked.judge(&answer)?;
         let said = said(answer.headers()).map(str::to_owned);
-        let digest = format!("sha256:{}", hex(&Sha256::digest(asked.body(answer).await?)));
+        let body = read(answer, MAX_MANIFEST, "manifest").await.map_err(|why| asked.wrong(why))?;
+        let digest = format!("sha256:{}", hex(&Sha256::digest(body)));
         match said {
             Some(said) if said != digest => {
                 Err(asked.wrong(format!("it says the digest {said} of a manifest that has {digest}")))
@@ -171,15 +184,11 @@ impl Registries {
         }
     }
 
-    fn client(&self, host: &str) -> &Client {
-        if host::is_loopback(host) { &self.local } else { &self.remote }
-    }
-
     /// The registry of an image; each is looked at once.
     async fn host(&self, reference: &Reference) -> Result<Host, Error> {
         let name = reference.resolve_registry().to_owned();
         let cell = Arc::clone(self.hosts.lock().await.entry(name.clone()).or_default());
-        cell.get_or_init(|| Host::find(name.clone(), self.client(&name), &self.authorities, self.limit)).await.clone()
+        cell.get_or_init(|| Host::find(name.clone(), &self.clients, self.limit)).await.clone()
     }
 }
 
@@ -187,6 +196,18 @@ impl Registries {
 async fn within<T>(limit: Duration, host: &str, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = || Error::Late { host: host.to_owned(), seconds: limit.as_secs_f64() };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Reads an answer, of so many bytes at most. The error says why not.
+async fn read(mut answer: Response, most: usize, what: &str) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| chain(&error))? {
+        if body.len() + chunk.len() > most {
+            return Err(format!("its {what} is larger than {} KiB", most >> 10));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// What all clients have in common.
@@ -243,17 +264,6 @@ impl Asked<'_> {
             return Ok(digest.to_owned());
         }
         Err(self.wrong(format!("the digest it says is not sha256 with 64 hexadecimal digits: {digest}")))
-    }
-
-    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.wrong(chain(&error)))? {
-            if body.len() + chunk.len() > MAX_MANIFEST {
-                return Err(self.wrong(format!("its manifest is larger than {} MiB", MAX_MANIFEST >> 20)));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
 
     fn wrong(&self, why: String) -> Error {

@@ -1,7 +1,7 @@
 //! A Gateway.
 
 use super::text::scalar;
-use super::{Known, MAX_LABEL, Made, NewFile, Wrong, check_name};
+use super::{Known, MAX_LABEL, Made, NewFile, Wrong, check_name, check_subdomain};
 
 /// What a new Gateway is to be.
 #[derive(Clone, Debug)]
@@ -28,9 +28,9 @@ fn label(gateway: &str) -> String {
 pub fn gateway(new: &NewGateway, known: &Known) -> Result<Made, Wrong> {
     check_name(&new.name, "name for a Gateway", MAX_LABEL)?;
     check_name(&new.namespace, "name of a namespace", MAX_LABEL)?;
-    check_name(&new.class, "name of a GatewayClass", MAX_LABEL)?;
+    check_subdomain(&new.class, "name of a GatewayClass")?;
     if let Some(certificate) = &new.certificate {
-        check_name(certificate, "name of a Secret", MAX_LABEL)?;
+        check_subdomain(certificate, "name of a Secret")?;
     }
     let path = format!("{}/gateway-{}.yaml", known.platform_folder()?, new.name);
     let mut text = format!("# The Gateway {}/{}: one address for the apps of all teams.\n", new.namespace, new.name);

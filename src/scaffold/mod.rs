@@ -19,6 +19,7 @@ pub use repository::{NewRepository, repository};
 pub use tenant::{NewTenant, tenant};
 
 use crate::desired::is_dns_label;
+use crate::kinds::is_subdomain;
 use crate::object::Origin;
 
 /// The RuntimeClass that SpinKube's own documentation installs.
@@ -78,6 +79,12 @@ fn check_name(value: &str, what: &'static str, longest: usize) -> Result<(), Wro
     }
     let rule = format!("use at most {longest} lower-case letters, digits and `-`, with none of the last at an end");
     Err(Wrong::Value { value: value.to_owned(), what, rule })
+}
+
+/// Holds a name against the rule of most kinds: labels of RFC 1123 between dots.
+fn check_subdomain(value: &str, what: &'static str) -> Result<(), Wrong> {
+    let rule = "use at most 253 lower-case letters, digits, `-` and `.`, with a letter or a digit at both ends and beside each `.`";
+    check_value(is_subdomain(value), value, what, rule)
 }
 
 /// Holds a text against a rule in words.

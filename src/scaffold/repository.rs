@@ -1,7 +1,7 @@
 //! A repository from nothing.
 
 use super::text::scalar;
-use super::{MAX_LABEL, Made, NewFile, RUNTIME_CLASS, Wrong, check_name, check_value};
+use super::{MAX_LABEL, Made, NewFile, RUNTIME_CLASS, Wrong, check_name, check_subdomain, check_value};
 use crate::desired::{CONFIG_FILE, is_dns_label};
 use crate::schema::Release;
 
@@ -41,7 +41,7 @@ const KEPT: &str = "# What spinway does not read, as .gitignore has it. This fil
 pub fn repository(new: &NewRepository) -> Result<Made, Wrong> {
     check_name(&new.name, "name for a repository", MAX_LABEL)?;
     check_value(is_domain(&new.domain), &new.domain, "domain", "write it like `shop.example`")?;
-    check_name(&new.gateway_class, "name of a GatewayClass", MAX_LABEL)?;
+    check_subdomain(&new.gateway_class, "name of a GatewayClass")?;
     for (index, environment) in new.environments.iter().enumerate() {
         check_name(environment, "name for an environment", MAX_LABEL)?;
         let once = !new.environments[..index].contains(environment);

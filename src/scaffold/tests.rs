@@ -89,6 +89,32 @@ fn routed(name: &str, namespace: &str, known: &Known) -> NewApp {
 }
 
 #[test]
+fn names_of_classes_and_secrets_may_have_dots() {
+    let mut tree = Tree::default();
+    add(&mut tree, repository(&new_repository("nginx.acme.example", &["production"])).expect("a repository"));
+    let new = |class: &str, certificate: &str| NewGateway {
+        name: "public".to_owned(),
+        namespace: "infra".to_owned(),
+        class: class.to_owned(),
+        certificate: Some(certificate.to_owned()),
+    };
+    let longest = "a".repeat(253);
+    for secret in ["shop.example.tls", &longest] {
+        assert!(gateway(&new("nginx.acme.example", secret), &known(&tree)).is_ok(), "{secret}");
+    }
+    for wrong in ["", ".a", "a.", "a..b", "a.-b", "A.b", "a_b", &format!("{longest}a")] {
+        for new in [new(wrong, "a"), new("a", wrong)] {
+            let said = gateway(&new, &known(&tree)).expect_err("refused").to_string();
+            assert!(said.contains("is no name of a") && said.contains("at most 253"), "{said}");
+        }
+    }
+    let made = gateway(&new("nginx.acme.example", "shop.example.tls"), &known(&tree)).expect("a Gateway");
+    add(&mut tree, made);
+    let others: Vec<String> = wrong(&tree).into_iter().filter(|said| !said.contains("shop.example.tls")).collect();
+    assert_eq!(others, Vec::<String>::new());
+}
+
+#[test]
 fn what_is_made_from_nothing_passes_the_checks_at_every_step() {
     let mut tree = Tree::default();
     add(&mut tree, repository(&new_repository("nginx", &["staging", "production"])).expect("a repository"));
@@ -218,7 +244,9 @@ fn names_and_values_that_no_field_takes_are_refused() {
         of(&|new| new.folder = Some("elsewhere".to_owned())),
         "no `sources` of spinway.yaml cover the folder elsewhere"
     );
-    let mut new = new_repository("nginx", &["a", "a"]);
+    let mut new = new_repository("nginx.b.", &["a"]);
+    assert!(words(repository(&new)).contains("no name of a GatewayClass"));
+    new = new_repository("nginx", &["a", "a"]);
     assert!(words(repository(&new)).contains("given twice"));
     new = NewRepository { domain: "localhost".to_owned(), ..new_repository("nginx", &["a"]) };
     assert!(words(repository(&new)).contains("`shop.example`"));

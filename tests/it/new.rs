@@ -161,6 +161,7 @@ fn names_that_kubernetes_does_not_take_are_refused() {
         "tenant platform",
         "gateway a.b",
         "gateway g --namespace -",
+        "gateway g --certificate a..b",
     ] {
         let said = refused(&repo, &words.replace("--namespace -", "--namespace=-"), 64);
         assert!(said.contains("is no name"), "{words}: {said}");

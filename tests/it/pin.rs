@@ -269,11 +269,11 @@ fn what_cannot_be_edited_is_named_and_stays() {
     place.repo.write("apps/shared.yaml", &app("shared", &shared));
     let texts = ["apps/cart.yaml", "apps/folded.yaml", "apps/shared.yaml"].map(|path| place.text(path));
     let ran = place.pin(&[]);
-    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     for said in [
         format!("note: apps/cart.yaml:5:3 {name}/cart:${{version}}: left as it is: it is made of values"),
-        format!("warning: apps/folded.yaml:5:3 {name}/cart:1: cannot be edited as it is written"),
-        format!("warning: apps/shared.yaml:6:3 {name}/cart:1: cannot be edited: its anchor stands for something else"),
+        format!("error: apps/folded.yaml:5:3 {name}/cart:1: cannot be edited as it is written"),
+        format!("error: apps/shared.yaml:6:3 {name}/cart:1: cannot be edited: its anchor stands for something else"),
     ] {
         assert!(stderr(&ran).contains(&said), "{said}\n{}", Ran(&ran));
     }
@@ -281,6 +281,13 @@ fn what_cannot_be_edited_is_named_and_stays() {
     let ran = place.pin(&["--check"]);
     assert!(code(&ran) == 1 && stdout(&ran).contains("0 moved"), "{}", Ran(&ran));
     assert!(stdout(&ran).contains("apps/folded.yaml:5:3") && !stdout(&ran).contains("apps/cart.yaml"), "{}", Ran(&ran));
+    // What is made of values is named, and fails nothing.
+    place.repo.remove("apps/folded.yaml");
+    place.repo.remove("apps/shared.yaml");
+    for arguments in [&[][..], &["--check"]] {
+        let ran = place.pin(arguments);
+        assert!(code(&ran) == 0 && stderr(&ran).contains("it is made of values"), "{}", Ran(&ran));
+    }
 }
 
 #[test]
@@ -372,6 +379,62 @@ fn tokens_are_fetched_where_a_registry_says() {
     assert!(said.contains("http://192.0.2.1/token") && said.contains("nothing was sent"), "{said}");
 }
 
+/// A registry whose tokens come from a server of this answer to `/token`, and what was said when `a:b` asked it.
+fn token_answer(reply: fn(&str) -> String) -> (Scripted, String) {
+    let server = Scripted::start(|name| {
+        let (name, challenge) = (name.to_owned(), format!("Bearer realm=\"http://{name}/token\""));
+        move |request: &str, _: &str| {
+            if request.starts_with("GET /token") {
+                return reply(&name);
+            }
+            answer("401 Unauthorized", &[("www-authenticate", &challenge)], "")
+        }
+    });
+    let config = serde_json::json!({"auths": {server.name.as_str(): {"auth": basic("a:b")}}});
+    let (said, text) = pin_at(&server, Some(config));
+    assert!(!said.is_empty() && !text.contains('@'), "{said}");
+    (server, said)
+}
+
+#[test]
+fn credentials_go_to_no_other_place_than_the_one_that_was_checked() {
+    let thief = Scripted::start(|_| |_: &str, _: &str| answer("200 OK", &[], "{\"token\": \"t\"}"));
+    let steals = |challenge: &dyn Fn(&str) -> String| {
+        let server = Scripted::start(|name| {
+            let challenge = challenge(name);
+            move |_: &str, _: &str| answer("401 Unauthorized", &[("www-authenticate", &challenge)], "")
+        });
+        let config = serde_json::json!({"auths": {server.name.as_str(): {"auth": basic("a:b")}}});
+        let (said, _) = pin_at(&server, Some(config));
+        assert!(said.contains("nothing was sent"), "{said}");
+        assert_eq!((server.asked(), thief.asked()), (vec!["GET /v2/".to_owned()], Vec::new()));
+    };
+    for join in [",", ", ", " ", ",service=\"s\","] {
+        steals(&|name| format!("Bearer realm=\"http://{name}/token\"{join}realm=\"http://{}/token\"", thief.name));
+        steals(&|name| format!("Bearer realm=\"http://{name}/token\"{join}Realm=http://{}/token", thief.name));
+    }
+
+    // The registry is asked once where tokens are, and a redirect leads nowhere else.
+    let (server, said) = token_answer(|_| answer("302 Found", &[("location", "http://192.0.2.1/token")], ""));
+    assert!(said.contains("its token server answers 302 Found"), "{said}");
+    assert_eq!(server.asked().iter().filter(|asked| asked.starts_with("GET /v2/")).count(), 1, "{:#?}", server.asked());
+}
+
+#[test]
+fn tokens_that_no_server_should_give_are_refused() {
+    for (wanted, reply) in [
+        ("its token is larger than 64 KiB", (|_| answer("200 OK", &[], &" ".repeat(1 << 20))) as fn(&str) -> String),
+        ("it gives no token", |_| answer("200 OK", &[], "{}")),
+        ("it gives no token", |_| answer("200 OK", &[], "{\"token\": \"a\\r\\nb\"}")),
+        ("is asked too often (429)", |_| answer("429 Too Many Requests", &[], "")),
+        ("its token server answers 500", |_| answer("500 Internal Server Error", &[], "")),
+    ] {
+        let (server, said) = token_answer(reply);
+        assert!(said.contains(wanted), "{wanted}: {said}");
+        assert!(!server.asked().iter().any(|asked| asked.contains("manifests")), "{:#?}", server.asked());
+    }
+}
+
 #[test]
 fn a_manifest_without_digest_is_read_and_counted_itself() {
     let server = Scripted::start(|_| {
@@ -401,7 +464,7 @@ fn answers_that_no_registry_should_give_change_nothing() {
         answer("200 OK", &[("docker-content-digest", "sha256:beef")], "")
     });
     wrong("is not sha256", |_| answer("200 OK", &[("docker-content-digest", "sha512:ab\"} x: y")], ""));
-    wrong("its manifest is larger than 4 MiB", |request| match request {
+    wrong("its manifest is larger than 4096 KiB", |request| match request {
         "HEAD /v2/cart/manifests/1" => answer("200 OK", &[], ""),
         _ => answer("200 OK", &[], &" ".repeat(5 << 20)),
     });

@@ -141,7 +141,7 @@ pub(super) fn is_label(text: &str) -> bool {
 }
 
 /// Whether a text is a DNS subdomain (RFC 1123).
-fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     let part = |part: &str| {
         let plain = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         !part.is_empty() && plain && !part.starts_with('-') && !part.ends_with('-')

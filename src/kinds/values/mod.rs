@@ -12,6 +12,8 @@ mod pod;
 mod selector;
 mod service;
 
+pub(crate) use fact::is_subdomain;
+
 use super::each;
 use crate::object::ObjectRef;
 use crate::schema::Violation;
