@@ -1,6 +1,7 @@
 //! SPW107.
 
 use super::{Check, Context};
+use crate::desired::network::{self, Peer};
 use crate::desired::{Member, OPEN_EGRESS, Tenant};
 use crate::kinds::{SPIN, each};
 use crate::object::{Diagnostic, Severity};
@@ -18,8 +19,8 @@ pub(super) const CHECK: Check = Check {
     example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout], egress: [\"https://api.payments.example\"]}]\n\
               # apps/checkout/app.yaml\napiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {name: cart, namespace: checkout}\n\
               spec: {image: \"ghcr.io/acme/checkout/cart:1\", egress: [\"https://elsewhere.example\"]}",
-    remedy: "Name what the tenant's `egress` has (the same addresses, or networks within them), or have the platform team add \
-             this one. Apps of one tenant may always reach each other.",
+    remedy: "Name what the tenant's `egress` has (the same addresses, or networks within them, at the port it gives, if it gives \
+             one), or have the platform team add this one. Apps of one tenant may always reach each other.",
     run,
 };
 
@@ -27,55 +28,88 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     context.bound().flat_map(|bound| of_object(context, bound)).collect()
 }
 
-fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
+fn of_object(context: &Context<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic> {
+    let (member, tenant) = bound;
     let Some(egress) = &tenant.egress else { return Vec::new() };
     let reference = &member.object.reference;
     if reference.is(SPIN, "SpinApp") {
-        let selected = context
-            .desired
-            .of_kind("networking.k8s.io", "NetworkPolicy", Some(reference.namespace()))
-            .any(|(_, policy)| selects(&policy.object.value, &member.object.value));
-        if selected {
-            return Vec::new();
-        }
-        let what = "connect anywhere: no NetworkPolicy of the repository limits it";
-        let help = "Add `egress` to the App: a list of addresses, empty for none.";
-        return vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)];
+        return of_app(context, bound);
     }
     if !reference.is("networking.k8s.io", "NetworkPolicy") {
         return Vec::new();
-    }
-    let value = &member.object.value;
-    let hosts: Vec<&str> =
-        member.object.annotation(OPEN_EGRESS).unwrap_or_default().split(' ').filter(|host| !host.is_empty()).collect();
-    let mut found: Vec<(String, String)> = Vec::new();
-    let foreign_hosts = hosts.iter().filter(|host| !egress.iter().any(|allowed| allowed == **host));
-    found.extend(foreign_hosts.map(|host| (open_pointer(), format!("connect to {host}"))));
-    for (pointer, rule) in each(value, "spec.egress[]") {
-        let peers = each(rule, "to[]");
-        if peers.is_empty() {
-            // Hosts are not known to a NetworkPolicy: their port is opened to all, and they are named beside it.
-            let named =
-                !hosts.is_empty() && rule.get("ports").and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
-            if !named {
-                found.push((pointer, "connect anywhere".to_owned()));
-            }
-            continue;
-        }
-        for (below, peer) in peers {
-            if let Some(what) = beyond(peer, tenant, egress) {
-                found.push((format!("{pointer}{below}"), what));
-            }
-        }
     }
     let may = |what: &str| {
         let what = what.to_owned();
         move |other: &Tenant| other.egress.iter().flatten().any(|allowed| what.ends_with(&format!(" {allowed}")))
     };
-    found
+    of_policy(member, tenant, egress)
         .into_iter()
-        .map(|(pointer, what)| context.violation(&CHECK, (member, tenant), &pointer, &what, may(&what)))
+        .map(|(pointer, what)| context.violation(&CHECK, bound, &pointer, &what, may(&what)))
         .collect()
+}
+
+/// A SpinApp that no policy limits.
+fn of_app(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
+    let selected = context
+        .desired
+        .of_kind("networking.k8s.io", "NetworkPolicy", Some(member.object.reference.namespace()))
+        .any(|(_, policy)| selects(&policy.object.value, &member.object.value));
+    if selected {
+        return Vec::new();
+    }
+    let what = "connect anywhere: no NetworkPolicy of the repository limits it";
+    let help = "Add `egress` to the App: a list of addresses, empty for none.";
+    vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)]
+}
+
+/// What a policy allows that the tenant may not, and where it stands.
+fn of_policy(member: &Member, tenant: &Tenant, egress: &[String]) -> Vec<(String, String)> {
+    let named = member.object.annotation(OPEN_EGRESS).unwrap_or_default();
+    let hosts: Vec<&str> = named.split(' ').filter(|host| !host.is_empty()).collect();
+    let foreign = hosts.iter().filter(|host| !egress.iter().any(|allowed| allowed == **host));
+    let mut found: Vec<_> = foreign.map(|host| (open_pointer(), format!("connect to {host}"))).collect();
+    for (pointer, rule) in each(&member.object.value, "spec.egress[]") {
+        let peers = each(rule, "to[]");
+        let beyond = if peers.is_empty() {
+            anywhere(rule, &hosts)
+        } else {
+            let beyond = |(below, peer)| beyond(peer, rule, tenant, egress).map(|what| (below, what));
+            peers.into_iter().filter_map(beyond).collect()
+        };
+        found.extend(beyond.into_iter().map(|(below, what)| (format!("{pointer}{below}"), what)));
+    }
+    found
+}
+
+/// What a rule opens to every address, but for the ports of the hosts that are named beside it: a NetworkPolicy does not
+/// know hosts. Those of them that the tenant may not reach are said where they are named.
+fn anywhere(rule: &Value, hosts: &[&str]) -> Vec<(String, String)> {
+    let of_host =
+        |port: u16| hosts.iter().any(|host| matches!(network::peer(host), Ok(Peer::Host(Some(p))) if p == port));
+    let what = |port: Option<u16>| match port {
+        Some(port) if of_host(port) => None,
+        Some(port) => Some(format!("connect anywhere at port {port}")),
+        None => Some("connect anywhere".to_owned()),
+    };
+    opened(rule).into_iter().filter_map(|(below, port)| Some((below, what(port)?))).collect()
+}
+
+/// The ports that a rule opens, and where they stand: no number for what is more, or other, than one TCP port.
+fn opened(rule: &Value) -> Vec<(String, Option<u16>)> {
+    let ports = each(rule, "ports[]");
+    if ports.is_empty() {
+        return vec![(String::new(), None)];
+    }
+    ports.into_iter().map(|(below, port)| (below, number(port, &["TCP"]))).collect()
+}
+
+/// The number of a port of these protocols: none for a range, a name, or another protocol.
+fn number(port: &Value, protocols: &[&str]) -> Option<u16> {
+    let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or("TCP");
+    if port.get("endPort").is_some() || !protocols.contains(&protocol) {
+        return None;
+    }
+    port.get("port").and_then(Value::as_u64).and_then(|number| number.try_into().ok())
 }
 
 fn open_pointer() -> String {
@@ -92,37 +126,47 @@ fn selects(policy: &Value, app: &Value) -> bool {
     limits && plain && wanted.is_none_or(|wanted| wanted.iter().all(has))
 }
 
-/// What a peer allows that the tenant may not.
-fn beyond(peer: &Value, tenant: &Tenant, egress: &[String]) -> Option<String> {
+/// What a peer allows, at the ports of its rule, that the tenant may not.
+fn beyond(peer: &Value, rule: &Value, tenant: &Tenant, egress: &[String]) -> Option<String> {
     if let Some(cidr) = peer.pointer("/ipBlock/cidr").and_then(Value::as_str) {
-        let within = egress.iter().any(|allowed| contains(allowed, cidr));
-        return (!within).then(|| format!("connect to {cidr}"));
+        let within = |port| egress.iter().any(|allowed| has(allowed, cidr, port));
+        let (_, port) = opened(rule).into_iter().find(|(_, port)| !within(*port))?;
+        let at = port.map(|port| format!(":{port}")).unwrap_or_default();
+        return Some(format!("connect to {cidr}{at}"));
     }
-    let namespaces = peer.pointer("/namespaceSelector");
-    let Some(selector) = namespaces else {
-        // Pods of its own namespace.
-        return None;
-    };
+    // Without it: pods of its own namespace.
+    let selector = peer.pointer("/namespaceSelector")?;
     let name = selector.pointer("/matchLabels/kubernetes.io~1metadata.name").and_then(Value::as_str);
     let own = |name: &str| tenant.namespaces.iter().flatten().any(|own| own == name);
     let listed = |name: &str| egress.iter().any(|allowed| allowed == &format!("namespace:{name}"));
     match name {
-        // Names are looked up there.
-        Some("kube-system") => None,
         Some(name) if own(name) || listed(name) => None,
+        Some("kube-system") if looks_names_up(rule) => None,
+        Some("kube-system") => Some("connect to ports other than 53 of namespace:kube-system".to_owned()),
         Some(name) => Some(format!("connect to namespace:{name}")),
         None => Some("connect to namespaces that it does not name".to_owned()),
     }
 }
 
-/// Whether a network of the Config (`10.0.0.0/8`, with or without a port) contains another.
-fn contains(allowed: &str, cidr: &str) -> bool {
+/// Whether a rule opens the port of DNS alone.
+fn looks_names_up(rule: &Value) -> bool {
+    let ports = each(rule, "ports[]");
+    !ports.is_empty() && ports.iter().all(|(_, port)| number(port, &["UDP", "TCP"]) == Some(53))
+}
+
+/// Whether an entry of the tenant's `egress` has a network at a port: one without a port has all of them.
+fn has(allowed: &str, cidr: &str, port: Option<u16>) -> bool {
+    let Ok(Peer::Network(outer, at)) = network::peer(allowed) else { return false };
+    (at.is_none() || at == port) && contains(&outer, cidr)
+}
+
+/// Whether a network contains another.
+fn contains(outer: &str, inner: &str) -> bool {
     let read = |text: &str| -> Option<(IpAddr, u8)> {
         let (ip, length) = text.split_once('/')?;
-        let length = length.split(':').next()?;
         Some((ip.parse().ok()?, length.parse().ok()?))
     };
-    let (Some((outer, outer_length)), Some((inner, inner_length))) = (read(allowed), read(cidr)) else { return false };
+    let (Some((outer, outer_length)), Some((inner, inner_length))) = (read(outer), read(inner)) else { return false };
     let bits = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
         IpAddr::V6(ip) => (ip.to_bits(), 128),
@@ -134,21 +178,30 @@ fn contains(allowed: &str, cidr: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::contains;
+    use super::has;
 
     #[test]
-    fn a_network_contains_the_smaller_ones_within_it() {
-        for (allowed, cidr, expected) in [
-            ("10.0.0.0/8", "10.20.0.0/16", true),
-            ("10.0.0.0/8:6379", "10.20.0.0/16", true),
-            ("10.20.0.0/16", "10.0.0.0/8", false),
-            ("10.20.0.0/16", "10.21.0.0/16", false),
-            ("0.0.0.0/0", "10.0.0.0/8", true),
-            ("::/0", "10.0.0.0/8", false),
-            ("fd00::/8", "fd12::/16", true),
-            ("https://api.example", "10.0.0.0/8", false),
+    fn an_entry_has_the_networks_within_it_at_its_port() {
+        for (allowed, cidr, port, expected) in [
+            ("10.0.0.0/8", "10.20.0.0/16", None, true),
+            ("10.0.0.0/8", "10.20.0.0/16", Some(22), true),
+            ("10.0.0.0/8:6379", "10.20.0.0/16", Some(6379), true),
+            ("10.0.0.0/8:6379", "10.20.0.0/16", Some(22), false),
+            ("10.0.0.0/8:6379", "10.20.0.0/16", None, false),
+            ("10.0.0.0/8:*", "10.20.0.0/16", None, true),
+            ("10.20.0.0/16", "10.0.0.0/8", None, false),
+            ("10.20.0.0/16", "10.21.0.0/16", None, false),
+            ("10.20.0.0/16:22", "10.21.0.0/16", Some(22), false),
+            ("0.0.0.0/0", "10.0.0.0/8", None, true),
+            ("::/0", "10.0.0.0/8", None, false),
+            ("fd00::/8", "fd12::/16", None, true),
+            ("https://192.0.2.9:443", "192.0.2.9/32", Some(443), true),
+            ("https://192.0.2.9", "192.0.2.9/32", Some(80), false),
+            ("redis://[fd00::1]", "fd00::1/128", Some(6379), true),
+            ("https://api.example", "10.0.0.0/8", Some(443), false),
+            ("namespace:shared", "10.0.0.0/8", None, false),
         ] {
-            assert_eq!(contains(allowed, cidr), expected, "{allowed} {cidr}");
+            assert_eq!(has(allowed, cidr, port), expected, "{allowed} {cidr} {port:?}");
         }
     }
 }

@@ -22,7 +22,7 @@ spec:
       ownHostnames: ["cart.${domain}", "*.pay.${domain}"]
       pathPrefixes: [/cart, /pay]
       images: ["ghcr.io/acme/checkout/*"]
-      egress: ["https://api.payments.example", "10.20.0.0/16", "namespace:shared"]
+      egress: ["https://api.payments.example", "10.20.0.0/16", "10.30.0.0/16:6379", "https://192.0.2.9:443", "namespace:shared"]
       podServiceAccounts: [runner]
       serviceAccount: checkout/deployer
     - name: catalog
@@ -94,6 +94,29 @@ fn policy(egress: &str) -> String {
         "NetworkPolicy",
         &format!("spec: {{podSelector: {{}}, policyTypes: [Egress], egress: [{egress}]}}"),
     )
+}
+
+/// A policy that names a host beside it.
+fn named(host: &str, egress: &str) -> String {
+    let annotations = format!("namespace: checkout, annotations: {{spinway.dev/not-enforced: \"{host}\"}}}}");
+    policy(egress).replace("namespace: checkout}", &annotations)
+}
+
+/// One that names the host that team checkout may reach.
+fn opened(egress: &str) -> String {
+    named("https://api.payments.example", egress)
+}
+
+/// A rule to the cluster's system.
+fn system(ports: &str) -> String {
+    let selector = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}";
+    format!("{{to: [{selector}], ports: {ports}}}")
+}
+
+/// An App with a host, and a patch of its policy.
+fn egress_patch(operation: &str) -> String {
+    app(&format!("patches: [{{target: {{kind: NetworkPolicy}}, json: [{operation}]}}]"))
+        .replace("egress: []", "egress: [\"https://api.payments.example\"]")
 }
 
 fn spin(labels: &str) -> String {
@@ -200,6 +223,36 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW107", policy("{}")),
         ("SPW107", policy("{ports: [{port: 443}]}")),
         ("SPW107", policy("{to: [{namespaceSelector: {}}]}")),
+        // Ports that are none of the hosts that are named beside them.
+        ("SPW107", opened("{ports: [{protocol: TCP}, {protocol: UDP}]}")),
+        ("SPW107", opened("{ports: [{port: 443}, {port: 1, endPort: 65535}]}")),
+        ("SPW107", opened("{ports: [{port: 443, endPort: 65535}]}")),
+        ("SPW107", opened("{ports: [{port: 443, protocol: UDP}]}")),
+        ("SPW107", opened("{ports: [{port: 443}, {port: 22}]}")),
+        ("SPW107", opened("{ports: [{port: https}]}")),
+        ("SPW107", opened("{ports: [{port: 65979}]}")),
+        ("SPW107", opened("{ports: []}")),
+        ("SPW107", opened("{to: [], ports: [{port: 443, endPort: 444}]}")),
+        ("SPW107", named("https://192.0.2.9:443", "{ports: [{port: 443}]}")),
+        ("SPW107", named("10.30.0.0/16:6379", "{ports: [{port: 6379}]}")),
+        ("SPW107", named("namespace:shared", "{ports: [{port: 443}]}")),
+        ("SPW107", named("https://api.payments.example https://evil.example:22", "{ports: [{port: 22}]}")),
+        ("SPW107", egress_patch("{op: replace, path: /spec/egress/0, value: {ports: [{protocol: TCP}, {protocol: UDP}]}}")),
+        ("SPW107", egress_patch("{op: add, path: /spec/egress/0/ports/-, value: {port: 1, endPort: 65535}}")),
+        // Ports of networks.
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [\"10.30.0.0/16\"]")),
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [\"10.30.0.0/16:22\"]")),
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [\"http://192.0.2.9\"]")),
+        ("SPW107", policy("{to: [{ipBlock: {cidr: 10.30.0.0/16}}], ports: [{port: 6379}, {port: 6379, protocol: UDP}]}")),
+        ("SPW107", policy("{to: [{ipBlock: {cidr: 10.30.0.0/16}}], ports: [{port: 6379, endPort: 6380}]}")),
+        // More of the cluster's system than its names.
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [{labels: {component: kube-apiserver}, namespace: kube-system, port: 6443}]")),
+        ("SPW107", app("replicas: 1").replace("egress: []", "egress: [{labels: {k8s-app: kube-dns}, namespace: kube-system}]")),
+        ("SPW107", policy(&system("[]"))),
+        ("SPW107", policy(&system("[{port: 53}, {port: 6443}]"))),
+        ("SPW107", policy(&system("[{port: 53, endPort: 6443}]"))),
+        ("SPW107", policy(&system("[{port: 53, protocol: SCTP}]"))),
+        ("SPW107", policy(&system("[{protocol: UDP}]"))),
         ("SPW107", spin("a: b")),
         // Service accounts.
         ("SPW108", app("serviceAccount: deployer")),
@@ -295,7 +348,16 @@ fn what_a_tenant_may_is_not_refused() {
         spin("a: b") + "---\n" + &limiting("policyTypes: [Egress], podSelector: {matchLabels: {a: b}}"),
         policy("{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: checkout}}}]}"),
         policy("{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shared}}}]}"),
-        policy("{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]}"),
+        policy(&system("[{port: 53, protocol: UDP}, {port: 53, protocol: TCP}, {port: 53}]")),
+        opened("{ports: [{port: 443, protocol: TCP}, {port: 443}]}"),
+        opened("{to: [], ports: [{port: 443}]}"),
+        policy("{to: [{ipBlock: {cidr: 10.20.0.0/16}}]}"),
+        policy(
+            "{to: [{ipBlock: {cidr: 10.20.0.0/16}}], ports: [{port: 1, endPort: 65535}, {port: 53, protocol: UDP}]}",
+        ),
+        policy("{to: [{ipBlock: {cidr: 10.30.0.0/16}}], ports: [{port: 6379}]}"),
+        app("replicas: 1")
+            .replace("egress: []", "egress: [\"10.30.0.0/16:6379\", \"https://192.0.2.9:443\", \"https://192.0.2.9\"]"),
         object("v1", "Service", "spec: {selector: {a: b}, externalIPs: [], externalName: null}"),
         // Kinds of other groups that are called so.
         object("route.example/v1", "Route", "spec: {parentRefs: [{name: x}], hostnames: [login.example]}"),
@@ -360,6 +422,8 @@ fn one_mistake_is_said_once_and_where_it_stands() {
     let open = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: x\n  namespace: checkout\n  annotations:\n    \
                 a: b\n    spinway.dev/not-enforced: https://evil.example\nspec: {podSelector: {}, policyTypes: [Egress]}\n";
     assert_eq!(told(open), ["8 SPW107"]);
+    let host = app("replicas: 1").replace("egress: []", "egress: [\"https://evil.example\"]");
+    assert_eq!(told(&host), ["4 SPW107"]);
 }
 
 #[test]

@@ -17,8 +17,8 @@ mod tree;
 mod values;
 pub mod yaml;
 
-pub(crate) use app::MAX_NAME as MAX_APP_NAME;
 pub use app::{App, OPEN_EGRESS};
+pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{

@@ -3,7 +3,7 @@
 //! **Invariants:** the same App with the same Config gives the same objects; every field that is made stands at the line
 //! that asked for it; an App with an error makes no object at all.
 
-mod network;
+pub(crate) mod network;
 mod restart;
 mod route;
 mod scale;

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub const OPEN_EGRESS: &str = "spinway.dev/not-enforced";
 
 /// An entry of `egress` that was read.
-enum Peer {
+pub(crate) enum Peer {
     /// A network, and the port of it.
     Network(String, Option<u16>),
     /// A host by name, and the port of it.
@@ -111,7 +111,7 @@ fn with_port(mut rule: Value, port: Option<u16>) -> Value {
 }
 
 /// Reads `scheme://host[:port]` or `CIDR[:port]`.
-fn peer(address: &str) -> Result<Peer, String> {
+pub(crate) fn peer(address: &str) -> Result<Peer, String> {
     let port = |text: &str| match text {
         "*" => Ok(None),
         text => {
