@@ -542,3 +542,28 @@ fn protected_environments_take_images_by_digest_alone() {
         assert_eq!(ids, if fine { vec![] } else { vec!["SPW020"] }, "{image}");
     }
 }
+
+#[test]
+fn a_definition_that_a_tenant_may_not_declare_decides_nothing() {
+    let crd = |scope: &str, versions: &str| {
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: spinapps.core.spinkube.dev}}\n\
+             spec: {{group: core.spinkube.dev, names: {{kind: SpinApp, plural: spinapps}}, scope: {scope}, versions: [{versions}]}}\n---\n"
+        )
+    };
+    let version =
+        "{name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, required: [nope]}}}";
+    for definition in [crd("Namespaced", version), crd("Cluster", "")] {
+        let text = definition + &app("replicas: 1");
+        let desired = desired("apps/checkout/a.yaml", &text);
+        let found = all(std::slice::from_ref(&desired), None, None);
+        assert!(found.iter().any(|finding| finding.id == "SPW102"));
+        assert!(!found.iter().any(|finding| finding.message.raw().contains("nope")), "{found:#?}");
+        let spin_app = desired.of_kind("core.spinkube.dev", "SpinApp", Some("checkout")).next();
+        assert!(
+            spin_app.is_some_and(|(reference, _)| !desired.erroneous().contains(reference)),
+            "{:#?}",
+            desired.diagnostics
+        );
+    }
+}

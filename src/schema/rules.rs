@@ -57,11 +57,11 @@ impl Compiled {
     fn of(node: &serde_json::Map<String, Value>) -> Option<Self> {
         let mut rules = Vec::new();
         gather(node, &mut rules);
+        if !rules.iter().all(|rule| is_plain(rule)) {
+            return None;
+        }
         let depth = rules.iter().map(|rule| loops(rule)).max()?;
-        rules
-            .iter()
-            .all(|rule| is_plain(rule))
-            .then(|| Self { schema: compile_schema(&Value::Object(node.clone())), depth })
+        Some(Self { schema: compile_schema(&Value::Object(node.clone())), depth })
     }
 }
 

@@ -399,3 +399,81 @@ fn cut(text: String) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::GroupKind;
+    use crate::schema::Schemas;
+    use serde_json::json;
+
+    /// What is said of a `spec` by the schema of it: `POINTER message`.
+    fn said(schema: &Value, spec: &Value) -> Vec<String> {
+        let mut schemas = Schemas::default();
+        let root = json!({"type": "object", "properties": {"spec": schema}});
+        let version = json!({"name": "v1", "schema": {"openAPIV3Schema": root}});
+        schemas.add_crd(&json!({"spec": {"group": "g", "names": {"kind": "K"}, "versions": [version]}}));
+        let schema = schemas.of(&GroupKind::new("g", "K"), "v1");
+        let found = schema.map(|schema| Validator::default().violations(&json!({"spec": spec}), schema));
+        found.unwrap_or_default().iter().map(|v| format!("{} {}", v.pointer, v.message)).collect()
+    }
+
+    fn object(more: Value) -> Value {
+        let text = json!({"type": "string"});
+        let mut made = json!({"type": "object", "properties": {"a": text, "b": text}});
+        made.as_object_mut().into_iter().for_each(|map| map.extend(more.as_object().cloned().unwrap_or_default()));
+        made
+    }
+
+    #[test]
+    fn what_schemas_combine_is_told_where_all_of_it_is_read() {
+        let either = object(json!({"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}));
+        assert!(said(&either, &json!({"a": "x"})).is_empty());
+        assert_eq!(said(&either, &json!({"a": "x", "b": "x"})).len(), 1);
+        assert!(said(&object(json!({"not": {"required": ["a", "b"]}})), &json!({"a": "x"})).is_empty());
+        let list = json!({"type": "array", "items": {"type": "string"}, "not": {"items": {"enum": ["z"]}}});
+        assert!(said(&list, &json!(["a"])).is_empty() && said(&list, &json!(["z"])).len() == 1);
+        // A keyword that is not read leaves all to the API server.
+        assert!(said(&json!({"type": "integer", "not": {"multipleOf": 2}}), &json!(3)).is_empty());
+    }
+
+    #[test]
+    fn open_and_embedded_objects_hold_what_they_may() {
+        assert!(said(&json!({"type": "object", "additionalProperties": true}), &json!({"x": 1})).is_empty());
+        let embedded = object(json!({"x-kubernetes-embedded-resource": true}));
+        assert!(
+            said(&embedded, &json!({"apiVersion": "v1", "kind": "K", "metadata": {"name": "n"}, "a": "b"})).is_empty()
+        );
+        let found = said(&embedded, &json!({"status": 1}));
+        assert_eq!(found, ["/spec/status field not declared in schema"]);
+    }
+
+    #[test]
+    fn items_are_told_apart_by_all_of_their_keys() {
+        let set = json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}});
+        let long = "x".repeat(200);
+        assert!(said(&set, &json!([format!("{long}1"), format!("{long}2")])).is_empty());
+        assert_eq!(said(&set, &json!(["a", "a"])), ["/spec duplicate entries for key \"a\""]);
+    }
+
+    #[test]
+    fn hostile_rules_and_patterns_are_left_to_the_server() {
+        let rule = |rule: String| object(json!({"x-kubernetes-validations": [{"rule": rule}]}));
+        assert_eq!(said(&rule("self.a == 'x'".to_owned()), &json!({"a": "y"})).len(), 1);
+        for hostile in [
+            "1+".repeat(100_000) + "1 == 1",
+            "(".repeat(500_000) + "1",
+            "[".repeat(40) + "1",
+            format!("self.a == '{}'", "x".repeat(10_000)),
+        ] {
+            assert!(said(&rule(hostile), &json!({"a": "y"})).is_empty());
+        }
+        let loops = json!({"type": "array", "items": {"type": "integer"},
+            "x-kubernetes-validations": [{"rule": "self.all(x, self.all(y, self.all(z, x + y + z < 0)))"}]});
+        assert_eq!(said(&loops, &json!([1, 2])).len(), 1);
+        assert!(said(&loops, &json!(vec![1; 300])).is_empty());
+        let pattern = json!({"type": "string", "pattern": format!("^[\\w]{{{}}}$", 900)});
+        assert!(said(&pattern, &json!("x")).is_empty());
+        assert!(said(&json!({"type": "string", "pattern": "^\\<x\\>$"}), &json!("<x>")).is_empty());
+    }
+}

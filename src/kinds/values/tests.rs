@@ -76,6 +76,12 @@ fn workloads_select_what_they_make() {
         spec["selector"]["matchExpressions"] = json!([{"key": "a", "operator": operator, "values": values}]);
         assert_eq!(said("apps/v1", "Deployment", &spec).is_empty(), fine, "{operator}");
     }
+    let claims = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}}]});
+    let mut stateful = deployment(
+        &json!({"containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/d"}]}]}),
+    );
+    stateful["volumeClaimTemplates"] = claims["volumeClaimTemplates"].clone();
+    assert!(said("apps/v1", "StatefulSet", &stateful).is_empty());
     spec["selector"] = json!({"matchLabels": {"a": "c"}});
     spec["strategy"] = json!({"type": "Recreate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}});
     assert_eq!(
