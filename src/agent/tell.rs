@@ -1,6 +1,7 @@
 //! Telling people what a turn came to.
 
 use super::{Agent, Trouble, Turn};
+use crate::apply::StepOutcome;
 use crate::notify::{Measured, Messages, Metrics, News, Status, Statuses, What, gather, of_drift, send_events};
 use crate::object::GroupKind;
 use crate::ops::Planned;
@@ -155,7 +156,7 @@ fn status(turn: &Turn) -> Option<Status> {
         _ => return None,
     };
     let outcome = turn.outcome.as_ref();
-    let failed = outcome.is_some_and(|o| o.results.values().any(|text| text.raw().starts_with("Failed")));
+    let failed = outcome.is_some_and(|o| o.results.values().any(|result| matches!(result, StepOutcome::Failed(_))));
     if failed || outcome.is_some_and(|o| o.inventory.is_some()) || has(planned, Action::Blocked) {
         Some(Status::Failure)
     } else if outcome.is_some_and(|o| !o.complete) || has(planned, Action::Held) {

@@ -3,14 +3,16 @@
 //! **Invariant:** this is a machine without IO and without clock: it is told what happened and when (in seconds since the
 //! run began), and says what to do next. `ops::apply` drives it.
 
+mod outcome;
 mod retry;
 
+pub use outcome::StepOutcome;
 pub use retry::{Class, LEASE_LOST, classify, delay};
 
 use crate::kinds::{Health, Verdict};
 use crate::object::{ObjectRef, Untrusted};
-use crate::plan::{Plan, Refused, StepKind};
-use std::collections::BTreeSet;
+use crate::plan::{Gate, Plan, Refused, StepKind};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an object without any status may hold others back, in seconds (law 3).
 const NO_STATUS: f64 = 15.0;
@@ -30,6 +32,30 @@ pub enum State {
     Failed(Untrusted),
     /// Something it needs failed, or the run was interrupted.
     Blocked(Untrusted),
+    /// What it waits for was still on its way when its time was over: the next run goes on with it.
+    Late(Untrusted),
+}
+
+impl State {
+    /// Whether it will not be done by this run.
+    fn is_bad_end(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Blocked(_) | Self::Late(_))
+    }
+}
+
+/// How the gates of a step stand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// All hold.
+    Open,
+    /// What is not so yet, and may become so.
+    NotYet(ObjectRef, Health),
+    /// What will not become so by itself.
+    Sick(ObjectRef, Health),
+    /// The object that the step deletes is used by another one.
+    Used(ObjectRef),
+    /// The object that the step deletes is another one by now, or belongs to someone else.
+    NotOurs,
 }
 
 /// Why a step that waited was not begun any more.
@@ -50,6 +76,8 @@ pub struct Run<'a> {
     ready: BTreeSet<usize>,
     /// Steps that may start from a time on.
     resting: Vec<(usize, f64)>,
+    /// Steps whose gates are looked at, and since when.
+    gated: BTreeMap<usize, f64>,
     /// Steps that are becoming healthy.
     settling: BTreeSet<usize>,
     /// Steps whose state changed and was not told.
@@ -81,6 +109,7 @@ impl<'a> Run<'a> {
             states: vec![State::Waiting; count],
             ready: BTreeSet::new(),
             resting: Vec::new(),
+            gated: BTreeMap::new(),
             now: 0.0,
             before,
             after,
@@ -106,7 +135,62 @@ impl<'a> Run<'a> {
         if settle > 0.0 {
             self.resting.push((step, self.now + settle));
         } else {
+            self.has_rested(step);
+        }
+    }
+
+    /// Only the gates of a step are left.
+    fn has_rested(&mut self, step: usize) {
+        if self.plan.steps[step].gates.iter().any(|gate| gate.always || self.wait) {
+            self.gated.insert(step, self.now);
+        } else {
             self.ready.insert(step);
+        }
+    }
+
+    /// The steps for which nothing but their gates is missing.
+    pub fn gated(&self) -> impl Iterator<Item = usize> + '_ {
+        self.gated.keys().copied()
+    }
+
+    /// Whether a step rests before it is begun.
+    pub fn rests(&self) -> bool {
+        !self.resting.is_empty()
+    }
+
+    /// Whether a gate is asked in this run.
+    pub fn asks(&self, gate: &Gate) -> bool {
+        gate.always || self.wait
+    }
+
+    /// The gates of a step were looked at.
+    pub fn judged(&mut self, step: usize, standing: Standing, now: f64) {
+        self.now = now;
+        let Some(since) = self.gated.get(&step).copied() else { return };
+        let waited = now - since;
+        let state = match standing {
+            Standing::NotYet(_, health) if is_open(&health, waited) => None,
+            Standing::Open => None,
+            Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(format!(
+                "{object} is not healthy after {:.0} s: {}",
+                self.deadline,
+                shown(&health).raw()
+            )))),
+            Standing::NotYet(..) => return,
+            Standing::Sick(object, health) => {
+                Some(State::Blocked(Untrusted::new(format!("It needs {object}, which is not healthy: {}", shown(&health).raw()))))
+            }
+            Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
+            Standing::NotOurs => Some(State::Blocked(Untrusted::new(
+                "it was changed meanwhile and does not belong to this inventory any more.",
+            ))),
+        };
+        self.gated.remove(&step);
+        match state {
+            Some(state) => self.set(step, state),
+            None => {
+                self.ready.insert(step);
+            }
         }
     }
 
@@ -114,6 +198,7 @@ impl<'a> Run<'a> {
     fn set(&mut self, step: usize, state: State) {
         self.settling.remove(&step);
         self.ready.remove(&step);
+        self.gated.remove(&step);
         self.changed.insert(step);
         match &state {
             State::Done => {
@@ -125,13 +210,13 @@ impl<'a> Run<'a> {
                     }
                 }
             }
-            State::Failed(_) | State::Blocked(_) => self.ended += 1,
+            State::Failed(_) | State::Blocked(_) | State::Late(_) => self.ended += 1,
             State::Settling(_) => {
                 self.settling.insert(step);
             }
             State::Waiting | State::Sent => {}
         }
-        let ended_badly = matches!(state, State::Failed(_) | State::Blocked(_));
+        let ended_badly = state.is_bad_end();
         self.states[step] = state;
         if ended_badly {
             self.block_after(step);
@@ -147,13 +232,17 @@ impl<'a> Run<'a> {
                     continue;
                 }
                 let object = self.object(first);
-                let cause = match &self.states[first] {
-                    State::Failed(why) => format!("It needs {object}, which failed: {}", why.raw()),
-                    State::Blocked(why) if why.raw() == INTERRUPTED => INTERRUPTED.to_owned(),
-                    _ => format!("It needs {object}, which is blocked."),
+                let state = match &self.states[first] {
+                    State::Failed(why) => {
+                        State::Blocked(Untrusted::new(format!("It needs {object}, which failed: {}", why.raw())))
+                    }
+                    State::Blocked(why) if why.raw() == INTERRUPTED => State::Blocked(Untrusted::new(INTERRUPTED)),
+                    State::Late(_) => State::Late(Untrusted::new(format!("It needs {object}, which is not healthy yet."))),
+                    _ => State::Blocked(Untrusted::new(format!("It needs {object}, which is blocked."))),
                 };
-                self.states[then] = State::Blocked(Untrusted::new(cause));
+                self.states[then] = state;
                 self.ready.remove(&then);
+                self.gated.remove(&then);
                 self.changed.insert(then);
                 self.ended += 1;
                 ended.push(then);
@@ -179,8 +268,11 @@ impl<'a> Run<'a> {
         }
         let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(_, until)| *until <= now);
         self.resting = resting;
-        self.ready
-            .extend(Vec::into_iter(rested).map(|(step, _)| step).filter(|step| self.states[*step] == State::Waiting));
+        for (step, _) in Vec::into_iter(rested) {
+            if self.states[step] == State::Waiting {
+                self.has_rested(step);
+            }
+        }
         let ready: Vec<usize> = std::mem::take(&mut self.ready).into_iter().collect();
         ready.iter().for_each(|step| self.states[*step] = State::Sent);
         ready
@@ -207,7 +299,7 @@ impl<'a> Run<'a> {
         // A step that nobody waits for cannot become healthy before a later one.
         let gone = self.plan.steps[step].kind == StepKind::Delete;
         // What takes something away afterwards waits for health always: make before break.
-        let takes = |then: &usize| matches!(self.plan.steps[*then].kind, StepKind::Contract | StepKind::Delete);
+        let takes = |then: &usize| self.plan.steps[*then].is_careful();
         let must = gone || self.after[step].iter().any(takes);
         let settles = self.plan.steps[step].wait && (self.wait || must);
         self.set(step, if settles { State::Settling(now) } else { State::Done });
@@ -245,8 +337,8 @@ impl<'a> Run<'a> {
             (_, Some(health)) => match health.verdict {
                 Verdict::Current => State::Done,
                 Verdict::Failed => State::Failed(shown(health)),
-                Verdict::Unknown if waited > NO_STATUS || health.reason.raw() != "NoStatus" => State::Done,
-                _ if waited > self.deadline => State::Failed(Untrusted::new(format!(
+                Verdict::Unknown if is_open(health, waited) => State::Done,
+                _ if waited > self.deadline => State::Late(Untrusted::new(format!(
                     "not healthy after {:.0} s: {}",
                     self.deadline,
                     shown(health).raw()
@@ -289,6 +381,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether what nothing is known of is not waited for any longer (law 3). What could not be read is no such thing.
+fn is_open(health: &Health, waited: f64) -> bool {
+    health.verdict == Verdict::Unknown && (waited > NO_STATUS || health.reason.raw() != "NoStatus")
+}
+
 fn shown(health: &Health) -> Untrusted {
     let (reason, message) = (health.reason.raw(), health.message.raw());
     Untrusted::new(match (reason.is_empty(), message.is_empty()) {
@@ -310,7 +407,7 @@ mod tests {
             ..Change::unchanged(&ObjectRef::new("", "ConfigMap", "ns", &format!("c{n}")), "v1", "platform")
         };
         let steps = (0..count)
-            .map(|change| Step { change, kind: StepKind::Set, body: None, wait: true, settle: 0.0 })
+            .map(|change| Step { change, kind: StepKind::Set, body: None, wait: true, settle: 0.0, gates: Vec::new() })
             .collect();
         Plan { changes: (0..count).map(change).collect(), steps, order: order.to_vec(), ..Plan::default() }
     }
@@ -373,7 +470,7 @@ mod tests {
         run.accepted(1, 0.0);
         run.observed(0, Some(&Health::progressing("x", "")), 61.0);
         run.observed(1, Some(&Health::new(Verdict::Unknown, "NoStatus", "")), 14.0);
-        assert!(matches!(run.states()[0], State::Failed(_)));
+        assert!(matches!(run.states()[0], State::Late(_)));
         assert!(matches!(run.states()[1], State::Settling(_)));
         run.observed(1, Some(&Health::new(Verdict::Unknown, "NoStatus", "")), 16.0);
         assert_eq!(run.states()[1], State::Done);

@@ -420,7 +420,7 @@ fn report(turn: &Turn, output: &Output) -> Option<Report> {
     }
     if let Some(outcome) = &turn.outcome {
         for (row, change) in report.changes.iter_mut().zip(&planned.plan.changes) {
-            row.result = outcome.results.get(&change.object).cloned();
+            row.result = outcome.results.get(&change.object).map(crate::report::result);
         }
     }
     report.requests.insert("GIT".into(), turn.pulled.requests);

@@ -130,7 +130,7 @@ fn check_digest(wanted: &str, planned: &Planned) -> Result<(), Failure> {
 fn finished(planned: &Planned, outcome: &Outcome, output: &Output) -> Report {
     let mut report = plan::report("apply", planned, output);
     for (row, change) in report.changes.iter_mut().zip(&planned.plan.changes) {
-        row.result = outcome.results.get(&change.object).cloned();
+        row.result = outcome.results.get(&change.object).map(crate::report::result);
     }
     report
 }

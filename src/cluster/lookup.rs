@@ -103,6 +103,42 @@ impl Cluster {
         None
     }
 
+    /// Reads all objects of a kind again, in one namespace or everywhere; those that are gone are proven absent.
+    ///
+    /// # Errors
+    /// The API server refuses; then nothing is known of the kind any more.
+    pub async fn read_again(
+        &self,
+        live: &mut Live,
+        kind: &GroupKind,
+        namespace: Option<&str>,
+    ) -> Result<(), Refused> {
+        let Some(served) = live.kinds.get(kind).cloned() else { return Ok(()) };
+        // A kind of which objects are known is read in the version that they are known in.
+        let known = live.of_kind(&kind.group, &kind.kind, None).next().and_then(|(_, value)| {
+            Some(crate::object::split_api_version(value.get("apiVersion")?.as_str()?).1.to_owned())
+        });
+        let version = known.or_else(|| served.versions.first().cloned()).unwrap_or_default();
+        let list = List::of(kind, &version, &served).within(namespace);
+        let found = match self.list_whole(&list).await {
+            Ok(found) => found,
+            Err(refused) => {
+                let reason = format!("{} {}", refused.code, refused.reason);
+                live.coverage.insert(kind.clone(), Coverage::Unknown(reason));
+                return Err(refused);
+            }
+        };
+        let old: Vec<ObjectRef> =
+            live.of_kind(&kind.group, &kind.kind, namespace).map(|(reference, _)| reference.clone()).collect();
+        old.iter().for_each(|reference| live.remove(reference));
+        found.into_iter().for_each(|value| live.insert(value));
+        if !matches!(live.coverage.get(kind), Some(Coverage::All)) && namespace.is_none() {
+            live.coverage.insert(kind.clone(), Coverage::All);
+        }
+        live.coverage.entry(kind.clone()).or_insert(Coverage::Labelled);
+        Ok(())
+    }
+
     /// Looks at one object again, with what its health is judged by.
     ///
     /// # Errors

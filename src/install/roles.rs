@@ -160,6 +160,8 @@ fn cluster_rules(desired: &Desired, plurals: &BTreeMap<GroupKind, String>) -> Ve
     if used.iter().any(|kind| kind.group == GATEWAY) {
         rules.extend(GATEWAY_KINDS.iter().map(|kind| rule(GATEWAY, &plural(kind), &READ, &[])));
         rules.push(rule("", "services", &READ, &[]));
+        // Whether a backend has a ready endpoint is looked at before requests move to it.
+        rules.push(rule("discovery.k8s.io", "endpointslices", &["list"], &[]));
     }
     if used.iter().any(|kind| kind.group == SPIN) {
         rules.push(rule("apps", "deployments", &READ, &[]));

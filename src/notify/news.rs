@@ -1,5 +1,6 @@
 //! What is worth telling of a turn.
 
+use crate::apply::StepOutcome;
 use crate::kinds::Verdict;
 use crate::live::Observed;
 use crate::object::hex;
@@ -195,13 +196,13 @@ fn about(environment: &str, what: What, change: &Change, text: &str, once: &str)
 
 fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String)> {
     let because = || change.because.iter().map(Untrusted::raw).collect::<Vec<_>>().join(" ");
-    let result = outcome.and_then(|outcome| outcome.results.get(&change.object)).map(Untrusted::raw);
+    let result = outcome.and_then(|outcome| outcome.results.get(&change.object));
     match (change.action, result) {
         (Action::Blocked, _) => Some((What::Blocked, because())),
         (Action::Held, _) => Some((What::Held, because())),
-        (_, Some("done")) => Some((What::Applied, done(change.action).to_owned())),
-        (_, Some(why)) if !why.starts_with("Written") && !why.starts_with("Not written") => {
-            Some((What::Failed, why.to_owned()))
+        (_, Some(StepOutcome::Done)) => Some((What::Applied, done(change.action).to_owned())),
+        (_, Some(result @ (StepOutcome::Failed(_) | StepOutcome::Blocked(_) | StepOutcome::Late(_)))) => {
+            Some((What::Failed, crate::report::result(result).raw().to_owned()))
         }
         _ if change.left.is_empty() => None,
         _ => {

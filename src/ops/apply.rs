@@ -1,8 +1,8 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
-use super::Planned;
+use super::{Planned, gates};
 use super::record::{Deleted, Done, Written, save, write_ahead};
-use crate::apply::{Class, INTERRUPTED, Run, State, classify, delay};
+use crate::apply::{Class, Run, Standing, State, StepOutcome, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
 use crate::inventory::{Applied, comes_back};
 use crate::kinds::{Health, Verdict};
@@ -85,8 +85,8 @@ pub enum Event {
 /// How an apply ended.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// For each changed object `done`, or why not.
-    pub results: BTreeMap<ObjectRef, Untrusted>,
+    /// What became of each changed object.
+    pub results: BTreeMap<ObjectRef, StepOutcome>,
     /// Whether everything that was to be done is done.
     pub complete: bool,
     /// Objects that were written and did not become healthy, with the reason.
@@ -133,6 +133,9 @@ pub async fn apply(
         deleted: Vec::new(),
         seen: BTreeMap::new(),
         told: BTreeMap::new(),
+        barred: BTreeMap::new(),
+        gates_due: 0.0,
+        gates_pace: GATES_PACE,
     };
     let mut run = Run::new(&plan, settings.deadline, settings.wait);
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
@@ -166,7 +169,10 @@ pub async fn apply(
         }
         tokio::select! {
             Some((step, answer)) = sending.next(), if !sending.is_empty() => driver.answered(&mut run, step, answer),
-            _ = tick.tick() => driver.observe(&mut run).await,
+            _ = tick.tick() => {
+                driver.observe(&mut run).await;
+                driver.look_at_gates(&mut run).await;
+            }
             () = tokio::time::sleep_until(leave_at.into()), if run.is_interrupted() => break,
             () = &mut interrupt, if !run.is_interrupted() => {
                 leave_at = Instant::now() + IN_FLIGHT;
@@ -201,32 +207,29 @@ pub async fn apply(
 
 /// What was written and failed all the same.
 fn unhealthy(outcome: &Outcome, written: &BTreeMap<ObjectRef, Written>) -> BTreeMap<ObjectRef, Untrusted> {
-    let failed = outcome.results.iter().filter(|(object, text)| {
-        !outcome.interrupted && text.raw().starts_with("Failed") && written.contains_key(*object)
+    let failed = outcome.results.iter().filter(|(object, _)| !outcome.interrupted && written.contains_key(*object));
+    let failed = failed.filter_map(|(object, result)| match result {
+        StepOutcome::Failed(why) | StepOutcome::Late(why) => Some((object.clone(), why.clone())),
+        _ => None,
     });
-    failed.map(|(object, text)| (object.clone(), text.clone())).collect()
+    failed.collect()
 }
 
-fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, Untrusted> {
-    let mut results: BTreeMap<ObjectRef, Untrusted> = BTreeMap::new();
+fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, StepOutcome> {
+    let mut results: BTreeMap<ObjectRef, StepOutcome> = BTreeMap::new();
     for (step, state) in run.states().iter().enumerate() {
         let object = plan.changes[plan.steps[step].change].object.clone();
-        let text = match state {
-            State::Done => Untrusted::new("done"),
-            State::Failed(why) => Untrusted::new(format!("Failed: {}", why.raw())),
-            State::Blocked(why) if why.raw() == INTERRUPTED => Untrusted::new(format!("Not written: {INTERRUPTED}")),
-            State::Blocked(why) => Untrusted::new(format!("Blocked: {}", why.raw())),
-            State::Settling(_) | State::Sent | State::Waiting => {
-                Untrusted::new("Written; the run ended before it was healthy.")
-            }
-        };
-        let worse = results.get(&object).is_none_or(|known| known.raw() == "done");
+        let worse = results.get(&object).is_none_or(|known| *known == StepOutcome::Done);
         if worse {
-            results.insert(object, text);
+            results.insert(object, StepOutcome::of(state));
         }
     }
     results
 }
+
+/// How often gates are looked at in the beginning, and at the least, in seconds.
+const GATES_PACE: f64 = 0.4;
+const GATES_PACE_MAX: f64 = 3.0;
 
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
@@ -242,6 +245,12 @@ struct Driver<'c, 'p> {
     seen: BTreeMap<usize, Health>,
     /// What was last told of each step.
     told: BTreeMap<usize, String>,
+    /// Why the gates of each step did not let it through when they were last looked at.
+    barred: BTreeMap<usize, (ObjectRef, Health)>,
+    /// When gates are to be looked at again, in seconds since the apply began.
+    gates_due: f64,
+    /// Seconds between two looks; they grow while nothing changes.
+    gates_pace: f64,
 }
 
 impl<'c> Driver<'c, '_> {
@@ -249,14 +258,48 @@ impl<'c> Driver<'c, '_> {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// Whether nothing depends on what is waited for: no step, since it would not be in order any more, and no app that comes
-    /// back by itself when it does not become healthy, since nobody would judge it again.
+    /// Whether what is waited for can be left to a run that does something newer: that one judges by what is true then. What
+    /// only rests goes on in a moment, and an app that comes back by itself when it does not become healthy is judged here.
     fn may_stop_waiting(&self, run: &Run<'_>) -> bool {
-        run.states().iter().enumerate().all(|(step, state)| match state {
-            State::Waiting | State::Sent => false,
-            State::Settling(_) => comes_back(&self.planned.desired, run.object(step)).is_none(),
-            State::Done | State::Failed(_) | State::Blocked(_) => true,
-        })
+        !run.rests()
+            && run.states().iter().enumerate().all(|(step, state)| match state {
+                State::Sent => false,
+                State::Settling(_) => comes_back(&self.planned.desired, run.object(step)).is_none(),
+                State::Waiting | State::Done | State::Failed(_) | State::Blocked(_) | State::Late(_) => true,
+            })
+    }
+
+    /// Looks at the gates of the steps for which nothing else is missing, when they are due.
+    async fn look_at_gates(&mut self, run: &mut Run<'_>) {
+        let gated: Vec<usize> = run.gated().collect();
+        let is_new = gated.iter().any(|step| !self.barred.contains_key(step));
+        if gated.is_empty() || self.seconds() < self.gates_due && !is_new {
+            return;
+        }
+        let gates = |step: &usize| {
+            let asked = self.plan.steps[*step].gates.iter().filter(|gate| run.asks(gate));
+            (*step, asked.cloned().collect())
+        };
+        let asked: Vec<_> = gated.iter().map(gates).collect();
+        let concurrency = self.settings.concurrency;
+        let found = gates::look(self.cluster, self.planned, self.plan, &self.made, &asked, concurrency).await;
+        let (now, mut same) = (self.seconds(), !is_new);
+        for (step, standing) in found {
+            match &standing {
+                Standing::NotYet(object, health) => {
+                    let seen = (object.clone(), health.clone());
+                    same &= self.barred.get(&step) == Some(&seen);
+                    self.barred.insert(step, seen);
+                }
+                _ => {
+                    same = false;
+                    self.barred.remove(&step);
+                }
+            }
+            run.judged(step, standing, now);
+        }
+        self.gates_pace = if same { (self.gates_pace * 1.5).min(GATES_PACE_MAX) } else { GATES_PACE };
+        self.gates_due = self.seconds() + self.gates_pace;
     }
 
     fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {
@@ -373,22 +416,27 @@ impl<'c> Driver<'c, '_> {
         let seconds = self.seconds();
         let mut changed = run.take_changed();
         changed.extend(run.settling());
+        changed.extend(run.gated());
         for index in changed {
             let state = &run.states()[index];
             let step = self.plan.steps[index].kind;
             let object = run.object(index);
             let event = match state {
-                State::Waiting | State::Sent => continue,
+                State::Waiting => match self.barred.get(&index) {
+                    Some((on, health)) => {
+                        Event::Waiting { object: on.to_string(), reason: reason_of(health), holds: vec![object.to_string()], seconds }
+                    }
+                    None => continue,
+                },
+                State::Sent => continue,
                 State::Done => Event::Done { object: object.to_string(), step, seconds },
-                State::Failed(reason) | State::Blocked(reason) => {
+                State::Failed(reason) | State::Blocked(reason) | State::Late(reason) => {
                     Event::Failed { object: object.to_string(), step, reason: reason.clone(), seconds }
                 }
                 State::Settling(_) => {
                     let health = self.settling(index);
                     let holds = run.held_by(index).map(|s| run.object(s).to_string()).collect();
-                    let reason =
-                        Untrusted::new(format!("{} {}", health.reason.raw(), health.message.raw()).trim().to_owned());
-                    Event::Waiting { object: object.to_string(), reason, holds, seconds }
+                    Event::Waiting { object: object.to_string(), reason: reason_of(&health), holds, seconds }
                 }
             };
             let key = match &event {
@@ -413,6 +461,10 @@ impl<'c> Driver<'c, '_> {
             .cloned()
             .unwrap_or_else(|| Health::progressing("Written", "It was written and not looked at yet."))
     }
+}
+
+fn reason_of(health: &Health) -> Untrusted {
+    Untrusted::new(format!("{} {}", health.reason.raw(), health.message.raw()).trim().to_owned())
 }
 
 /// Sends the request of a step until it is accepted or refused for good.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod gates;
 mod new;
 mod people;
 mod pin;

@@ -1,15 +1,16 @@
 //! Keeping the inventory: what is announced before an apply, and what is recorded after it.
 
 use super::{Outcome, Planned, Settings};
+use crate::apply::StepOutcome;
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::fields::MANAGER;
 use crate::inventory::{self, Deletion, Entry, Parent, comes_back};
 use crate::kinds::Verdict;
 use crate::live::{Coverage, Observed};
-use crate::object::{ObjectRef, Untrusted, meta};
+use crate::object::{ObjectRef, meta};
 use crate::plan::{self, Action, Cause, Change, Refused};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// What is kept of an object that was written.
 pub(super) struct Written {
@@ -216,7 +217,7 @@ fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, Stri
         .map(|change| &change.object)
         .collect();
     let good = |reference: &ObjectRef| match done.outcome.results.get(reference) {
-        Some(text) => text.raw() == "done",
+        Some(result) => *result == StepOutcome::Done,
         None => as_wanted.contains(reference) && observed.health(reference).verdict == Verdict::Current,
     };
     let good = asking.into_iter().filter(|(reference, ..)| good(reference));
@@ -315,17 +316,21 @@ fn shortened(text: &str) -> String {
 
 fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str {
     let of_partition = planned.plan.changes.iter().filter(|change| change.partition == partition);
-    let texts: BTreeSet<&str> =
-        of_partition.filter_map(|change| outcome.results.get(&change.object)).map(Untrusted::raw).collect();
-    if texts.iter().all(|text| *text == "done") {
+    let results: Vec<&StepOutcome> =
+        of_partition.filter_map(|change| outcome.results.get(&change.object)).collect();
+    let not_begun = |result: &StepOutcome| *result == StepOutcome::NotBegun;
+    let is_fine = |result: &&StepOutcome| {
+        **result == StepOutcome::Done || result.is_under_way() || outcome.overtaken && not_begun(result)
+    };
+    if results.iter().all(|result| **result == StepOutcome::Done) {
         "done"
     } else if outcome.interrupted {
         "interrupted"
-    } else if outcome.overtaken && texts.iter().all(|text| *text == "done" || text.starts_with("Written")) {
-        "overtaken"
-    } else if texts.iter().all(|text| *text == "done" || text.starts_with("Written")) {
-        "unfinished"
-    } else {
+    } else if !results.iter().all(is_fine) {
         "failed"
+    } else if outcome.overtaken {
+        "overtaken"
+    } else {
+        "unfinished"
     }
 }

@@ -6,6 +6,7 @@ use super::blocks::{
 };
 use super::definitions::hold_definitions;
 use super::drift::is_annotation;
+use super::gates::{guard_steps, judge_gates};
 use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::steps::{Stepped, sequence};
@@ -107,7 +108,14 @@ pub fn conclude(
     block_waiting(&mut plan, &graph);
     block_used_deletes(&mut plan, live);
     plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
-    sequence_steps(&mut plan, desired, live);
+    loop {
+        sequence_steps(&mut plan, desired, live);
+        guard_steps(&mut plan, desired, live);
+        // What is blocked leaves others with another order.
+        if !judge_gates(&mut plan, desired, live, &graph) {
+            break;
+        }
+    }
     plan.refused = refusal(&plan, desired, live, options);
     plan.diagnostics
         .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));

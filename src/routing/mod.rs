@@ -1,12 +1,16 @@
 //! How Gateway API routes requests: which listener takes a route, which hostnames meet,
-//! which features an object uses.
+//! which requests a route claims, which features an object uses.
 //!
 //! **Invariant:** only the text of objects is read; what depends on something that is not known is *unknown*, not no.
 
 mod attach;
+mod claims;
 mod features;
 mod hostname;
+mod lag;
 
 pub use attach::{Attachment, attach, listeners};
+pub use claims::{Claim, Claims, Target, beyond, claims, is_route};
 pub use features::features;
 pub use hostname::{covers, meet};
+pub use lag::lag_of_controllers;

@@ -1,6 +1,9 @@
 //! A stand-in for what is in no registry: the Spin operator and a Gateway controller with their observable behaviour
 //! (children, labels, status and its lag). It serves no traffic and runs no pod.
 //!
+//! Since it runs no pods, it publishes the endpoints of Services itself: those of a SpinApp are ready when its Deployment says
+//! so, those of any other Service always.
+//!
 //! Annotations steer it: `test/reject: REASON` makes a Gateway be refused; an image that holds `bad` never starts.
 
 use crate::cluster::Cluster;
@@ -131,8 +134,13 @@ impl Controller {
         for app in self.list("/apis/core.spinkube.dev/v1alpha1/spinapps") {
             self.app(&app);
         }
-        for deployment in self.list("/apis/apps/v1/deployments") {
-            self.deployment(&deployment);
+        let deployments = self.list("/apis/apps/v1/deployments");
+        for deployment in &deployments {
+            self.deployment(deployment);
+        }
+        let slices = self.list("/apis/discovery.k8s.io/v1/endpointslices?labelSelector=endpointslice.kubernetes.io/managed-by=stand-in");
+        for service in &services {
+            self.endpoints(service, &deployments, &slices);
         }
     }
 
@@ -251,6 +259,35 @@ impl Controller {
         {
             self.status(&format!("/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}"), &status);
         }
+    }
+
+    /// The endpoints of a Service, of which the real endpoint controller makes none without pods.
+    fn endpoints(&self, service: &Value, deployments: &[Value], slices: &[Value]) {
+        let (namespace, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
+        let selector = service["spec"]["selector"].as_object().cloned().unwrap_or_default();
+        if namespace == "default" && name == "kubernetes" || selector.is_empty() {
+            return;
+        }
+        let app = selector.keys().find_map(|key| key.strip_prefix("core.spinkube.dev/app.")?.strip_suffix(".status"));
+        let is = |object: &&Value, name: &str| {
+            text(object, "/metadata/namespace") == namespace && text(object, "/metadata/name") == name
+        };
+        let ready = app.is_none_or(|app| {
+            let deployment = deployments.iter().find(|deployment| is(deployment, app));
+            deployment.is_some_and(|deployment| number(deployment, "/status/availableReplicas") > 0)
+        });
+        let slice = format!("{name}-stand-in");
+        let known = slices.iter().find(|known| is(known, &slice));
+        if known.is_some_and(|known| known["endpoints"][0]["conditions"]["ready"] == json!(ready)) {
+            return;
+        }
+        let owner = json!([{"apiVersion": "v1", "kind": "Service", "name": name, "uid": service["metadata"]["uid"]}]);
+        self.apply(&format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{slice}"), &json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": slice, "namespace": namespace, "ownerReferences": owner,
+                "labels": {"kubernetes.io/service-name": name, "endpointslice.kubernetes.io/managed-by": "stand-in"}},
+            "endpoints": [{"addresses": ["10.77.0.9"], "conditions": {"ready": ready}}],
+            "ports": [{"name": "", "port": 80, "protocol": "TCP"}]}));
     }
 
     /// What the Deployment controller and a kubelet would report.

@@ -229,9 +229,11 @@ impl Template<'_> {
     /// How long it stays when it is superseded, and what its failure means, as annotations that the plan reads.
     fn rollout(&self, version: &Version<'_>, object: &mut Traced) {
         if self.is_blue_green() {
-            let settle = self.app.rollout.settle.as_deref().unwrap_or("5s");
-            let seconds = duration(settle).unwrap_or_default().to_string();
-            self.annotate(object, SETTLE, self.made("/rollout/settle", seconds));
+            // Unless the App says so, the environment and its controllers decide when the plan is made.
+            if let Some(settle) = self.app.rollout.settle.as_deref() {
+                let seconds = duration(settle).unwrap_or_default().to_string();
+                self.annotate(object, SETTLE, self.made("/rollout/settle", seconds));
+            }
         }
         // A canary that fails gets no requests, and takes none from the version that is served.
         if self.app.rollout.on_failure == OnFailure::Rollback && version.canary.is_none() {

@@ -2,14 +2,16 @@
 //!
 //! A change is a sequence of states of one object. Each step leads from one state to the next; what a state provides
 //! (itself, a listener, a port, a grant) and what it needs is read from it. A step that begins to need something comes
-//! after the step that provides it; a step that ceases to need something comes before the step that takes it away.
+//! after the step that provides it; a step that ceases to need something comes before the step that takes it away. A route
+//! that gives up requests comes after the route that takes them over.
 //!
 //! **Invariant:** in every order that respects the result, no need that was met before and is met after is unmet in
 //! between; what has no such order is named as a break.
 
 use crate::graph::grants_reference;
 use crate::kinds::{self, GATEWAY, Section, each};
-use crate::object::{GroupKind, ObjectRef, annotation};
+use crate::object::{GroupKind, ObjectRef};
+use crate::routing::{Claim, Claims, Target, beyond, claims, is_route};
 use crate::schema::CRD_GROUP;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -46,8 +48,46 @@ pub struct Step {
     pub body: Option<Value>,
     /// Whether those that come after wait until the object is healthy.
     pub wait: bool,
-    /// For how many seconds after the last step before it this one is not begun: requests to what it deletes end meanwhile.
+    /// For how many seconds after the last step before it this one is not begun: the Gateway learns of what took over, and
+    /// requests to what goes end meanwhile.
     pub settle: f64,
+    /// What must hold right before it is sent.
+    pub gates: Vec<Gate>,
+}
+
+impl Step {
+    /// Whether it takes something away, or moves requests to something else: then it waits for health whatever was asked for.
+    pub fn is_careful(&self) -> bool {
+        matches!(self.kind, StepKind::Contract | StepKind::Delete)
+            || self.settle > 0.0
+            || self.gates.iter().any(|gate| gate.always)
+    }
+}
+
+/// What must hold of live objects right before a step is sent, whoever changed them and whenever (law 1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gate {
+    /// The object that is looked at.
+    pub object: ObjectRef,
+    /// What must hold of it.
+    pub proof: Proof,
+    /// Whether it must hold also when health is not waited for.
+    pub always: bool,
+}
+
+/// What must hold of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    /// It is healthy.
+    Healthy,
+    /// What makes it is healthy, and as a backend it has a ready endpoint.
+    Serves,
+    /// As a backend it has a ready endpoint: it served a part of the requests before, and gets more.
+    StillServes,
+    /// No live object refers to it, or to what is made for it.
+    Unused,
+    /// It is the object that was judged, and still belongs to the inventory.
+    Ours,
 }
 
 /// A change as the sequencer sees it: the live state, and the wanted one.
@@ -124,12 +164,6 @@ pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
     let mut sequencer = Sequencer::new(changes);
     sequencer.split();
     sequencer.order()
-}
-
-/// For how many seconds a live SpinApp stays after the last route left it; at most an hour.
-fn settle(live: Option<&Value>) -> f64 {
-    let asked = live.and_then(|live| annotation(live, kinds::SETTLE)).and_then(|text| text.parse::<f64>().ok());
-    asked.filter(|seconds| (0.0..=3600.0).contains(seconds)).unwrap_or_default()
 }
 
 /// The states of one change, the first being the live one.
@@ -369,9 +403,44 @@ impl<'a> Sequencer<'a> {
             edges.add(nodes[&(*user, 0)], nodes[&(*provider, 0)], true);
             edges.add(nodes[&(*provider, 0)], nodes[&(*user, last)], true);
         }
+        self.succession(&mut edges, &nodes);
         edges.into_graph(&mut graph);
         let breaks = self.break_cycles(&mut graph);
         self.flatten(&graph, breaks)
+    }
+
+    /// Who takes over requests comes before who gives them up, and what serves the target of a redirect before the redirect
+    /// (laws 2 and 13). It is told by hostnames and paths alone: when in doubt, the one that gives up waits.
+    fn succession(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
+        let (mut gained, mut lost, mut redirects) = (Claims::default(), Vec::new(), Vec::new());
+        for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
+            let states: Vec<Vec<Claim>> = path
+                .states
+                .iter()
+                .map(|state| state.as_ref().map(|value| claims(path.object, value)).unwrap_or_default())
+                .collect();
+            for (step, pair) in states.windows(2).enumerate() {
+                let [before, after] = pair else { continue };
+                for claim in beyond(after, before).into_iter().filter(|claim| claim.is_served()) {
+                    gained.add((index, step), claim.clone());
+                }
+                let gone = beyond(before, after).into_iter().filter(|claim| claim.is_served());
+                lost.extend(gone.map(|claim| ((index, step), claim.clone())));
+                let led = new_redirects(before, after);
+                redirects.extend(led.into_iter().map(|target| ((index, step), target.clone())));
+            }
+        }
+        let mut first = |taking: &(usize, usize), giving: &(usize, usize)| {
+            if taking.0 != giving.0 {
+                edges.add(nodes[taking], nodes[giving], true);
+            }
+        };
+        for (giving, claim) in &lost {
+            gained.meeting(claim).for_each(|(taking, _)| first(taking, giving));
+        }
+        for (leading, target) in &redirects {
+            gained.meeting_target(target).for_each(|(serving, _)| first(serving, leading));
+        }
     }
 
     /// A custom resource comes after the definition of its kind, and goes before it.
@@ -430,7 +499,7 @@ impl<'a> Sequencer<'a> {
                 let (a, b) = (self.paths[from.0].object, self.paths[to.0].object);
                 breaks.insert(
                     to.0,
-                    format!("There is no order in which this and the change of {a} keep every reference of {b} whole."),
+                    format!("There is no order in which this and the change of {a} keep every reference and every request of {b} whole."),
                 );
             }
             graph.remove_edge(edge);
@@ -444,8 +513,7 @@ impl<'a> Sequencer<'a> {
             let (index, step) = graph[*node];
             let path = &self.paths[index];
             let (kind, body) = (path.kinds[step], path.states[step + 1].clone());
-            let settle = if kind == StepKind::Delete { settle(path.states[step].as_ref()) } else { 0.0 };
-            Step { change: index, kind, body, wait: path.wait[step], settle }
+            Step { change: index, kind, body, wait: path.wait[step], settle: 0.0, gates: Vec::new() }
         });
         let mut order: Vec<(usize, usize)> =
             graph.edge_references().map(|e| (place[&e.source()], place[&e.target()])).collect();
@@ -488,6 +556,12 @@ impl Edges {
             graph.add_edge(from, to, hard);
         }
     }
+}
+
+/// The targets of redirects that a state of a route has and the other has not.
+pub(super) fn new_redirects<'a>(before: &[Claim], after: &'a [Claim]) -> Vec<&'a Target> {
+    let known = |claim: &Claim| before.iter().any(|old| old.is_same(claim) && old.redirect == claim.redirect);
+    after.iter().filter(|claim| !known(claim)).filter_map(|claim| claim.redirect.as_deref()).collect()
 }
 
 fn defined(value: &Value) -> Option<GroupKind> {
