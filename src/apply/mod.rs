@@ -3,9 +3,11 @@
 //! **Invariant:** this is a machine without IO and without clock: it is told what happened and when (in seconds since the
 //! run began), and says what to do next. `ops::apply` drives it.
 
+mod gates;
 mod outcome;
 mod retry;
 
+pub use gates::{Gatekeeper, Standing, is_route_kind};
 pub use outcome::StepOutcome;
 pub use retry::{Class, LEASE_LOST, classify, delay};
 
@@ -41,21 +43,6 @@ impl State {
     fn is_bad_end(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::Blocked(_) | Self::Late(_))
     }
-}
-
-/// How the gates of a step stand.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
-    /// All hold.
-    Open,
-    /// What is not so yet, and may become so.
-    NotYet(ObjectRef, Health),
-    /// What will not become so by itself.
-    Sick(ObjectRef, Health),
-    /// The object that the step deletes is used by another one.
-    Used(ObjectRef),
-    /// The object that the step deletes is another one by now, or belongs to someone else.
-    NotOurs,
 }
 
 /// Why a step that waited was not begun any more.

@@ -370,7 +370,7 @@ pub fn proof_body(change: &Change) -> Option<Value> {
 }
 
 /// Gives every acting change its steps.
-fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
+pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
     let enablers = desired.enablers();
     let acting: Vec<usize> = (0..plan.changes.len()).filter(|i| plan.changes[*i].action.is_acting()).collect();
     let stepped: Vec<Stepped<'_>> = acting

@@ -7,7 +7,7 @@ use super::steps::{Gate, Proof, StepKind, new_redirects};
 use super::Plan;
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
-use crate::inventory::{Owner, ids, owner};
+use crate::inventory::{Owner, ids, keep_mark, owner};
 use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict, each};
 use crate::live::{Live, Observed, Presence, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, annotation, label, meta};
@@ -68,6 +68,10 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         };
         let mut found = Found::default();
         guard.step(&change.object, step.kind, (before, step.body.as_ref()), &mut found);
+        if change.breaks.is_some() {
+            // What has no safe order cannot wait for one: it is named, and held where that is asked for.
+            found.gates.remove(&(change.object.clone(), Proof::Unused));
+        }
         if change.superseded {
             guard.superseded(&change.object, &mut found);
         }
@@ -189,8 +193,26 @@ impl<'a> Guard<'a> {
                 }
             }
         }
+        for claim in beyond(&old, &new) {
+            self.led_to(object, claim, found);
+        }
         if let (Some(before), Some(after)) = (before, after) {
             self.gained_references(object, before, after, found);
+        }
+    }
+
+    /// A claim that goes and that a live redirect leads to: who answers in the place of the redirect comes first.
+    fn led_to(&self, object: &ObjectRef, claim: &Claim, found: &mut Found) {
+        let leads = |(route, known): &&(&ObjectRef, Claim)| {
+            *route != object && known.redirect.as_ref().is_some_and(|target| target.is_met_by(claim))
+        };
+        for (route, redirect) in self.there().all().iter().filter(leads) {
+            let Some(member) = self.desired.objects.get(*route) else { continue };
+            let after = claims(route, &member.object.value);
+            for next in after.iter().filter(|next| next.meets(redirect) && next.redirect != redirect.redirect) {
+                found.served_by(route, next);
+                found.settles = true;
+            }
         }
     }
 
@@ -400,9 +422,12 @@ fn told(object: &ObjectRef, health: &Health) -> Option<(bool, String)> {
     }
 }
 
-/// Whether an object still is the one that was judged, and still belongs to one of the plan's inventories.
+/// Whether an object still is the one that was judged, still belongs to one of the plan's inventories, and carries no mark that
+/// keeps it.
 pub fn is_ours(plan: &Plan, uid: &str, live: &Value) -> bool {
-    meta(live, "uid") == uid && matches!(owner(live, &ids(&plan.parents)), Owner::Ours(_))
+    meta(live, "uid") == uid
+        && matches!(owner(live, &ids(&plan.parents)), Owner::Ours(_))
+        && keep_mark(live).is_none()
 }
 
 /// A live object that refers to an object, or to what is made for it.
@@ -417,3 +442,6 @@ pub fn user_of<'a>(object: &ObjectRef, live: &'a Live) -> Option<&'a ObjectRef> 
     })
 }
 
+
+#[cfg(test)]
+mod tests;

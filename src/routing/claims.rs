@@ -90,6 +90,24 @@ impl Claim {
             && self.conditions == other.conditions
     }
 
+    /// Whether this claim is about more than another one, which wins over it where both are made: for fewer labels of the
+    /// hostname, or a shorter path (Gateway API HTTPRouteRule, precedence).
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        let same = self.hostname == other.hostname && self.path == other.path;
+        let length = |path: &Option<Path>| match path {
+            None => 0,
+            Some(Path::Prefix(text) | Path::Any(text)) => text.len(),
+            Some(Path::Exact(_)) => usize::MAX,
+        };
+        let labels = |hostname: &Option<String>| match hostname.as_deref() {
+            None => 0,
+            Some(name) if name.starts_with('*') => name.len(),
+            Some(_) => usize::MAX,
+        };
+        let rank = |claim: &Self| (labels(&claim.hostname), length(&claim.path));
+        !same && self.meets(other) && rank(self) < rank(other)
+    }
+
     /// The hostname, if it is exact: claims with different exact hostnames never meet.
     pub fn exact_hostname(&self) -> Option<&str> {
         self.hostname.as_deref().filter(|name| !name.starts_with('*'))
@@ -236,6 +254,11 @@ impl<T> Claims<T> {
             None => self.wide.push(place),
         }
         self.all.push((of, claim));
+    }
+
+    /// All claims.
+    pub fn all(&self) -> &[(T, Claim)] {
+        &self.all
     }
 
     /// The claims that a claim meets.

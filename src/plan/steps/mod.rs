@@ -276,12 +276,65 @@ impl<'a> Sequencer<'a> {
                 }
             }
         }
+        self.split_claims();
         for user in users {
             let held_open = self.around.iter().any(|(u, _)| *u == user);
             if let Some(union) = self.union_of_parents(user, held_open) {
                 self.insert(user, union, !held_open);
             }
         }
+    }
+
+    /// A route that gives up requests and takes others over, while other routes do too, does so in two steps: first it claims
+    /// both, at last the new alone.
+    fn split_claims(&mut self) {
+        let (mut gained, mut lost) = (Claims::default(), Claims::default());
+        let mut both = Vec::new();
+        for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
+            let of = |state: &Option<Value>| state.as_ref().map(|value| claims(path.object, value)).unwrap_or_default();
+            let (Some(before), Some(after)) = (path.states.first().map(of), path.states.last().map(of)) else { continue };
+            let (gains, losses) = (beyond(&after, &before), beyond(&before, &after));
+            if path.kinds == [StepKind::Set] && !gains.is_empty() && !losses.is_empty() {
+                both.push(index);
+            }
+            gains.into_iter().for_each(|claim| gained.add(index, claim.clone()));
+            losses.into_iter().for_each(|claim| lost.add(index, claim.clone()));
+        }
+        for index in both {
+            let others = |found: &Claims<usize>, claim: &Claim| found.meeting(claim).any(|(other, _)| *other != index);
+            let of_it = |found: &Claims<usize>| -> Vec<Claim> {
+                found.all().iter().filter(|(of, _)| *of == index).map(|(_, claim)| claim.clone()).collect()
+            };
+            let takes = of_it(&gained).iter().any(|claim| others(&lost, claim));
+            if takes && let Some(union) = self.union_of_claims(index) {
+                self.insert(index, union, true);
+            }
+        }
+    }
+
+    /// A route that claims both what it claimed and what it will claim; none where it would claim more than that, or where it
+    /// moves to other parents.
+    fn union_of_claims(&self, index: usize) -> Option<Value> {
+        let [Some(before), Some(after)] = self.paths[index].states.as_slice() else { return None };
+        let same = |pointer: &str| before.pointer(pointer) == after.pointer(pointer);
+        if !same("/spec/hostnames") || !same("/spec/parentRefs") {
+            return None;
+        }
+        let mut union = after.clone();
+        let rules = union.pointer_mut("/spec/rules").and_then(Value::as_array_mut)?;
+        let known: BTreeSet<String> = rules.iter().flat_map(matches_of).collect();
+        for rule in before.pointer("/spec/rules").and_then(Value::as_array)? {
+            let mut rule = rule.clone();
+            let left: Vec<Value> =
+                each(&rule, "matches[]").into_iter().map(|(_, m)| m.clone()).filter(|m| !known.contains(&m.to_string())).collect();
+            if !left.is_empty() {
+                rule["matches"] = Value::Array(left);
+                // The name of a rule is unique.
+                rule.as_object_mut()?.remove("name");
+                rules.push(rule);
+            }
+        }
+        (rules.len() <= MAX_RULES).then_some(union)
     }
 
     fn insert(&mut self, index: usize, union: Value, wait: bool) {
@@ -412,7 +465,8 @@ impl<'a> Sequencer<'a> {
     /// Who takes over requests comes before who gives them up, and what serves the target of a redirect before the redirect
     /// (laws 2 and 13). It is told by hostnames and paths alone: when in doubt, the one that gives up waits.
     fn succession(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
-        let (mut gained, mut lost, mut redirects) = (Claims::default(), Vec::new(), Vec::new());
+        let (mut gained, mut lost, mut redirects, mut left) =
+            (Claims::default(), Claims::default(), Vec::new(), Vec::new());
         for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
             let states: Vec<Vec<Claim>> = path
                 .states
@@ -421,13 +475,17 @@ impl<'a> Sequencer<'a> {
                 .collect();
             for (step, pair) in states.windows(2).enumerate() {
                 let [before, after] = pair else { continue };
-                for claim in beyond(after, before).into_iter().filter(|claim| claim.is_served()) {
+                // Also where the requests stay and what answers them changes: it is not yet what is relied on.
+                for claim in after.iter().filter(|claim| claim.is_served() && !before.contains(claim)) {
                     gained.add((index, step), claim.clone());
                 }
-                let gone = beyond(before, after).into_iter().filter(|claim| claim.is_served());
-                lost.extend(gone.map(|claim| ((index, step), claim.clone())));
+                for claim in beyond(before, after).into_iter().filter(|claim| claim.is_served()) {
+                    lost.add((index, step), claim.clone());
+                }
                 let led = new_redirects(before, after);
                 redirects.extend(led.into_iter().map(|target| ((index, step), target.clone())));
+                let dropped = new_redirects(after, before);
+                left.extend(dropped.into_iter().map(|target| ((index, step), target.clone())));
             }
         }
         let mut first = |taking: &(usize, usize), giving: &(usize, usize)| {
@@ -435,8 +493,17 @@ impl<'a> Sequencer<'a> {
                 edges.add(nodes[taking], nodes[giving], true);
             }
         };
-        for (giving, claim) in &lost {
+        for (giving, claim) in lost.all() {
             gained.meeting(claim).for_each(|(taking, _)| first(taking, giving));
+        }
+        // Where two routes give up the same requests, the one with the wider claim goes first: it would get those of the other.
+        for (giving, claim) in lost.all() {
+            let wider = lost.meeting(claim).filter(|(_, other)| other.is_wider_than(claim));
+            wider.for_each(|(other, _)| first(other, giving));
+        }
+        // A redirect that goes is followed as long as it is there.
+        for (leaving, target) in &left {
+            lost.meeting_target(target).for_each(|(giving, _)| first(leaving, giving));
         }
         for (leading, target) in &redirects {
             gained.meeting_target(target).for_each(|(serving, _)| first(serving, leading));
@@ -556,6 +623,13 @@ impl Edges {
             graph.add_edge(from, to, hard);
         }
     }
+}
+
+/// The most rules that a route may have (Gateway API HTTPRouteSpec).
+const MAX_RULES: usize = 16;
+
+fn matches_of(rule: &Value) -> Vec<String> {
+    each(rule, "matches[]").into_iter().map(|(_, one)| one.to_string()).collect()
 }
 
 /// The targets of redirects that a state of a route has and the other has not.
