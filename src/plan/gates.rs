@@ -185,11 +185,18 @@ impl<'a> Guard<'a> {
                 found.settles = true;
             }
         }
-        for claim in beyond(&old, &new).into_iter().filter(|claim| claim.is_served() && !self.is_down(claim)) {
+        for claim in beyond(&old, &new).into_iter().filter(|claim| claim.is_served()) {
+            let down = self.is_down(claim);
             for (route, next) in self.wanted().meeting(claim).filter(|(route, _)| *route != object) {
-                if next.is_served() {
+                if !next.is_served() {
+                    continue;
+                }
+                found.settles = true;
+                if down {
+                    // Its requests fail already: whoever takes them over need not do better, but must be there.
+                    found.gate(route, Proof::Healthy, true);
+                } else {
                     found.served_by(route, next);
-                    found.settles = true;
                 }
             }
         }
