@@ -23,7 +23,7 @@ pub use fence::Fence;
 pub use lease::{Lease, LeaseError};
 pub use listing::{Inventories, Reading};
 pub use lookup::Look;
-pub use observe::{LookPace, Observer, Sought};
+pub use observe::{Observer, Sought};
 pub use watch::{Watches, watched};
 pub use write::{Mode, is_other, with_identity};
 

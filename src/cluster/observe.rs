@@ -36,24 +36,24 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// When to ask again: soon while something changes, later and later while nothing does.
 #[derive(Clone, Debug)]
-pub struct LookPace {
+struct Pace {
     pause: Duration,
     due: Instant,
 }
 
-impl LookPace {
+impl Pace {
     /// A pace whose first question comes after a time.
-    pub fn after(now: Instant, first: Duration) -> Self {
+    fn after(now: Instant, first: Duration) -> Self {
         Self { pause: SHORTEST.max(first), due: now + first }
     }
 
     /// Whether it is time to ask.
-    pub fn is_due(&self, now: Instant) -> bool {
+    fn is_due(&self, now: Instant) -> bool {
         self.due <= now
     }
 
     /// It was asked, and something changed or not.
-    pub fn asked(&mut self, now: Instant, changed: bool) {
+    fn asked(&mut self, now: Instant, changed: bool) {
         self.pause = if changed { SHORTEST } else { (self.pause * 2).min(LONGEST) };
         self.due = now + self.pause;
     }
@@ -89,7 +89,7 @@ struct Heard {
     list: List,
     stream: Stream,
     begun: Instant,
-    pace: LookPace,
+    pace: Pace,
 }
 
 /// Looks at objects for one run.
@@ -105,11 +105,11 @@ pub struct Observer {
     labelled: bool,
     groups: BTreeMap<Group, Heard>,
     /// Objects that are asked for one by one.
-    singles: BTreeMap<ObjectRef, LookPace>,
+    singles: BTreeMap<ObjectRef, Pace>,
     /// Why objects cannot be read.
     refused: BTreeMap<ObjectRef, Refused>,
     /// The namespaces in which pods are asked for.
-    pods: BTreeMap<Option<String>, LookPace>,
+    pods: BTreeMap<Option<String>, Pace>,
 }
 
 /// What can be said of one object.
@@ -208,7 +208,7 @@ impl Observer {
         let stream =
             if is_asked_alone(&group.kind) { Stream::none() } else { Stream::begin(&self.cluster, &list, keeps) };
         let begun = Instant::now();
-        self.groups.insert(group.clone(), Heard { list, stream, begun, pace: LookPace::after(begun, Duration::ZERO) });
+        self.groups.insert(group.clone(), Heard { list, stream, begun, pace: Pace::after(begun, Duration::ZERO) });
     }
 
     /// Asks for what no stream shows: a LIST for each group, where that is fewer requests than one for each object.
@@ -224,7 +224,7 @@ impl Observer {
             if silent && alone {
                 // Each is asked for by itself.
                 for object in objects {
-                    self.singles.entry(object.clone()).or_insert_with(|| LookPace::after(now, Duration::ZERO));
+                    self.singles.entry(object.clone()).or_insert_with(|| Pace::after(now, Duration::ZERO));
                 }
             } else if silent && heard.pace.is_due(now) {
                 due.push((group.clone(), heard.list.clone()));
@@ -242,7 +242,7 @@ impl Observer {
             let Ok(items) = answer else {
                 // Perhaps a single one may be read.
                 for object in objects {
-                    self.singles.entry(object.clone()).or_insert_with(|| LookPace::after(now, Duration::ZERO));
+                    self.singles.entry(object.clone()).or_insert_with(|| Pace::after(now, Duration::ZERO));
                 }
                 heard.pace.asked(now, false);
                 continue;
@@ -275,10 +275,11 @@ impl Observer {
                     None if self.singles.contains_key(object) && !self.is_whole(group) => Duration::ZERO,
                     None => {
                         self.singles.remove(object);
+                        self.refused.remove(object);
                         continue;
                     }
                 };
-                let pace = self.singles.entry(object.clone()).or_insert_with(|| LookPace::after(now, first));
+                let pace = self.singles.entry(object.clone()).or_insert_with(|| Pace::after(now, first));
                 if let (true, Some(served)) = (pace.is_due(now), live.kinds.get(&group.kind)) {
                     due.push((group.clone(), object.clone(), served));
                 }
@@ -427,7 +428,7 @@ impl Observer {
         self.pods.retain(|namespace, _| short.contains_key(namespace));
         let Some(served) = live.kinds.get(&kind) else { return };
         for (namespace, apps) in short {
-            let pace = self.pods.entry(namespace.clone()).or_insert_with(|| LookPace::after(now, PATIENCE));
+            let pace = self.pods.entry(namespace.clone()).or_insert_with(|| Pace::after(now, PATIENCE));
             if !pace.is_due(now) {
                 continue;
             }
@@ -456,7 +457,7 @@ mod tests {
     #[test]
     fn the_pace_slows_down_to_two_seconds_and_starts_again_with_a_change() {
         let begun = Instant::now();
-        let mut pace = LookPace::after(begun, Duration::ZERO);
+        let mut pace = Pace::after(begun, Duration::ZERO);
         let mut pauses = Vec::new();
         let mut now = begun;
         for changed in [false, false, false, false, false, true, false] {

@@ -268,3 +268,31 @@ fn an_api_server_that_streams_nothing_is_asked_less_and_less_often() {
     println!("{} requests in {took:?}: {}", total(&report), report["requests"]);
     assert!(total(&report) <= 130, "{}", report["requests"]);
 }
+
+#[test]
+fn a_wait_in_many_namespaces_is_one_watch_a_kind() {
+    let cluster = Cluster::take();
+    let _controller = StandIn::start(&cluster, Duration::from_secs(1));
+    let repo = Repo::with_config();
+    let namespace = |n: usize| {
+        format!(
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{n}}}\n\
+             ---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {{name: e, namespace: n{n}}}\nspec: {{createDeployment: true}}\n\
+             ---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: a, namespace: n{n}}}\nspec: {{image: \"i:1\", replicas: 1, executor: e}}\n"
+        )
+    };
+    repo.write("platform/all.yaml", &(0..6).map(namespace).collect::<String>());
+    let apply = || {
+        let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "60", "-o", "json"]);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        json(&ran)
+    };
+    let report = apply();
+    assert_eq!(report["summary"]["create"], 18, "{}", report["summary"]);
+    // Of apps and of their Deployments.
+    assert_eq!(report["requests"]["WATCH"], 2, "{}", report["requests"]);
+    repo.edit("platform/all.yaml", "i:1", "i:2");
+    let report = apply();
+    assert_eq!(report["summary"]["update"], 6, "{}", report["summary"]);
+    assert_eq!(report["requests"]["WATCH"], 2, "{}", report["requests"]);
+}

@@ -153,7 +153,7 @@ fn after_an_upgrade_the_next_commit_does_what_it_would_have_done() {
         let report = planned(&repo, environment, &case.join(environment).join("snapshot.json"));
         let recorded = fs::read_to_string(case.join(environment).join("next.txt")).expect("the recorded actions");
         let now = actions(&report);
-        assert!(!now.is_empty(), "the next commit changes something");
+        assert!(rows(&report).iter().any(|row| wrong(row).is_some()), "the next commit changes requests");
         assert_eq!(now.join("\n"), recorded.trim(), "{version} {}", case.display());
     });
 }
