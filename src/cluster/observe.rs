@@ -292,11 +292,11 @@ impl Observer {
         });
         let answers: Vec<_> = stream::iter(gets).buffer_unordered(CONCURRENCY).collect().await;
         for (group, object, answer) in answers {
-            self.answered(&group, object, answer, now);
+            self.answered(&group, &object, answer, now);
         }
     }
 
-    fn answered(&mut self, group: &Group, object: ObjectRef, answer: Result<Option<Value>, Refused>, now: Instant) {
+    fn answered(&mut self, group: &Group, object: &ObjectRef, answer: Result<Option<Value>, Refused>, now: Instant) {
         let Some(heard) = self.groups.get(group) else { return };
         let key = key(object.namespace(), &object.name);
         let mut known = heard.stream.known();
@@ -307,17 +307,17 @@ impl Observer {
                 let version = version(&value);
                 changed = before != Some(version);
                 known.put(key, version, Now::Fresh(value));
-                self.refused.remove(&object);
+                self.refused.remove(object);
             }
             Ok(None) => {
                 known.gone(key);
-                self.refused.remove(&object);
+                self.refused.remove(object);
             }
             Err(refused) => {
                 self.refused.insert(object.clone(), refused);
             }
         }
-        if let Some(pace) = self.singles.get_mut(&object) {
+        if let Some(pace) = self.singles.get_mut(object) {
             pace.asked(now, changed);
         }
     }

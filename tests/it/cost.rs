@@ -85,7 +85,7 @@ fn a_busy_server_is_asked_again_when_it_says() {
     };
     let proxy = Proxy::start(&cluster, before, |_| {});
     repo.write("kubeconfig", &proxy.kubeconfig());
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let ran = cluster
         .command(&["apply", repo.dir(), "--yes", "--no-wait", "-o", "json"])
         .env("KUBECONFIG", repo.file("kubeconfig"))
