@@ -20,6 +20,7 @@ pub(super) struct List {
     path: String,
     namespace: Option<String>,
     selector: Option<String>,
+    name: Option<String>,
     accept: &'static str,
 }
 
@@ -32,6 +33,7 @@ impl List {
             path: served.plural.clone(),
             namespace: None,
             selector: None,
+            name: None,
             accept: "application/json",
         }
     }
@@ -48,16 +50,30 @@ impl List {
         Self { selector: Some(selector.to_owned()), ..self }
     }
 
+    /// Only the one of that name.
+    #[must_use]
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
     /// Only their metadata.
     #[must_use]
     pub(super) fn metadata(self) -> Self {
         Self { accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", ..self }
     }
 
+    /// The path by which what there is comes first, and then what becomes of it.
+    pub(super) fn stream_url(&self, seconds: u64) -> String {
+        let initial = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+        format!("{}&watch=true&allowWatchBookmarks=true&{initial}&timeoutSeconds={seconds}", self.url(""))
+    }
+
     pub(super) fn url(&self, token: &str) -> String {
         let root = if self.kind.group.is_empty() { "api" } else { "apis" };
         let namespace = self.namespace.as_ref().map(|n| format!("/namespaces/{n}")).unwrap_or_default();
         let selector = self.selector.as_ref().map(|s| format!("&labelSelector={}", encode(s))).unwrap_or_default();
+        let one = self.name.as_ref().map(|n| format!("&fieldSelector={}", encode(&format!("metadata.name={n}"))));
+        let selector = selector + &one.unwrap_or_default();
         let next = if token.is_empty() { String::new() } else { format!("&continue={}", encode(token)) };
         format!("/{root}/{}{namespace}/{}?limit={PAGE}{selector}{next}", self.api_version, self.path)
     }

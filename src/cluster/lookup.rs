@@ -202,6 +202,27 @@ pub struct Look {
 }
 
 impl Look {
+    /// An object was seen, or that it is not there.
+    pub(super) fn saw(&mut self, object: ObjectRef, value: Option<Value>) {
+        self.found.push((object, value));
+    }
+
+    /// Whether it says anything of an object.
+    pub(super) fn holds(&self, object: &ObjectRef) -> bool {
+        self.found.iter().any(|(found, _)| found == object)
+    }
+
+    /// How an object is after this look.
+    pub(super) fn latest<'a>(&'a self, live: &'a Live, object: &ObjectRef) -> Option<&'a Value> {
+        let seen = self.found.iter().find(|(found, _)| found == object);
+        seen.map_or_else(|| live.get(object), |(_, value)| value.as_ref())
+    }
+
+    /// These are all pods of an app.
+    pub(super) fn has_pods(&mut self, app: ObjectRef, pods: Vec<Value>) {
+        self.pods = Some((app, pods));
+    }
+
     /// Brings live state up to date; pods that are gone are forgotten.
     pub fn show(self, live: &mut Live) {
         for (reference, value) in self.found {

@@ -11,8 +11,10 @@ mod lease;
 mod list;
 mod listing;
 mod lookup;
+mod observe;
 mod pace;
 mod page;
+mod stream;
 mod watch;
 mod write;
 
@@ -21,6 +23,7 @@ pub use fence::Fence;
 pub use lease::{Lease, LeaseError};
 pub use listing::{Inventories, Reading};
 pub use lookup::Look;
+pub use observe::{Observer, Sought};
 pub use watch::{Watches, watched};
 pub use write::{Mode, is_other, with_identity};
 

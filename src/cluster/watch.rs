@@ -129,9 +129,18 @@ async fn once(cluster: &Cluster, list: &List, seen: &mut Seen, changed: &Notify)
     if !answer.status().is_success() {
         return Err(format!("{}", answer.status()));
     }
-    let mut body = answer.into_body();
+    let end = Duration::from_secs(LASTS + 30);
+    lines(answer.into_body(), end, &mut |line| take(line, seen, changed)).await
+}
+
+/// Shows each line of a body, until it ends; it is an error when it does not end within a time.
+pub(super) async fn lines(
+    mut body: Body,
+    within: Duration,
+    each: &mut (dyn FnMut(&[u8]) -> Result<(), String> + Send),
+) -> Result<(), String> {
     let mut line = Vec::new();
-    let end = tokio::time::Instant::now() + Duration::from_secs(LASTS + 30);
+    let end = tokio::time::Instant::now() + within;
     loop {
         let frame = tokio::time::timeout_at(end, body.frame()).await.map_err(|_| "it did not end".to_owned())?;
         let Some(frame) = frame else { return Ok(()) };
@@ -139,7 +148,7 @@ async fn once(cluster: &Cluster, list: &List, seen: &mut Seen, changed: &Notify)
         let mut rest = &piece[..];
         while let Some(end) = memchr::memchr(b'\n', rest) {
             line.extend_from_slice(&rest[..end]);
-            take(&line, seen, changed)?;
+            each(&line)?;
             line.clear();
             rest = &rest[end + 1..];
         }

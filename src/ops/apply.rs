@@ -3,13 +3,13 @@
 use super::{Planned, gates};
 use super::record::{Deleted, Done, Written, save, write_ahead};
 use crate::apply::{Class, Run, Standing, State, StepOutcome, classify, delay};
-use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
+use crate::cluster::{Cluster, Look, Mode, Observer, Sought, is_other, with_identity};
 use crate::inventory::{Applied, comes_back};
 use crate::kinds::{Health, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Change, Plan, Refused, Step, StepKind};
-use futures::stream::{self, FuturesUnordered, StreamExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -124,6 +124,7 @@ pub async fn apply(
     let plan = std::mem::take(&mut planned.plan);
     let mut driver = Driver {
         cluster: &cluster,
+        observer: observer(&cluster, &plan),
         made: Observed::made(&planned.desired),
         planned,
         plan: &plan,
@@ -205,6 +206,12 @@ pub async fn apply(
     outcome
 }
 
+/// What looks at the objects of a plan's steps.
+fn observer(cluster: &Cluster, plan: &Plan) -> Observer {
+    let objects = plan.steps.iter().map(|step| &plan.changes[step.change].object);
+    Observer::new(cluster, objects, !plan.parents.is_empty())
+}
+
 /// What was written and failed all the same.
 fn unhealthy(outcome: &Outcome, written: &BTreeMap<ObjectRef, Written>) -> BTreeMap<ObjectRef, Untrusted> {
     let failed = outcome.results.iter().filter(|(object, _)| !outcome.interrupted && written.contains_key(*object));
@@ -233,6 +240,7 @@ const GATES_PACE_MAX: f64 = 3.0;
 
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
+    observer: Observer,
     planned: &'p mut Planned,
     plan: &'p Plan,
     settings: Settings,
@@ -359,13 +367,10 @@ impl<'c> Driver<'c, '_> {
             let kinds = self.cluster.discover().await.unwrap_or_default();
             self.planned.reading.live.kinds.extend(kinds);
         }
-        let live = &self.planned.reading.live;
-        let looks = settling.into_iter().map(|step| {
-            let version = self.plan.changes[self.plan.steps[step].change].version.as_str();
-            let look = self.cluster.look(live, run.object(step), version);
-            async move { (step, look.await) }
-        });
-        let looks: Vec<_> = stream::iter(looks).buffer_unordered(self.settings.concurrency).collect().await;
+        let version = |step: usize| self.plan.changes[self.plan.steps[step].change].version.as_str();
+        let sought: Vec<Sought<'_>> =
+            settling.into_iter().map(|step| (step, run.object(step), version(step))).collect();
+        let looks = self.observer.look_all(&self.planned.reading.live, &sought).await;
         for (step, look) in looks {
             self.looked(run, step, look);
         }

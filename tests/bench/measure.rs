@@ -27,6 +27,8 @@ pub struct Cost {
     pub code: i64,
     /// What it wrote to standard output.
     pub output: String,
+    /// What it wrote to standard error.
+    pub errors: String,
 }
 
 /// Runs a command in a process of its own, under a small one that reads what the kernel says of it.
@@ -53,6 +55,7 @@ pub fn run(folder: &Path, program: &Path, arguments: &[&str], environment: &[(&s
         server,
         code: said["code"].as_i64().unwrap_or(-1),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Arguments;
 use crate::checking;
 use crate::control_plane::tests_dir;
-use crate::scenario::{Row, Size};
+use crate::scenario::{Row, Size, limit};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
@@ -24,7 +24,15 @@ fn requests(row: &Row) -> String {
     all.map(|(verb, count)| format!("{count} {verb}")).collect::<Vec<_>>().join(", ")
 }
 
-fn cells(size: &Size, row: &Row) -> [String; 7] {
+/// The limit of a row, and whether it is kept.
+fn limits(size: &Size, row: &Row) -> String {
+    let Some(limit) = limit(row.name, size.objects) else { return String::new() };
+    let kept = row.cost.peak <= limit.peak && row.cost.wall <= limit.wall;
+    let text = format!("{:.0} s, {:.0} MiB", limit.wall, limit.peak);
+    if kept { text } else { format!("{text}: exceeded") }
+}
+
+fn cells(size: &Size, row: &Row) -> [String; 8] {
     let server = row.cost.server;
     [
         row.name.to_owned(),
@@ -33,20 +41,21 @@ fn cells(size: &Size, row: &Row) -> [String; 7] {
         format!("{server:.2}"),
         format!("{:.0}", row.cost.peak),
         ratio(size, row).map(|r| format!("{r:.2}")).unwrap_or_default(),
+        limits(size, row),
         requests(row),
     ]
 }
 
-const HEAD: [&str; 7] = ["what", "wall s", "CPU s", "server CPU s", "peak MiB", "x floor", "requests"];
+const HEAD: [&str; 8] = ["what", "wall s", "CPU s", "server CPU s", "peak MiB", "x floor", "limit", "requests"];
 
 /// One size, for a terminal.
 pub fn text(size: &Size) -> String {
     let mut out = format!("\n{} objects ({} apps)\n", size.objects, size.apps);
-    let rows: Vec<[String; 7]> =
+    let rows: Vec<[String; 8]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(size.rows.iter().map(|r| cells(size, r))).collect();
     for row in rows {
-        let [name, wall, cpu, server, peak, ratio, requests] = row;
-        let _ = writeln!(out, "{name:30} {wall:>7} {cpu:>7} {server:>12} {peak:>8} {ratio:>7}  {requests}");
+        let [name, wall, cpu, server, peak, ratio, limit, requests] = row;
+        let _ = writeln!(out, "{name:30} {wall:>7} {cpu:>7} {server:>12} {peak:>8} {ratio:>7} {limit:>14}  {requests}");
     }
     out
 }
@@ -62,7 +71,7 @@ pub fn json(sizes: &[Size], arguments: &Arguments) -> Value {
                 .map(|row| {
                     json!({
                         "name": row.name, "wall": row.cost.wall, "cpu": row.cost.cpu, "server": row.cost.server, "peak": row.cost.peak,
-                        "requests": row.requests, "seconds": row.seconds, "floor": row.floor, "ratio": ratio(size, row),
+                        "limit": limits(size, row), "requests": row.requests, "seconds": row.seconds, "floor": row.floor, "ratio": ratio(size, row),
                     })
                 })
                 .collect();
@@ -120,7 +129,7 @@ pub fn write_docs(sizes: &[Size], arguments: &Arguments) {
             size.objects,
             size.apps,
             HEAD.join(" | "),
-            "---:|".repeat(5) + "---|"
+            "---:|".repeat(5) + "---|---|"
         );
         for row in &size.rows {
             let _ = writeln!(figures, "| {} |", cells(size, row).join(" | "));

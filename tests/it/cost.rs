@@ -4,9 +4,11 @@ use crate::cluster::Cluster;
 use crate::proxy::{Proxy, answer, status};
 use crate::repo::Repo;
 use crate::run::{Ran, code, json, row, stderr, stdout};
+use crate::stand_in::StandIn;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Apps with their routes and ConfigMaps.
 fn apps(count: usize) -> String {
@@ -83,7 +85,7 @@ fn a_busy_server_is_asked_again_when_it_says() {
     };
     let proxy = Proxy::start(&cluster, before, |_| {});
     repo.write("kubeconfig", &proxy.kubeconfig());
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let ran = cluster
         .command(&["apply", repo.dir(), "--yes", "--no-wait", "-o", "json"])
         .env("KUBECONFIG", repo.file("kubeconfig"))
@@ -188,4 +190,109 @@ fn types_are_kept_on_disk_until_they_change() {
     let none =
         cluster.command(&["plan", repo.dir()]).env("SPINWAY_CACHE", "/proc/none").output().expect("spinway runs");
     assert_eq!(code(&none), 0, "{}", stderr(&none));
+}
+
+/// Ten objects of which each waits for the one before: a namespace, a class, a Gateway, an executor, two apps with their
+/// settings, two routes.
+const TEN: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: c}
+spec: {controllerName: stand-in.example/controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: g, namespace: shop}
+spec: {gatewayClassName: c, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: core.spinkube.dev/v1alpha1
+kind: SpinAppExecutor
+metadata: {name: e, namespace: shop}
+spec: {createDeployment: true}
+";
+
+fn app_of_ten(name: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{k: v}}\n\
+         ---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{image: \"i:1\", replicas: 1, executor: e}}\n\
+         ---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{parentRefs: [{{name: g}}], rules: [{{matches: [{{path: {{value: /{name}}}}}], backendRefs: [{{name: {name}, port: 80}}]}}]}}\n"
+    )
+}
+
+/// The requests of a report, all verbs together.
+fn total(report: &Value) -> u64 {
+    report["requests"].as_object().expect("requests").values().filter_map(Value::as_u64).sum()
+}
+
+/// Applies the ten objects while controllers take their time; gives the report and how long it took.
+fn apply_ten(cluster: &Cluster, delay: Duration, kubeconfig: Option<&str>) -> (Value, Duration) {
+    let _controller = StandIn::start(cluster, delay);
+    let repo = Repo::with_config();
+    repo.write("platform/all.yaml", &format!("{TEN}{}{}", app_of_ten("a"), app_of_ten("b")));
+    let mut command = cluster.command(&["apply", repo.dir(), "--yes", "--timeout", "60", "-o", "json"]);
+    if let Some(text) = kubeconfig {
+        repo.write("kubeconfig", text);
+        command.env("KUBECONFIG", repo.file("kubeconfig"));
+    }
+    let begun = Instant::now();
+    let ran = command.output().expect("spinway runs");
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let report = json(&ran);
+    assert_eq!(report["summary"]["create"], 10, "{}", report["summary"]);
+    (report, begun.elapsed())
+}
+
+#[test]
+fn a_first_apply_of_ten_objects_costs_at_most_sixty_requests_however_long_it_waits() {
+    let cluster = Cluster::take();
+    let (report, took) = apply_ten(&cluster, Duration::from_millis(2500), None);
+    assert!(took > Duration::from_secs(8), "it waited for every controller: {took:?}");
+    println!("{} requests in {took:?}: {}", total(&report), report["requests"]);
+    assert!(total(&report) <= 60, "{}", report["requests"]);
+}
+
+#[test]
+fn an_api_server_that_streams_nothing_is_asked_less_and_less_often() {
+    let cluster = Cluster::take();
+    let refuses = |head: &http::request::Parts| {
+        let watches = head.uri.query().unwrap_or_default().contains("watch=true");
+        watches.then(|| status(403, "Forbidden", "watch is forbidden"))
+    };
+    let proxy = Proxy::start(&cluster, refuses, |_| {});
+    let (report, took) = apply_ten(&cluster, Duration::from_millis(2500), Some(&proxy.kubeconfig()));
+    assert!(took > Duration::from_secs(8), "it waited for every controller: {took:?}");
+    println!("{} requests in {took:?}: {}", total(&report), report["requests"]);
+    assert!(total(&report) <= 130, "{}", report["requests"]);
+}
+
+#[test]
+fn a_wait_in_many_namespaces_is_one_watch_a_kind() {
+    let cluster = Cluster::take();
+    let _controller = StandIn::start(&cluster, Duration::from_secs(1));
+    let repo = Repo::with_config();
+    let namespace = |n: usize| {
+        format!(
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{n}}}\n\
+             ---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {{name: e, namespace: n{n}}}\nspec: {{createDeployment: true}}\n\
+             ---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: a, namespace: n{n}}}\nspec: {{image: \"i:1\", replicas: 1, executor: e}}\n"
+        )
+    };
+    repo.write("platform/all.yaml", &(0..6).map(namespace).collect::<String>());
+    let apply = || {
+        let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "60", "-o", "json"]);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        json(&ran)
+    };
+    let report = apply();
+    assert_eq!(report["summary"]["create"], 18, "{}", report["summary"]);
+    // Of apps and of their Deployments.
+    assert_eq!(report["requests"]["WATCH"], 2, "{}", report["requests"]);
+    repo.edit("platform/all.yaml", "i:1", "i:2");
+    let report = apply();
+    assert_eq!(report["summary"]["update"], 6, "{}", report["summary"]);
+    assert_eq!(report["requests"]["WATCH"], 2, "{}", report["requests"]);
 }

@@ -42,6 +42,11 @@ impl Repo {
         repo
     }
 
+    /// Copies all files of a folder over those of the repository.
+    pub fn copy_from(&self, folder: &Path) {
+        copy(folder, self.path());
+    }
+
     /// Adds the custom resource definitions that the shop needs, under `platform/crds`.
     pub fn add_crds(&self) {
         for name in ["gatewayclasses", "gateways", "httproutes", "referencegrants"] {
