@@ -56,7 +56,7 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
     if plan.steps.is_empty() {
         return;
     }
-    let guard = Guard { desired, live, wanted: OnceCell::new(), there: OnceCell::new(), routes: OnceCell::new() };
+    let guard = Guard::new(desired, live);
     let mut states: BTreeMap<usize, Option<Value>> = BTreeMap::new();
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
@@ -116,9 +116,19 @@ struct Guard<'a> {
     there: OnceCell<Claims<&'a ObjectRef>>,
     /// Whether there is any route, wanted or live.
     routes: OnceCell<bool>,
+    observed: OnceCell<Observed<'a>>,
 }
 
 impl<'a> Guard<'a> {
+    fn new(desired: &'a Desired, live: &'a Live) -> Self {
+        let (wanted, there) = (OnceCell::new(), OnceCell::new());
+        Self { desired, live, wanted, there, routes: OnceCell::new(), observed: OnceCell::new() }
+    }
+
+    fn health(&self, object: &ObjectRef) -> Health {
+        self.observed.get_or_init(|| Observed::new(self.desired, self.live)).health(object)
+    }
+
     fn wanted(&self) -> &Claims<&'a ObjectRef> {
         self.wanted.get_or_init(|| {
             let routes = self.desired.objects.iter().filter(|(object, _)| is_route(object));
@@ -239,10 +249,9 @@ impl<'a> Guard<'a> {
 
     /// Whether no backend of a claim serves, as far as it was looked at: then nothing is lost with it.
     fn is_down(&self, claim: &Claim) -> bool {
-        let observed = Observed::new(self.desired, self.live);
         let down = |backend: &ObjectRef| {
             let apps: Vec<ObjectRef> = makers(backend, self.desired, self.live).collect();
-            let dead = |app: &ObjectRef| matches!(observed.health(app).verdict, Verdict::Failed | Verdict::Missing);
+            let dead = |app: &ObjectRef| matches!(self.health(app).verdict, Verdict::Failed | Verdict::Missing);
             !apps.is_empty() && apps.iter().all(dead) || self.live.presence(backend) == Presence::Absent
         };
         claim.redirect.is_none() && claim.backends.keys().all(down)
@@ -288,10 +297,9 @@ impl<'a> Guard<'a> {
     /// A version of an App goes when the versions that take its place are healthy; one that is not healthy itself takes nothing
     /// with it.
     fn superseded(&self, object: &ObjectRef, found: &mut Found) {
-        let observed = Observed::new(self.desired, self.live);
         let version = ObjectRef::new(SPIN, "SpinApp", object.namespace(), &object.name);
         let Some(app) = self.live.get(object).and_then(|value| label(value, APP)) else { return };
-        if observed.health(&version).verdict != Verdict::Current {
+        if self.health(&version).verdict != Verdict::Current {
             return;
         }
         let versions: BTreeSet<&ObjectRef> =
