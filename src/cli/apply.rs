@@ -12,7 +12,6 @@ use crate::plan::Action;
 use crate::report::Report;
 use clap::Args;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Show the plan, ask, and do it in dependency order, with health waits and pruning
@@ -266,13 +265,12 @@ impl Apply<'_> {
         };
         let cluster = planned.cluster.clone();
         planned.cluster = cluster.clone().map(|cluster| self.fenced(cluster));
-        let is_lost = AtomicBool::new(false);
         let interrupted = async {
             tokio::select! {
                 _ = self.interrupt.clone() => {
                     ui::progress("Interrupted: finishing what is in flight. Run the same command again to complete it.");
                 }
-                () = self.lost() => is_lost.store(true, Ordering::Relaxed),
+                () = self.lost() => {}
             }
         };
         let mut interrupted = std::pin::pin!(interrupted);
@@ -290,7 +288,10 @@ impl Apply<'_> {
         progress.finish();
         planned.cluster = cluster;
         let signal = self.interrupt.peek().copied().unwrap_or_default();
-        Ending::Done { outcome, signal, lost: is_lost.load(Ordering::Relaxed) }
+        // When it is lost in the end, and all was done and recorded before, nothing is missing.
+        let is_over = self.lock.as_ref().is_some_and(|lock| lock.fence().remaining().is_zero());
+        let lost = is_over && !(outcome.complete && outcome.inventory.is_none());
+        Ending::Done { outcome, signal, lost }
     }
 
     fn fenced(&self, cluster: Cluster) -> Cluster {

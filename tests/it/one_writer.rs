@@ -140,12 +140,12 @@ fn without_the_right_to_leases_it_is_refused_or_told_to_go_on() {
         "POST",
         &format!("{rbac}/clusterroles"),
         "application/json",
-        &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "narrow"},
+        &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "limited"},
         "rules": [{"apiGroups": [""], "resources": ["configmaps", "namespaces"], "verbs": ["*"]}]}),
     );
-    cluster.send("POST", &format!("{rbac}/clusterrolebindings"), "application/json", &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "narrow"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "narrow"}, "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "narrow"}]}));
-    let kubeconfig = cluster.kubeconfig_of("narrow");
+    cluster.send("POST", &format!("{rbac}/clusterrolebindings"), "application/json", &json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "limited"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "limited"}, "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"}]}));
+    let kubeconfig = cluster.kubeconfig_of("limited");
     let narrow = ["--kubeconfig", kubeconfig.to_str().expect("a path")];
     repo.write("platform/a.yaml", &config_map("a", "v2"));
     cluster.mark();
@@ -158,6 +158,31 @@ fn without_the_right_to_leases_it_is_refused_or_told_to_go_on() {
     let ran = apply(&cluster, &repo, &[&narrow[..], &["--no-lock"]].concat());
     assert_eq!((code(&ran), data(&cluster)), (0, json!("v2")), "{}", Ran(&ran));
     assert!(stderr(&ran).contains("warning: the Lease of the environment is not taken (--no-lock)"), "{}", Ran(&ran));
+}
+
+#[test]
+fn without_leases_in_the_server_it_is_refused_or_told_to_go_on() {
+    let mut cluster = Cluster::take();
+    let repo = committed("v1");
+    applied(&cluster, &repo);
+    let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let request = http::Request::get("/apis").header("accept", accept).body(Vec::new()).expect("a request");
+    let mut groups: Value = cluster.runtime().block_on(cluster.client().request(request)).expect("the groups");
+    let items = groups["items"].as_array_mut().expect("groups");
+    items.retain(|group| group["metadata"]["name"] != "coordination.k8s.io");
+    let apis =
+        move |head: &http::request::Parts| (head.uri.path() == "/apis").then(|| crate::proxy::answer(200, &groups));
+    let proxy = Proxy::start(&cluster, apis, |_| {});
+    let file = repo.file(".git/kubeconfig");
+    std::fs::write(&file, proxy.kubeconfig()).expect("a file");
+    let without = ["--kubeconfig", file.to_str().expect("a path")];
+    repo.write("platform/a.yaml", &config_map("a", "v2"));
+    cluster.mark();
+    let ran = apply(&cluster, &repo, &without);
+    assert_eq!((code(&ran), cluster.writes().len()), (3, 0), "{}", Ran(&ran));
+    assert!(stderr(&ran).contains("serves no Leases") && stderr(&ran).contains("--no-lock"), "{}", Ran(&ran));
+    let ran = apply(&cluster, &repo, &[&without[..], &["--no-lock"]].concat());
+    assert_eq!((code(&ran), data(&cluster)), (0, json!("v2")), "{}", Ran(&ran));
 }
 
 #[test]
@@ -399,6 +424,55 @@ fn an_apply_and_an_agent_are_one_after_the_other() {
         let ran = agent(cluster.kubeconfig()).output().unwrap();
         assert_eq!(code(&ran), 0, "{}", Ran(&ran));
         assert_eq!(state(&cluster), (BTreeSet::from(["agent".to_owned()]), COUNT + 1), "{offset} ms");
+    }
+}
+
+#[test]
+fn two_agents_that_pull_different_revisions_are_one_after_the_other() {
+    let mut cluster = Cluster::take();
+    let repo = copy("base", "https://git.example/shop.git");
+    write_copy(&repo, "older");
+    let older = repo.commit("older");
+    write_copy(&repo, "newer");
+    let newer = repo.commit("newer");
+    for (name, revision) in [("base", "main~2"), ("older", older.as_str()), ("newer", newer.as_str())] {
+        repo.git(&["branch", name, revision]);
+    }
+    let server = GitServer::https(&repo);
+    let options = server.options();
+    for (n, offset) in offsets().into_iter().enumerate() {
+        cluster.again();
+        let agent = |branch: &str, kubeconfig: PathBuf| {
+            let cache = server.secret.path().join(format!("cache-{branch}-{n}"));
+            let mut arguments = vec!["agent", "--once", "--no-events", "--branch", branch];
+            arguments.extend(["--git-cache", cache.to_str().unwrap()]);
+            arguments.extend(options.iter().map(String::as_str));
+            let mut command = cluster.command(&arguments);
+            command.env("KUBECONFIG", kubeconfig);
+            command
+        };
+        let ran = agent("base", cluster.kubeconfig()).output().unwrap();
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        let log = Log::default();
+        let new = agent("newer", slow(&cluster, &repo, "newer", &log));
+        let old = agent("older", slow(&cluster, &repo, "older", &log));
+        let (new, old) = if n % 2 == 0 {
+            race(new, old, offset)
+        } else {
+            let (old, new) = race(old, new, offset);
+            (new, old)
+        };
+        let turns = turns(&log);
+        let expected: &[&str] = match (code(&new), code(&old)) {
+            (0, 0) => &["older", "newer"],
+            // One does nothing while the other writes; the older one is refused when the newer one has written.
+            (0, 3 | 4) => &["newer"],
+            (4, 0) => &["older"],
+            _ => panic!("{offset} ms: {}\n{}", Ran(&new), Ran(&old)),
+        };
+        assert_eq!(turns, expected, "{offset} ms");
+        let last = turns.last().copied().unwrap_or_default().to_owned();
+        assert_eq!(state(&cluster), (BTreeSet::from([last]), COUNT + 1), "{offset} ms");
     }
 }
 
