@@ -422,6 +422,10 @@ fn code(turn: Turn, report: Option<&Report>, output: &Output) -> Result<u8, Fail
             Trouble::Lease(error @ crate::cluster::LeaseError::Held { .. }) => {
                 Failure::locked(error.to_string(), "Nothing was done; the next turn tries again.")
             }
+            Trouble::Lease(error @ crate::cluster::LeaseError::Forbidden { .. }) => Failure::failed(
+                error.to_string(),
+                "`spinway install --permissions` prints the Roles that the agent needs.",
+            ),
             error @ (Trouble::Lease(_) | Trouble::Overtaken | Trouble::Interrupted) => {
                 Failure::failed(error.to_string(), "")
             }
