@@ -89,7 +89,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     }
     if planned.plan.has_work() && !arguments.yes {
         if !ui::is_interactive() {
-            return Err(Failure::usage("there is no terminal to ask on: give --yes"));
+            return Err(Failure::usage(UNATTENDED));
         }
         arguments.show(&planned);
         if !ui::ask(QUESTION) {
@@ -128,6 +128,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
 }
 
 const QUESTION: &str = "Apply this plan?";
+const UNATTENDED: &str = "there is no terminal to ask on: give --yes";
+const UNLOCKED: &str = "warning: the Lease of the environment is not taken (--no-lock): another apply or an agent may write \
+                        at the same time";
 
 impl Arguments {
     /// Shows a plan on the terminal.
@@ -151,6 +154,9 @@ impl Apply<'_> {
     /// Does what was agreed to, once nobody else writes. When someone wrote since it was planned, it is planned anew under
     /// the Lease, so that nobody can come in between again.
     async fn agreed(&mut self, planned: &mut Planned) -> Result<Ending, Failure> {
+        if self.arguments.locking.no_lock && !ops::is_idle(planned) {
+            ui::progress(UNLOCKED);
+        }
         for made in 1.. {
             if ops::is_idle(planned) {
                 break;
@@ -192,9 +198,6 @@ impl Apply<'_> {
             return Ok(Ok(false));
         };
         if locking.no_lock {
-            ui::progress(
-                "warning: the Lease of the environment is not taken (--no-lock): another apply or an agent may write at the same time",
-            );
             return Ok(Ok(false));
         }
         let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
@@ -243,6 +246,9 @@ impl Apply<'_> {
         ui::progress("Someone else wrote to the environment in the meantime, so the plan was made anew.");
         if arguments.yes {
             return Ok(None);
+        }
+        if !ui::is_interactive() {
+            return Err(Failure::usage(UNATTENDED));
         }
         // A person may take any time, in which others can write.
         if let Some(lock) = self.lock.take() {
