@@ -213,7 +213,7 @@ impl Apply<'_> {
             signal = self.interrupt.clone() => return Ok(Err(signal)),
             taken = Lock::take(cluster, planned, &writer, &mut tell) => taken,
         };
-        self.lock = Some(taken.map_err(not_locked)?);
+        self.lock = Some(taken.map_err(|error| not_locked(&error))?);
         Ok(Ok(true))
     }
 
@@ -270,7 +270,7 @@ impl Apply<'_> {
             ..Settings::default()
         };
         let cluster = planned.cluster.clone();
-        planned.cluster = cluster.clone().map(|cluster| self.fenced(cluster));
+        planned.cluster = cluster.as_ref().map(|cluster| self.fenced(cluster));
         let interrupted = async {
             tokio::select! {
                 _ = self.interrupt.clone() => {
@@ -300,7 +300,7 @@ impl Apply<'_> {
         Ending::Done { outcome, signal, lost }
     }
 
-    fn fenced(&self, cluster: Cluster) -> Cluster {
+    fn fenced(&self, cluster: &Cluster) -> Cluster {
         self.lock.as_ref().map_or_else(|| cluster.clone(), |lock| cluster.fenced(lock.fence()))
     }
 
@@ -314,7 +314,7 @@ impl Apply<'_> {
 }
 
 /// Why the Lease is not held, with what to do about it.
-fn not_locked(error: LeaseError) -> Failure {
+fn not_locked(error: &LeaseError) -> Failure {
     let message = error.to_string();
     match error {
         LeaseError::Held { .. } => Failure::locked(

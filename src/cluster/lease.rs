@@ -98,7 +98,7 @@ impl Cluster {
             match self.try_lease(&object, claim, served, &mut seen).await {
                 Ok(Tried::Taken(mut lease)) => {
                     lease.waited = waited;
-                    return Ok(lease);
+                    return Ok(*lease);
                 }
                 Ok(Tried::Held { by, .. } | Tried::Faster { by }) if end.is_some_and(|end| Instant::now() >= end) => {
                     return Err(held(&by));
@@ -153,7 +153,7 @@ impl Cluster {
             Some(_) => self.replace(object, "v1", served, &body).await,
         };
         match written {
-            Ok(current) => Ok(Tried::Taken(Lease {
+            Ok(current) => Ok(Tried::Taken(Box::new(Lease {
                 object: object.clone(),
                 served: served.clone(),
                 holder: claim.holder.to_owned(),
@@ -161,7 +161,7 @@ impl Cluster {
                 current,
                 fence: Fence::until(start + claim.duration / 2),
                 waited: false,
-            })),
+            }))),
             Err(conflict) if conflict.code == 409 => {
                 let now = self.get(object, "v1", served).await?.unwrap_or_default();
                 Ok(Tried::Faster { by: holder_of(&now).to_owned() })
@@ -208,7 +208,7 @@ impl Cluster {
 /// What came of one look at a Lease.
 enum Tried {
     /// It is ours.
-    Taken(Lease),
+    Taken(Box<Lease>),
     /// Someone else holds it, and may have renewed it since the last look.
     Held { by: String, renewed: bool },
     /// It was free, and another one was faster.
