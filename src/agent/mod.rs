@@ -5,7 +5,6 @@
 
 mod fleet;
 mod interval;
-mod lock;
 mod snapshots;
 mod tell;
 mod turn;
@@ -15,7 +14,7 @@ pub use snapshots::Snapshots;
 pub use tell::Tellers;
 pub use turn::{Owned, Trouble, Turn};
 
-use crate::ops::Settings;
+use crate::ops::{Settings, Writer};
 use crate::source::Remote;
 use futures::future::{BoxFuture, Shared};
 use std::path::PathBuf;
@@ -42,10 +41,8 @@ pub struct Agent {
     pub options: crate::plan::Options,
     /// How plans are done.
     pub settings: Settings,
-    /// How the holder of the Lease is named.
-    pub holder: String,
-    /// How long the Lease lasts without being renewed.
-    pub lease: Duration,
+    /// As whom it takes the Lease.
+    pub writer: Writer,
     /// How often the Git server is asked; none for a single turn.
     pub interval: Option<Duration>,
 }

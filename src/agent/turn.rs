@@ -1,24 +1,20 @@
 //! One turn: pull, plan, apply.
 
-use super::lock::{Lock, lost};
 use super::{Agent, Interrupt};
 use crate::cluster::{Cluster, LeaseError, Reading};
 use crate::desired::{Desired, DriftRule, Tree};
 use crate::inventory::{self, Parent, comes_back};
-use crate::object::{GroupKind, ObjectRef, Untrusted, meta};
-use crate::ops::{self, Connected, Event, Given, Outcome, Place, Planned, Seconds};
+use crate::object::{ObjectRef, Untrusted, meta};
+use crate::ops::{self, Connected, Event, Given, Lock, Outcome, Place, Planned, REPLANS, Seconds, is_idle, lost};
 use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
 use crate::source::{PullError, Pulled, Repository};
 use futures::FutureExt as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-/// How often a turn is begun because someone else wrote in between.
-const REPLANS: usize = 3;
 
 /// What a turn came to.
 #[derive(Default)]
@@ -212,10 +208,11 @@ impl Agent {
             return Ok(());
         };
         let locking = async {
+            let mut unheard = |_: &str, _: &str| {};
             tokio::select! {
                 biased;
                 () = interrupt.clone() => Err(Trouble::Interrupted),
-                lock = self.lock(&cluster, &planned) => lock,
+                lock = Lock::take(&cluster, &planned, &self.writer, &mut unheard) => lock.map_err(Trouble::from),
             }
         };
         let lock = match locking.await {
@@ -225,9 +222,10 @@ impl Agent {
                 return Err(error);
             }
         };
-        let current = is_current(&cluster, &planned).await;
+        // When that cannot be told, it may be so.
+        let overtaken = lock.has_overtaken(&planned).await.unwrap_or(true);
         let ended = interrupt.clone().now_or_never().is_some();
-        if !current || ended {
+        if overtaken || ended {
             lock.release().await;
             turn.planned = Some(planned);
             return Err(if ended { Trouble::Interrupted } else { Trouble::Overtaken });
@@ -271,19 +269,6 @@ impl Agent {
             }
         }
         std::future::pending::<()>().await;
-    }
-
-    async fn lock(&self, cluster: &Cluster, planned: &Planned) -> Result<Lock, Trouble> {
-        let desired = &planned.desired;
-        let kind = GroupKind::new("coordination.k8s.io", "Lease");
-        let Some(served) = planned.reading.live.kinds.get(&kind) else {
-            return Err(ops::Error::from(crate::cluster::Error::Server("it serves no Leases".to_owned())).into());
-        };
-        let namespace = desired.rules().inventory.namespace.as_str();
-        ops::ensure_namespace(cluster, planned, namespace).await.map_err(|refused| unwritable(&refused))?;
-        let name = format!("spinway.{}.{}", desired.name, desired.environment.name);
-        let lease = cluster.take_lease((namespace, &name), served, &self.holder, self.lease).await?;
-        Ok(Lock::keep(cluster, lease))
     }
 
     fn given(&self, revision: &str, directory: &Path) -> Given {
@@ -414,29 +399,7 @@ async fn read(given: &Given) -> Result<(Repository, Desired), ops::Error> {
     read.await.unwrap_or_else(|error| Err(ops::Error::Thread(error.to_string())))
 }
 
-/// Whether nothing is to be written, or nothing may be.
-fn is_idle(planned: &Planned) -> bool {
-    planned.plan.refused.is_some() || !planned.plan.has_work() && !ops::is_unrecorded(planned)
-}
-
-/// Whether the inventory is still the one that was planned with: whoever wrote, wrote there.
-async fn is_current(cluster: &Cluster, planned: &Planned) -> bool {
-    let namespace = planned.desired.config.as_ref().map(|config| config.inventory.namespace.as_str());
-    let Ok(maps) = cluster.inventories(namespace, &planned.reading.live.kinds).await else { return false };
-    let (now, broken) = inventory::find(&planned.desired, maps.iter());
-    let versions = |parents: &[Parent]| -> BTreeSet<(String, String)> {
-        parents.iter().map(|p| (p.name.clone(), p.resource_version.clone())).collect()
-    };
-    broken.keys().eq(planned.plan.broken.iter()) && versions(&now) == versions(&planned.plan.parents)
-}
-
 fn unreadable(refused: &plan::Refused) -> Trouble {
     let text = format!("inventories cannot be read: {} {}", refused.code, refused.message.terminal());
-    ops::Error::from(crate::cluster::Error::Server(text)).into()
-}
-
-fn unwritable(refused: &plan::Refused) -> Trouble {
-    let text =
-        format!("the namespace of the inventory cannot be made: {} {}", refused.code, refused.message.terminal());
     ops::Error::from(crate::cluster::Error::Server(text)).into()
 }

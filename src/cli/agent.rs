@@ -2,13 +2,13 @@
 
 pub(super) mod fleet;
 
-use super::common::{Connection, Output, costing, now};
+use super::common::{Connection, Output, Rewrites, costing, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::plan::report_of;
 use super::signals::interrupted;
 use crate::agent::{Agent, Interrupt, Snapshots, Tellers, Trouble, Turn};
 use crate::notify::{Messages, Routes, Statuses, serve};
-use crate::ops::{Event, Settings};
+use crate::ops::{Event, Settings, Writer, holder, machine};
 use crate::report::{Report, drift_only, from_drift};
 use crate::source::{Branch, Remote, Secrets, Signers, Want, cache_below};
 use clap::Args;
@@ -170,13 +170,6 @@ struct Git {
     git_cache: Option<PathBuf>,
 }
 
-/// What is done about rewritten history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Rewrites {
-    Refuse,
-    Allow,
-}
-
 /// Does turns.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     if !arguments.once && arguments.interval.is_none() {
@@ -310,8 +303,7 @@ impl Arguments {
             inventory_namespace: self.inventory_namespace.clone(),
             options,
             settings,
-            holder: holder(),
-            lease: Duration::from_secs(self.lease),
+            writer: Writer { holder: holder(&machine()), lease: Duration::from_secs(self.lease), patience: None },
             interval: self.interval,
         })
     }
@@ -399,12 +391,6 @@ impl Arguments {
     }
 }
 
-/// Who holds the Lease: the pod, and this process of it.
-fn holder() -> String {
-    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "spinway".to_owned());
-    format!("{host}-{}-{}", std::process::id(), jiff::Timestamp::now().as_millisecond())
-}
-
 /// The report of a turn; none when nothing could be told.
 fn report(turn: &Turn, output: &Output) -> Option<Report> {
     let Some(planned) = turn.planned.as_ref() else {
@@ -433,7 +419,13 @@ fn code(turn: Turn, report: Option<&Report>, output: &Output) -> Result<u8, Fail
             Trouble::Read(error) => error.into(),
             Trouble::Pull(error) if error.is_refusal() => Failure::refused(error.to_string(), REFUSED_HELP),
             Trouble::Pull(error) => Failure::failed(error.to_string(), "Nothing was done; the next turn tries again."),
-            Trouble::Lease(error @ crate::cluster::LeaseError::Held { .. }) => Failure::locked(error.to_string()),
+            Trouble::Lease(error @ crate::cluster::LeaseError::Held { .. }) => {
+                Failure::locked(error.to_string(), "Nothing was done; the next turn tries again.")
+            }
+            Trouble::Lease(error @ crate::cluster::LeaseError::Forbidden { .. }) => Failure::failed(
+                error.to_string(),
+                "`spinway install --permissions` prints the Roles that the agent needs.",
+            ),
             error @ (Trouble::Lease(_) | Trouble::Overtaken | Trouble::Interrupted) => {
                 Failure::failed(error.to_string(), "")
             }

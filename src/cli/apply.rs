@@ -3,16 +3,22 @@
 use super::common::{Connection, LiveOptions, Output, Planning, Repository, now};
 use super::failure::{FAILED, Failure, REFUSED};
 use super::progress::Progress;
-use super::signals::interrupted;
+use super::signals::{Interrupt, interrupt};
 use super::{plan, ui};
-use crate::ops::{self, Event, Outcome, Planned, Settings};
+use crate::cluster::{Cluster, LeaseError};
+use crate::object::Untrusted;
+use crate::ops::{self, Event, Lock, Outcome, Planned, REPLANS, Settings, Writer, holder, lost, machine};
 use crate::plan::Action;
 use crate::report::Report;
 use clap::Args;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 /// Show the plan, ask, and do it in dependency order, with health waits and pruning
+///
+/// One writer at a time: before its first write it takes the Lease of the environment, the same as the agent. When someone
+/// else wrote since the plan was made, the plan is made anew; on a terminal you are asked again if it differs. Exit code 4:
+/// someone else still held the Lease after --lock-timeout, and nothing was done.
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -38,7 +44,36 @@ pub(super) struct Arguments {
     #[arg(long, env = "SPINWAY_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
     #[command(flatten)]
+    locking: Locking,
+    #[command(flatten)]
     output: Output,
+}
+
+/// How other writers are kept out.
+#[derive(Args)]
+struct Locking {
+    /// Seconds to wait for the Lease while another apply or agent holds it; longer than --lease, so that a writer that was
+    /// killed is succeeded
+    #[arg(long, env = "SPINWAY_LOCK_TIMEOUT", value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(0..=86400))]
+    lock_timeout: u64,
+    /// Do not take the Lease: for accounts without the right to Leases, when nobody else writes to the environment
+    #[arg(long, env = "SPINWAY_NO_LOCK")]
+    no_lock: bool,
+    /// Seconds that the Lease lasts when its holder is gone
+    #[arg(long, env = "SPINWAY_LEASE", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    lease: u64,
+}
+
+/// How an apply ended.
+enum Ending {
+    /// What was agreed to was done, or was cut short by a signal (its exit code) or by the loss of the Lease.
+    Done { outcome: Outcome, signal: u8, lost: bool },
+    /// The plan that was made anew is refused.
+    Refused,
+    /// The person declined it.
+    Declined,
+    /// A signal came before anything was written; its exit code.
+    Interrupted(u8),
 }
 
 /// Plans, asks, applies, reports.
@@ -46,84 +81,279 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let live = LiveOptions { connection: arguments.connection.clone(), snapshot: None, against: None };
     let mut planned = plan::planned(&arguments.repository, &live, &arguments.planning).await?;
     ui::diagnostics(&planned.plan.diagnostics, &planned.repository.tree, arguments.output.quiet);
-    if let Some(wanted) = &arguments.plan {
-        check_digest(wanted, &planned)?;
-    }
+    let wanted = arguments.plan.as_deref().map(digest_of).transpose()?;
+    check_digest(wanted.as_deref(), &planned)?;
     if planned.plan.refused.is_some() {
         arguments.output.write(&plan::report("apply", &planned, &arguments.output))?;
         return Ok(REFUSED);
     }
     if planned.plan.has_work() && !arguments.yes {
         if !ui::is_interactive() {
-            return Err(Failure::usage("there is no terminal to ask on: give --yes"));
+            return Err(Failure::usage(UNATTENDED));
         }
-        ui::progress(&crate::report::text(
-            &plan::report("plan", &planned, &arguments.output),
-            ui::colours_stdout(),
-            arguments.output.verbose,
-        ));
-        if !ui::ask("Apply this plan?") {
+        arguments.show(&planned);
+        if !ui::ask(QUESTION) {
             ui::progress("Nothing was done.");
             return Ok(0);
         }
     }
-    let (outcome, signal) = perform(&arguments, &mut planned).await;
-    let report = finished(&planned, &outcome, &arguments.output);
-    arguments.output.write(&report)?;
-    let code = code(&planned, &outcome, &report, &arguments.output, signal);
+    let mut apply = Apply { arguments: &arguments, wanted, interrupt: interrupt(), lock: None };
+    let ended = apply.agreed(&mut planned).await;
+    // However it ended.
+    if let Some(lock) = apply.lock.take() {
+        lock.release().await;
+    }
+    let output = &arguments.output;
+    let code = match ended? {
+        Ending::Done { outcome, signal, lost } => {
+            let report = finished(&planned, &outcome, output);
+            output.write(&report)?;
+            code(&planned, &outcome, &report, output, signal, lost)
+        }
+        Ending::Refused => {
+            output.write(&plan::report("apply", &planned, output))?;
+            REFUSED
+        }
+        Ending::Declined => {
+            ui::progress("Nothing was done.");
+            0
+        }
+        Ending::Interrupted(code) => {
+            ui::progress("Interrupted: nothing was done.");
+            code
+        }
+    };
     planned.leave();
     Ok(code)
 }
 
-/// Applies, unless a signal comes; gives its exit code.
-async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) {
-    let settings = Settings {
-        deadline: arguments.timeout,
-        wait: !arguments.no_wait,
-        concurrency: usize::from(arguments.concurrency),
-        now: now(),
-        ..Settings::default()
-    };
-    let signalled = AtomicU8::new(0);
-    let interrupted = async {
-        signalled.store(interrupted().await, Ordering::Relaxed);
-        ui::progress("Interrupted: finishing what is in flight. Run the same command again to complete it.");
-    };
-    let mut interrupt = std::pin::pin!(interrupted);
-    let (streams, quiet) = (arguments.output.streams(), arguments.output.quiet);
-    let mut progress = Progress::new(planned.plan.steps.len(), ui::is_interactive() && !streams && !quiet);
-    let mut tell = |event: Event| {
-        if streams {
-            // A reader that went away hears no more; the apply goes on.
-            let _ = ui::write(None, &format!("{}\n", serde_json::to_string(&event).unwrap_or_default()));
-        } else if !quiet {
-            progress.tell(&event);
+const QUESTION: &str = "Apply this plan?";
+const UNATTENDED: &str = "there is no terminal to ask on: give --yes";
+const UNLOCKED: &str = "warning: the Lease of the environment is not taken (--no-lock): another apply or an agent may write \
+                        at the same time";
+
+impl Arguments {
+    /// Shows a plan on the terminal.
+    fn show(&self, planned: &Planned) {
+        let report = plan::report("plan", planned, &self.output);
+        ui::progress(&crate::report::text(&report, ui::colours_stdout(), self.output.verbose));
+    }
+}
+
+/// An apply that was agreed to.
+struct Apply<'a> {
+    arguments: &'a Arguments,
+    /// The digest of the only plan that may be done.
+    wanted: Option<String>,
+    interrupt: Interrupt,
+    /// The Lease, while it is held.
+    lock: Option<Lock>,
+}
+
+impl Apply<'_> {
+    /// Does what was agreed to, once nobody else writes. When someone wrote since it was planned, it is planned anew under
+    /// the Lease, so that nobody can come in between again.
+    async fn agreed(&mut self, planned: &mut Planned) -> Result<Ending, Failure> {
+        if self.arguments.locking.no_lock && !ops::is_idle(planned) {
+            ui::progress(UNLOCKED);
         }
-    };
-    let outcome = ops::apply(planned, settings, interrupt.as_mut(), &mut tell).await;
-    progress.finish();
-    let code = signalled.load(Ordering::Relaxed);
-    (outcome, code)
+        for made in 1.. {
+            if ops::is_idle(planned) {
+                break;
+            }
+            let is_new = match self.take_lock(planned).await? {
+                Ok(is_new) => is_new,
+                Err(signal) => return Ok(Ending::Interrupted(signal)),
+            };
+            if !self.is_overtaken(planned, is_new).await? {
+                break;
+            }
+            if made == REPLANS {
+                return Err(Failure::failed(
+                    format!(
+                        "someone else wrote to environment `{}` while it was planned, {REPLANS} times in a row",
+                        planned.plan.environment
+                    ),
+                    "Nothing was done. Run the same command again; `spinway history` shows who writes.",
+                ));
+            }
+            let interrupt = self.interrupt.clone();
+            let ended = tokio::select! {
+                biased;
+                signal = interrupt => Some(Ending::Interrupted(signal)),
+                again = self.plan_again(planned) => again?,
+            };
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+        }
+        Ok(self.perform(planned).await)
+    }
+
+    /// Takes the Lease unless it is held already; gives whether it was taken just now, or the exit code of a signal.
+    async fn take_lock(&mut self, planned: &Planned) -> Result<Result<bool, u8>, Failure> {
+        let locking = &self.arguments.locking;
+        // Without a Config there is no environment that others could write to.
+        let (Some(cluster), Some(_), None) = (&planned.cluster, &planned.desired.config, &self.lock) else {
+            return Ok(Ok(false));
+        };
+        if locking.no_lock {
+            return Ok(Ok(false));
+        }
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+        let place = if user.is_empty() { machine() } else { format!("{user}@{}", machine()) };
+        let patience = Some(Duration::from_secs(locking.lock_timeout));
+        let writer = Writer { holder: holder(&place), lease: Duration::from_secs(locking.lease), patience };
+        let mut tell = |lease: &str, holder: &str| {
+            let (lease, holder) = (Untrusted::new(lease).terminal(), Untrusted::new(holder).terminal());
+            ui::progress(&format!("Waiting up to {} s for Lease {lease}, which {holder} holds.", locking.lock_timeout));
+        };
+        let taken = tokio::select! {
+            biased;
+            signal = self.interrupt.clone() => return Ok(Err(signal)),
+            taken = Lock::take(cluster, planned, &writer, &mut tell) => taken,
+        };
+        self.lock = Some(taken.map_err(|error| not_locked(&error))?);
+        Ok(Ok(true))
+    }
+
+    /// Whether someone wrote since it was planned.
+    async fn is_overtaken(&self, planned: &Planned, is_new: bool) -> Result<bool, Failure> {
+        let Some(cluster) = &planned.cluster else { return Ok(false) };
+        let overtaken = match &self.lock {
+            Some(lock) if is_new => lock.has_overtaken(planned).await,
+            _ => ops::is_current(cluster, planned).await.map(|current| !current),
+        };
+        overtaken.map_err(|refused| {
+            let text = format!("the inventory cannot be read: {} {}", refused.code, refused.message.terminal());
+            Failure::failed(text, "Nothing was done.")
+        })
+    }
+
+    /// Plans anew, and asks again when something else would be done than what was agreed to. Gives how it ended, if it did.
+    async fn plan_again(&mut self, planned: &mut Planned) -> Result<Option<Ending>, Failure> {
+        let Some(cluster) = planned.cluster.clone() else { return Ok(None) };
+        let agreed = planned.plan.digest.clone();
+        let arguments = self.arguments;
+        *planned = ops::plan_again(&arguments.repository.given(), cluster, &arguments.planning.options()).await?;
+        if planned.plan.refused.is_some() {
+            return Ok(Some(Ending::Refused));
+        }
+        check_digest(self.wanted.as_deref(), planned)?;
+        if planned.plan.digest == agreed || !planned.plan.has_work() {
+            return Ok(None);
+        }
+        ui::progress("Someone else wrote to the environment in the meantime, so the plan was made anew.");
+        if arguments.yes {
+            return Ok(None);
+        }
+        if !ui::is_interactive() {
+            return Err(Failure::usage(UNATTENDED));
+        }
+        // A person may take any time, in which others can write.
+        if let Some(lock) = self.lock.take() {
+            lock.release().await;
+        }
+        arguments.show(planned);
+        let asked = tokio::task::spawn_blocking(|| ui::ask(QUESTION)).await;
+        Ok((!asked.unwrap_or(false)).then_some(Ending::Declined))
+    }
+
+    /// Applies, unless a signal comes or the Lease is lost.
+    async fn perform(&self, planned: &mut Planned) -> Ending {
+        let arguments = self.arguments;
+        let settings = Settings {
+            deadline: arguments.timeout,
+            wait: !arguments.no_wait,
+            concurrency: usize::from(arguments.concurrency),
+            now: now(),
+            ..Settings::default()
+        };
+        let cluster = planned.cluster.clone();
+        planned.cluster = cluster.as_ref().map(|cluster| self.fenced(cluster));
+        let interrupted = async {
+            tokio::select! {
+                _ = self.interrupt.clone() => {
+                    ui::progress("Interrupted: finishing what is in flight. Run the same command again to complete it.");
+                }
+                () = self.lost() => {}
+            }
+        };
+        let mut interrupted = std::pin::pin!(interrupted);
+        let (streams, quiet) = (arguments.output.streams(), arguments.output.quiet);
+        let mut progress = Progress::new(planned.plan.steps.len(), ui::is_interactive() && !streams && !quiet);
+        let mut tell = |event: Event| {
+            if streams {
+                // A reader that went away hears no more; the apply goes on.
+                let _ = ui::write(None, &format!("{}\n", serde_json::to_string(&event).unwrap_or_default()));
+            } else if !quiet {
+                progress.tell(&event);
+            }
+        };
+        let outcome = ops::apply(planned, settings, interrupted.as_mut(), &mut tell).await;
+        progress.finish();
+        planned.cluster = cluster;
+        let signal = self.interrupt.peek().copied().unwrap_or_default();
+        // When it is lost in the end, and all was done and recorded before, nothing is missing.
+        let is_over = self.lock.as_ref().is_some_and(|lock| lock.fence().remaining().is_zero());
+        let lost = is_over && !(outcome.complete && outcome.inventory.is_none());
+        Ending::Done { outcome, signal, lost }
+    }
+
+    fn fenced(&self, cluster: &Cluster) -> Cluster {
+        self.lock.as_ref().map_or_else(|| cluster.clone(), |lock| cluster.fenced(lock.fence()))
+    }
+
+    /// Resolves when the Lease is lost; never without one.
+    async fn lost(&self) {
+        match &self.lock {
+            Some(lock) => lost(lock.fence()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Why the Lease is not held, with what to do about it.
+fn not_locked(error: &LeaseError) -> Failure {
+    let message = error.to_string();
+    match error {
+        LeaseError::Held { .. } => Failure::locked(
+            message,
+            "Nothing was done. Wait until the other writer has finished (--lock-timeout), or see `spinway history`.",
+        ),
+        LeaseError::Forbidden { .. } => Failure::refused(
+            message,
+            "Nothing was done. Have a Role in that namespace with verbs get, create and update on leases of API group \
+             coordination.k8s.io, or give --no-lock when nobody else writes to this environment.",
+        ),
+        LeaseError::NotServed => Failure::refused(
+            message,
+            "Nothing was done. Without Leases another writer cannot be kept out: give --no-lock when there is none.",
+        ),
+        LeaseError::Refused { .. } => Failure::failed(message, "Nothing was done. Run the same command again."),
+    }
+}
+
+/// The digest of the plan that is asked for.
+fn digest_of(wanted: &str) -> Result<String, Failure> {
+    if wanted.starts_with("sha256:") {
+        return Ok(wanted.to_owned());
+    }
+    let text = std::fs::read_to_string(Path::new(wanted)).map_err(|e| Failure::failed(format!("{wanted}: {e}"), ""))?;
+    let report: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| Failure::failed(format!("{wanted}: not a report: {e}"), ""))?;
+    Ok(report.get("digest").and_then(|d| d.as_str()).unwrap_or_default().to_owned())
 }
 
 /// Refuses when the plan is not the one that was asked for.
-fn check_digest(wanted: &str, planned: &Planned) -> Result<(), Failure> {
-    let digest = if wanted.starts_with("sha256:") {
-        wanted.to_owned()
-    } else {
-        let text =
-            std::fs::read_to_string(Path::new(wanted)).map_err(|e| Failure::failed(format!("{wanted}: {e}"), ""))?;
-        let report: serde_json::Value =
-            serde_json::from_str(&text).map_err(|e| Failure::failed(format!("{wanted}: not a report: {e}"), ""))?;
-        report.get("digest").and_then(|d| d.as_str()).unwrap_or_default().to_owned()
-    };
-    if digest == planned.plan.digest {
-        return Ok(());
+fn check_digest(wanted: Option<&str>, planned: &Planned) -> Result<(), Failure> {
+    match wanted {
+        Some(digest) if digest != planned.plan.digest => Err(Failure::refused(
+            format!("the plan is now {}, not {digest}", planned.plan.digest),
+            "The repository or the cluster has changed since; look at the new plan.",
+        )),
+        _ => Ok(()),
     }
-    Err(Failure::refused(
-        format!("the plan is now {}, not {digest}", planned.plan.digest),
-        "The repository or the cluster has changed since; look at the new plan.",
-    ))
 }
 
 /// The report after an apply: the plan with its results, and the health as it is now.
@@ -135,14 +365,18 @@ fn finished(planned: &Planned, outcome: &Outcome, output: &Output) -> Report {
     report
 }
 
-fn code(planned: &Planned, outcome: &Outcome, report: &Report, output: &Output, signal: u8) -> u8 {
+fn code(planned: &Planned, outcome: &Outcome, report: &Report, output: &Output, signal: u8, lost: bool) -> u8 {
     let blocked = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
-    if let Some(message) = &outcome.inventory {
+    if lost {
+        ui::progress(
+            "error: the Lease of the environment was lost, so nothing more was written. Run the same command again.",
+        );
+    } else if let Some(message) = &outcome.inventory {
         ui::progress(&format!("error: the inventory could not be written: {}", message.terminal()));
     }
-    if outcome.interrupted {
+    if outcome.interrupted && !lost {
         signal
-    } else if blocked || !outcome.complete || outcome.inventory.is_some() || output.fails(report) {
+    } else if lost || blocked || !outcome.complete || outcome.inventory.is_some() || output.fails(report) {
         FAILED
     } else {
         0

@@ -106,8 +106,19 @@ pub(super) struct Planning {
     /// Take over the inventory when the repository has moved
     #[arg(long, env = "SPINWAY_TAKE_INVENTORY")]
     pub(super) take_inventory: bool,
+    /// What is done when the revision that was applied last is not in the history of the one of --ref
+    #[arg(long, env = "SPINWAY_REWRITES", value_name = "refuse|allow", default_value = "refuse", value_enum)]
+    pub(super) rewrites: Rewrites,
     #[command(flatten)]
     pub(super) select: Select,
+}
+
+/// What is done about a revision that does not have the applied one in its history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Rewrites {
+    #[default]
+    Refuse,
+    Allow,
 }
 
 /// A part of the repository; what it needs is included, and nothing else is deleted.
@@ -141,6 +152,7 @@ impl Planning {
             approve: self.approve.clone(),
             strict: self.strict,
             take_inventory: self.take_inventory,
+            rewrites: self.rewrites == Rewrites::Allow,
             select: Selection {
                 apps: self.select.app.clone(),
                 tenants: self.select.tenant.clone(),

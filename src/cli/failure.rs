@@ -41,8 +41,8 @@ impl Failure {
     }
 
     /// Someone else writes.
-    pub(super) fn locked(message: impl Into<String>) -> Self {
-        Self { code: LOCKED, ..Self::failed(message, "Nothing was done; the next turn tries again.") }
+    pub(super) fn locked(message: impl Into<String>, hint: &'static str) -> Self {
+        Self { code: LOCKED, ..Self::failed(message, hint) }
     }
 
     /// Its exit code, and what it says in one line.

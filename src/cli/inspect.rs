@@ -1,6 +1,6 @@
 //! What `drift` and `status` share: looking at a repository's objects, or at what the cluster's own inventory names.
 
-use super::common::{LiveOptions, Output, Planning, Repository, Select};
+use super::common::{LiveOptions, Output, Planning, Repository, Rewrites, Select};
 use super::failure::Failure;
 use super::{plan, ui};
 use crate::cluster::{Cluster, Reading};
@@ -43,8 +43,9 @@ impl Inspect {
             let reading = reading.map_err(ops::Error::from)?;
             return Ok(Seen::Inventory(Box::new((cluster, reading))));
         }
-        // Nothing is written, so where the inventory comes from does not matter.
-        let planning = Planning { take_inventory: true, select: self.select.clone(), ..Planning::default() };
+        // Nothing is written, so neither where the inventory comes from nor what was applied last matters.
+        let (take_inventory, rewrites) = (true, Rewrites::Allow);
+        let planning = Planning { take_inventory, rewrites, select: self.select.clone(), ..Planning::default() };
         let planned = plan::planned(&self.repository, &self.live, &planning).await?;
         ui::diagnostics(&planned.desired.diagnostics, &planned.repository.tree, self.output.quiet);
         Ok(Seen::Repository(Box::new(planned)))

@@ -33,7 +33,7 @@ use std::process::ExitCode;
 /// Reconcile a Git repository of Spin apps and Gateway API objects onto a Kubernetes cluster.
 ///
 /// Exit codes: 0 done; 1 something failed; 2 differences exist (with --exit-code); 3 refused as a whole, nothing was
-/// done; 4 another agent writes; 64 usage; 130 or 143 interrupted (the agent: 0).
+/// done; 4 another apply or agent writes; 64 usage; 130 or 143 interrupted (the agent: 0).
 ///
 /// SPINWAY_LOG=spinway=debug shows every request on standard error. What is known of the cluster's types is kept in
 /// SPINWAY_CACHE (default: spinway in the user's cache folder; empty: nowhere).

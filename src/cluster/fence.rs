@@ -6,28 +6,32 @@ use crate::object::Untrusted;
 use crate::plan::Refused;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// A limit in time, on the monotonic clock: it goes on while the process is stopped, and nobody can set it.
+/// A limit in time, on the monotonic clock: it goes on while the process is stopped, and nobody can set it. It stands still
+/// while the machine sleeps, as laptops do, so the clock on the wall may end it earlier, and never makes it longer.
 #[derive(Clone, Debug)]
 pub struct Fence {
     base: Instant,
     /// Milliseconds after `base`.
     until: Arc<AtomicU64>,
+    /// Milliseconds since 1970.
+    on_the_wall: Arc<AtomicU64>,
 }
 
 impl Fence {
     /// Writes may be sent until then.
     pub(super) fn until(limit: Instant) -> Self {
-        let fence = Self { base: Instant::now(), until: Arc::new(AtomicU64::new(0)) };
+        let fence = Self { base: Instant::now(), until: Arc::default(), on_the_wall: Arc::default() };
         fence.extend(limit);
         fence
     }
 
     /// Writes may be sent until a later time.
     pub(super) fn extend(&self, limit: Instant) {
-        let milliseconds = limit.saturating_duration_since(self.base).as_millis();
-        self.until.store(u64::try_from(milliseconds).unwrap_or(0), Ordering::Release);
+        let on_the_wall = wall().saturating_add(limit.saturating_duration_since(Instant::now()));
+        self.on_the_wall.store(milliseconds(on_the_wall), Ordering::Release);
+        self.until.store(milliseconds(limit.saturating_duration_since(self.base)), Ordering::Release);
     }
 
     /// No further write may be sent.
@@ -43,7 +47,8 @@ impl Fence {
     /// How long writes may still be sent.
     pub fn remaining(&self) -> Duration {
         let until = Duration::from_millis(self.until.load(Ordering::Acquire));
-        until.saturating_sub(self.base.elapsed())
+        let on_the_wall = Duration::from_millis(self.on_the_wall.load(Ordering::Acquire));
+        until.saturating_sub(self.base.elapsed()).min(on_the_wall.saturating_sub(wall()))
     }
 
     /// Refuses when the time is over.
@@ -53,5 +58,35 @@ impl Fence {
         }
         let message = Untrusted::new("the lease of this environment is not held any more, so nothing is written");
         Err(Refused { reason: LEASE_LOST.to_owned(), message, ..Refused::default() })
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or_default()
+}
+
+/// The time since 1970.
+fn wall() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_by_either_clock_and_for_good_when_it_is_closed() {
+        let fence = Fence::until(Instant::now() + Duration::from_secs(30));
+        assert!(fence.remaining() > Duration::from_secs(29) && fence.check().is_ok());
+        // The machine slept: the clock on the wall went on alone.
+        fence.on_the_wall.store(milliseconds(wall().saturating_sub(Duration::from_secs(1))), Ordering::Release);
+        assert!(fence.remaining().is_zero() && fence.check().is_err() && !fence.is_closed());
+        fence.extend(Instant::now() + Duration::from_secs(30));
+        assert!(fence.check().is_ok());
+        // The clock on the wall was set back.
+        fence.on_the_wall.store(milliseconds(wall() + Duration::from_secs(3600)), Ordering::Release);
+        assert!(fence.remaining() <= Duration::from_secs(30));
+        fence.close();
+        assert!(fence.is_closed() && fence.check().is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! never by comparing times that different machines wrote, and every write of it builds on what was read.
 
 use super::{Cluster, Fence};
+use crate::apply::{Class, classify};
 use crate::live::Served;
 use crate::object::{ObjectRef, meta};
 use crate::plan::Refused;
@@ -10,6 +11,21 @@ use std::time::{Duration, Instant};
 
 /// How often a lease of others is looked at while it is judged.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What is asked for when a Lease is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Who will hold it; no two who may ask for it have the same name.
+    pub holder: &'a str,
+    /// How long it lasts without being renewed.
+    pub duration: Duration,
+    /// How long it is waited for while others hold and renew it; none to give up as soon as that is seen.
+    pub patience: Option<Duration>,
+}
 
 /// A Lease that is held.
 #[derive(Debug)]
@@ -20,6 +36,7 @@ pub struct Lease {
     duration: Duration,
     current: Value,
     fence: Fence,
+    waited: bool,
 }
 
 /// Why a Lease is not held.
@@ -33,6 +50,17 @@ pub enum LeaseError {
         /// Who holds it.
         holder: String,
     },
+    /// This account has no right to it.
+    #[error("the lease {object} cannot be used: {message}")]
+    Forbidden {
+        /// The Lease.
+        object: String,
+        /// What the API server says.
+        message: String,
+    },
+    /// The API server has no Leases.
+    #[error("the API server serves no Leases (coordination.k8s.io/v1)")]
+    NotServed,
     /// It cannot be read or written.
     #[error("the lease {object} cannot be used: {message}")]
     Refused {
@@ -43,65 +71,102 @@ pub enum LeaseError {
     },
 }
 
+/// The Lease of someone else: the version that was seen last, and since when it has stood.
+struct Seen {
+    version: String,
+    since: Instant,
+}
+
 impl Cluster {
     /// Takes a Lease. While someone else holds it, it is watched for as long as it lasts: if it changes it is held, if not
-    /// its holder is gone and it is taken over.
+    /// its holder is gone and it is taken over. `tell` hears of each holder that is waited for.
     ///
     /// # Errors
     /// It is held, or cannot be read or written.
     pub async fn take_lease(
         &self,
-        (namespace, name): (&str, &str),
+        claim: &Claim<'_>,
         served: &Served,
-        holder: &str,
-        duration: Duration,
+        tell: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Lease, LeaseError> {
-        let object = ObjectRef::new("coordination.k8s.io", "Lease", namespace, name);
-        let refused = |refused: Refused| LeaseError::Refused {
-            object: object.path(),
-            message: format!("{} {}", refused.code, refused.message.terminal()),
-        };
-        let held = |lease: &Value| LeaseError::Held { object: object.path(), holder: holder_of(lease).to_owned() };
-        let mut seen: Option<(String, Instant)> = None;
+        let object = ObjectRef::new("coordination.k8s.io", "Lease", claim.namespace, claim.name);
+        let end = claim.patience.map(|patience| Instant::now() + patience);
+        let held = |holder: &str| LeaseError::Held { object: object.path(), holder: holder.to_owned() };
+        let mut seen: Option<Seen> = None;
+        let (mut waited, mut holder) = (false, String::new());
         loop {
-            let start = Instant::now();
-            let found = self.get(&object, "v1", served).await.map_err(refused)?;
-            let written = match &found {
-                None => self.create(&object, "v1", served, &text(&object, None, holder, duration)).await,
-                Some(lease) if is_free(lease) => {
-                    self.replace(&object, "v1", served, &text(&object, Some(lease), holder, duration)).await
+            match self.try_lease(&object, claim, served, &mut seen).await {
+                Ok(Tried::Taken(mut lease)) => {
+                    lease.waited = waited;
+                    return Ok(*lease);
                 }
-                Some(lease) => {
-                    let version = meta(lease, "resourceVersion").to_owned();
-                    match &seen {
-                        Some((known, since)) if *known == version && since.elapsed() > lasts(lease, duration) => {
-                            self.replace(&object, "v1", served, &text(&object, Some(lease), holder, duration)).await
-                        }
-                        Some((known, _)) if *known == version => {
-                            tokio::time::sleep(LOOK).await;
-                            continue;
-                        }
-                        // It was renewed, or someone else took it: there is a living holder.
-                        Some(_) => return Err(held(lease)),
-                        None => {
-                            seen = Some((version, start));
-                            continue;
-                        }
+                Ok(Tried::Held { by, .. } | Tried::Faster { by }) if end.is_some_and(|end| Instant::now() >= end) => {
+                    return Err(held(&by));
+                }
+                Ok(Tried::Held { by, renewed: true } | Tried::Faster { by }) if end.is_none() => return Err(held(&by)),
+                Ok(Tried::Held { by, .. } | Tried::Faster { by }) => {
+                    if by != holder {
+                        tell(&by);
+                        holder = by;
                     }
                 }
-            };
-            return match written {
-                Ok(current) => {
-                    let fence = Fence::until(start + duration / 2);
-                    Ok(Lease { object, served: served.clone(), holder: holder.to_owned(), duration, current, fence })
+                Err(refused) => {
+                    if classify(&refused) == Class::Permanent || end.is_none_or(|end| Instant::now() >= end) {
+                        return Err(refusal(&object, &refused));
+                    }
                 }
-                // Another one was faster.
-                Err(conflict) if conflict.code == 409 => {
-                    let now = self.get(&object, "v1", served).await.map_err(refused)?;
-                    Err(held(&now.unwrap_or_default()))
+            }
+            waited = true;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Looks at a Lease, and takes it when it is free or its holder is gone.
+    async fn try_lease(
+        &self,
+        object: &ObjectRef,
+        claim: &Claim<'_>,
+        served: &Served,
+        seen: &mut Option<Seen>,
+    ) -> Result<Tried, Refused> {
+        let start = Instant::now();
+        let found = self.get(object, "v1", served).await?;
+        if let Some(lease) = found.as_ref().filter(|lease| !is_free(lease, claim.holder)) {
+            let (version, by) = (meta(lease, "resourceVersion").to_owned(), holder_of(lease).to_owned());
+            match seen {
+                Some(known) if known.version != version => {
+                    // It was renewed, or someone else took it: there is a living holder.
+                    *known = Seen { version, since: start };
+                    return Ok(Tried::Held { by, renewed: true });
                 }
-                Err(error) => Err(refused(error)),
-            };
+                Some(known) if known.since.elapsed() > lasts(lease, claim.duration) => {}
+                Some(_) => return Ok(Tried::Held { by, renewed: false }),
+                None => {
+                    *seen = Some(Seen { version, since: start });
+                    return Ok(Tried::Held { by, renewed: false });
+                }
+            }
+        }
+        let body = text(object, found.as_ref(), claim.holder, claim.duration);
+        let written = match &found {
+            None => self.create(object, "v1", served, &body).await,
+            Some(_) => self.replace(object, "v1", served, &body).await,
+        };
+        match written {
+            Ok(current) => Ok(Tried::Taken(Box::new(Lease {
+                object: object.clone(),
+                served: served.clone(),
+                holder: claim.holder.to_owned(),
+                duration: claim.duration,
+                current,
+                fence: Fence::until(start + claim.duration / 2),
+                waited: false,
+            }))),
+            Err(conflict) if conflict.code == 409 => {
+                let now = self.get(object, "v1", served).await?.unwrap_or_default();
+                Ok(Tried::Faster { by: holder_of(&now).to_owned() })
+            }
+            Err(refused) => Err(refused),
         }
     }
 
@@ -140,7 +205,28 @@ impl Cluster {
     }
 }
 
+/// What came of one look at a Lease.
+enum Tried {
+    /// It is ours.
+    Taken(Box<Lease>),
+    /// Someone else holds it, and may have renewed it since the last look.
+    Held { by: String, renewed: bool },
+    /// It was free, and another one was faster.
+    Faster { by: String },
+}
+
+fn refusal(object: &ObjectRef, refused: &Refused) -> LeaseError {
+    let forbidden = refused.code == 403 && classify(refused) == Class::Permanent;
+    let (object, message) = (object.path(), format!("{} {}", refused.code, refused.message.terminal()));
+    if forbidden { LeaseError::Forbidden { object, message } } else { LeaseError::Refused { object, message } }
+}
+
 impl Lease {
+    /// Whether it was not free at the first look: someone else held it, who may have written until then.
+    pub fn was_waited_for(&self) -> bool {
+        self.waited
+    }
+
     /// The limit of writes.
     pub fn fence(&self) -> &Fence {
         &self.fence
@@ -156,8 +242,9 @@ fn holder_of(lease: &Value) -> &str {
     lease.pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn is_free(lease: &Value) -> bool {
-    holder_of(lease).is_empty()
+/// Whether nobody else holds it: a write of our own whose answer was lost is ours.
+fn is_free(lease: &Value, holder: &str) -> bool {
+    holder_of(lease).is_empty() || holder_of(lease) == holder
 }
 
 /// How long the holder said that it lasts; at least as long as ours, so that nobody says a second.

@@ -20,7 +20,7 @@ mod write;
 
 pub use discovery::Types;
 pub use fence::Fence;
-pub use lease::{Lease, LeaseError};
+pub use lease::{Claim, Lease, LeaseError};
 pub use listing::{Inventories, Reading};
 pub use lookup::Look;
 pub use observe::{Observer, Sought};

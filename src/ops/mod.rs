@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod gates;
+mod lock;
 mod new;
 mod people;
 mod pin;
@@ -12,10 +13,11 @@ mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use check::{Beside, Checked, check};
+pub use lock::{Lock, REPLANS, Writer, holder, is_current, is_idle, lost, machine};
 pub use new::{Created, NewError, Opened, new_repository, vacant};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
-pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};
+pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_again, plan_live, plan_read};
 pub use record::{ensure_namespace, is_unrecorded};
 pub use snapshot::snapshot;
 

@@ -7,8 +7,8 @@ use crate::desired::{self, Desired};
 use crate::inventory;
 use crate::live::Live;
 use crate::object::{GroupKind, ObjectRef, label, split_api_version};
-use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refused, Screen};
-use crate::source::{self, Remote, Repository};
+use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refusal, Refused, Screen};
+use crate::source::{self, Remote, Repository, Standing};
 use futures::stream::{self, StreamExt as _};
 use serde_json_borrow::Value as Listed;
 use std::collections::BTreeMap;
@@ -263,7 +263,61 @@ pub async fn plan_live(
     cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
     seconds.insert("list", start.elapsed().as_secs_f64());
     let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: Some(cluster), seconds };
-    Ok(conclude(planned, prepared, options).await)
+    let mut planned = conclude(planned, prepared, options).await;
+    if planned.plan.refused.is_none() && !options.rewrites {
+        planned.plan.refused = refuse_older(given, &planned).await;
+    }
+    Ok(planned)
+}
+
+/// Plans anew what was planned before, by the same connection.
+///
+/// # Errors
+/// The repository, its Config or the live state cannot be read at all.
+pub async fn plan_again(given: &Given, cluster: Cluster, options: &Options) -> Result<Planned, Error> {
+    let (repository, desired, read) = given.read_aside().await?;
+    let start = Instant::now();
+    let types = cluster.types().await?;
+    let seconds = Seconds::from([("read", read), ("discover", start.elapsed().as_secs_f64())]);
+    plan_live(given, (repository, desired), Connected { cluster, types, maps: None }, seconds, options).await
+}
+
+/// Refuses a revision of a local repository that does not have the revision in its history that was applied last: nowhere
+/// one that is older, or may be; in protected environments also one of another branch. The agent judges by what it pulls.
+async fn refuse_older(given: &Given, planned: &Planned) -> Option<Refusal> {
+    let Place::Directory { directory, revision: Some(_) } = &given.place else { return None };
+    let parents = &planned.plan.parents;
+    let is_moved = |parent: &inventory::Parent| parent.state.source != planned.repository.source;
+    let applied = inventory::last_revision(parents).to_owned();
+    let ours = planned.repository.revision.as_ref()?.id.clone();
+    if applied.is_empty() || parents.iter().any(|parent| !parent.state.source.is_empty() && is_moved(parent)) {
+        return None;
+    }
+    let (directory, short) = (directory.clone(), |id: &str| id.chars().take(12).collect::<String>());
+    let (this, last) = (short(&ours), short(&applied));
+    let standing = tokio::task::spawn_blocking(move || source::standing(&directory, &ours, &applied)).await;
+    let (message, help) = match standing.ok()?.ok()? {
+        Standing::Newer => return None,
+        Standing::Aside if !planned.desired.environment.protected => return None,
+        Standing::Aside => (
+            format!(
+                "Revision {this} does not descend from {last}, which was applied last to protected environment `{}`.",
+                planned.plan.environment
+            ),
+            "Merge the applied revision first. `--rewrites allow` applies this one all the same.",
+        ),
+        Standing::Older => (
+            format!("Revision {this} is older than {last}, which was applied last."),
+            "Apply a newer revision. To go back: `spinway rollback`, a commit that reverts, or `--rewrites allow`.",
+        ),
+        Standing::Unknown => (
+            format!(
+                "Revision {last}, which was applied last, is not in the history of this clone, so {this} may be older."
+            ),
+            "Fetch the history (`git fetch --unshallow` in a shallow clone). `--rewrites allow` applies this revision all the same.",
+        ),
+    };
+    Some(Refusal { message: message.into(), help })
 }
 
 /// Holds what is wanted, wherever it comes from, against the rules for tenants and protected environments.

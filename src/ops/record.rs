@@ -69,6 +69,13 @@ fn bind(planned: &Planned, parent: &mut Parent) {
     parent.state.cluster.clone_from(&planned.reading.live.cluster_uid);
 }
 
+/// Whether an inventory belonged to another source so far. It is taken over as a whole with the first turn that may, so that
+/// no partition in which nothing changes stays behind.
+fn is_taken_over(planned: &Planned, parent: &Parent) -> bool {
+    let (recorded, source) = (&parent.state.source, &planned.repository.source);
+    planned.plan.refused.is_none() && !recorded.is_empty() && recorded != source
+}
+
 /// The inventory's namespace is made when it does not exist yet.
 ///
 /// # Errors
@@ -179,7 +186,8 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
             parent.state.corrected(&fields, done.settings.now);
         }
         let turn = own.then(|| entry(planned, &before, done)).flatten();
-        if turn.is_some() || parent.state != before.state || parent.kinds != before.kinds {
+        let moved = is_taken_over(planned, &before);
+        if turn.is_some() || moved || parent.state != before.state || parent.kinds != before.kinds {
             bind(planned, &mut parent);
             // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
             parent.state.deletions.retain(|d| d.at > done.settings.now - plan::DELETION_WINDOW);

@@ -231,6 +231,8 @@ pub struct Options {
     pub strict: bool,
     /// Take over an inventory of another source.
     pub take_inventory: bool,
+    /// Go on although the revision that was applied last is not in the history of this one.
+    pub rewrites: bool,
     /// What the run is limited to.
     pub select: Selection,
     /// The time, in seconds since 1970.

@@ -3,7 +3,7 @@
 use super::{Error, Repository};
 use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
 use crate::object::{Revision, Untrusted};
-use git2::ObjectType;
+use git2::{ObjectType, Oid};
 use std::path::Path;
 
 /// The deepest folder that is read.
@@ -64,6 +64,39 @@ pub(super) fn read_commit(
         tree = entry.and_then(|object| object.peel_to_tree()).map_err(failed)?;
     }
     read_tree(repository, commit, &tree, join(url, folder))
+}
+
+/// How a revision stands to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the other one, or descends from it.
+    Newer,
+    /// The other one descends from it.
+    Older,
+    /// Neither descends from the other.
+    Aside,
+    /// It cannot be told: the other one is not in the repository, or its history is not whole.
+    Unknown,
+}
+
+/// How a revision, by its full id, stands to another one.
+pub(super) fn standing(directory: &Path, revision: &str, other: &str) -> Result<Standing, Error> {
+    let failed = |error: git2::Error| Error::Git(error.message().to_owned());
+    let repository = git2::Repository::discover(directory).map_err(failed)?;
+    let this = repository.find_commit(Oid::from_str(revision).map_err(failed)?).map_err(failed)?.id();
+    let Some(other) = Oid::from_str(other).ok().filter(|other| repository.find_commit(*other).is_ok()) else {
+        return Ok(Standing::Unknown);
+    };
+    let descends = |from, to| repository.graph_descendant_of(from, to).map_err(failed);
+    Ok(if this == other || descends(this, other)? {
+        Standing::Newer
+    } else if descends(other, this)? {
+        Standing::Older
+    } else if repository.is_shallow() {
+        Standing::Unknown
+    } else {
+        Standing::Aside
+    })
 }
 
 fn read_tree(

@@ -14,6 +14,7 @@ mod transport;
 
 pub use access::{Secrets, Unreachable};
 pub use branch::Branch;
+pub use git::Standing;
 pub(crate) use https::{chain, same_host};
 pub use remote::{PullError, Pulled, Remote, Want, cache_below};
 pub use rewrite::rewrite;
@@ -60,6 +61,14 @@ pub struct Repository {
 /// It is no Git repository, or the file is too large.
 pub fn file_of_branch(directory: &Path, branch: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
     git::file_of_branch(directory, branch, path)
+}
+
+/// How a revision of the repository around a directory stands to another one.
+///
+/// # Errors
+/// It is no Git repository, or the revision is not in it.
+pub fn standing(directory: &Path, revision: &str, other: &str) -> Result<Standing, Error> {
+    git::standing(directory, revision, other)
 }
 
 /// Reads the repository around a directory: from the folder of the nearest `spinway.yaml` above, else the directory

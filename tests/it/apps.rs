@@ -74,7 +74,7 @@ impl Shop {
         assert_eq!(code(&ran), 0, "{}", Ran(&ran));
         let again = self.cluster.spinway(&["plan", self.repo.dir(), "--exit-code"]);
         assert_eq!(code(&again), 0, "{}", Ran(&again));
-        self.cluster.writes().into_iter().filter(|w| !w.object.starts_with("configmaps")).collect()
+        self.cluster.writes().into_iter().filter(Audited::is_of_the_repository).collect()
     }
 
     fn route(&self, name: &str) -> Value {
@@ -165,8 +165,7 @@ fn a_version_that_does_not_start_gets_no_requests() {
     shop.cluster.mark();
     let ran = shop.cluster.spinway(&["apply", shop.repo.dir(), "--yes", "--timeout", "5"]);
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
-    let writes: Vec<Audited> =
-        shop.cluster.writes().into_iter().filter(|w| !w.object.starts_with("configmaps")).collect();
+    let writes: Vec<Audited> = shop.cluster.writes().into_iter().filter(Audited::is_of_the_repository).collect();
     assert_eq!(said(&writes), ["patch spinapps shop/cart-bbbbbb"]);
     assert_eq!((shop.weights(), shop.service()), (vec![(version('a'), 1)], selector('a')));
     // Back again: the failed version was never used, and goes.

@@ -29,6 +29,12 @@ pub struct Cluster {
 }
 
 impl Audited {
+    /// Whether it is about an object that a repository wants, of those whose tests have no ConfigMaps: neither an inventory
+    /// nor the Lease.
+    pub fn is_of_the_repository(&self) -> bool {
+        !self.object.starts_with("configmaps ") && !self.object.starts_with("leases ")
+    }
+
     pub fn is_dry_run(&self) -> bool {
         self.uri.contains("dryRun=All")
     }
@@ -337,7 +343,8 @@ impl Shared {
         let now = etcd.all(true);
         let stays = |key: &str| {
             let path = decode(key);
-            VOLATILE.iter().any(|v| path.starts_with(&format!("/registry/{v}")))
+            let ours = path.starts_with("/registry/leases/spinway-");
+            !ours && VOLATILE.iter().any(|v| path.starts_with(&format!("/registry/{v}")))
                 || path.starts_with("/registry/apiregistration.k8s.io/")
         };
         for key in now.keys().filter(|key| !self.base.contains_key(*key) && !stays(key)) {

@@ -61,7 +61,8 @@ fn an_apply_that_is_killed_after_any_request_is_completed_by_the_next() {
     );
     let kubeconfig = repo.file("kubeconfig");
     std::fs::write(&kubeconfig, proxy.kubeconfig()).expect("a file");
-    let arguments = ["apply", repo.dir(), "--yes", "--timeout", "20"];
+    // The Lease of the killed one is waited for.
+    let arguments = ["apply", repo.dir(), "--yes", "--timeout", "20", "--lease", "4"];
     let through = |request: usize| {
         proxy.count.store(0, Ordering::SeqCst);
         fatal.store(request, Ordering::SeqCst);

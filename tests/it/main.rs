@@ -35,6 +35,7 @@ mod guards;
 mod health;
 mod http_server;
 mod new;
+mod one_writer;
 mod oracle;
 mod order;
 mod people;

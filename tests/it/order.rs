@@ -1,6 +1,6 @@
 //! Law 2 on a real API server: expand, move, contract, as the audit log shows it.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Audited, Cluster};
 use crate::repo::Repo;
 use crate::run::{Ran, code};
 use crate::stand_in::StandIn;
@@ -69,7 +69,7 @@ fn change(before: &[String], after: &[String]) -> Vec<(String, String)> {
     }
     let again = cluster.spinway(&["plan", repo.dir(), "--exit-code"]);
     assert_eq!(code(&again), 0, "{}", Ran(&again));
-    let writes = cluster.writes().into_iter().filter(|w| !w.object.starts_with("configmaps"));
+    let writes = cluster.writes().into_iter().filter(Audited::is_of_the_repository);
     writes.map(|w| (format!("{} {}", w.verb, w.object), w.body.to_string())).collect()
 }
 

@@ -108,7 +108,9 @@ impl Arguments {
         // Offline nothing is written, so where the inventory comes from does not matter. Against a cluster it does, and the
         // digest must be that of the apply that follows.
         let take_inventory = self.kubeconfig.is_none();
-        let options = crate::plan::Options { take_inventory, now: now(), ..crate::plan::Options::default() };
+        // A pull request need not be up to date: what is applied is what it is merged to.
+        let rewrites = true;
+        let options = crate::plan::Options { take_inventory, rewrites, now: now(), ..crate::plan::Options::default() };
         let given = self.given(Some(environment));
         let planned = ops::plan_read(&given, (repository, desired), &self.live(environment)?, &options).await?;
         Ok((planned, said))
