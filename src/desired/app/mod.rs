@@ -379,7 +379,7 @@ fn put_over(merged: &mut Traced, layer: Traced) {
 }
 
 /// A duration as Gateway API writes it (GEP-2257), in seconds.
-fn duration(text: &str) -> Option<f64> {
+pub(super) fn duration(text: &str) -> Option<f64> {
     let mut rest = text;
     let mut seconds = 0.0;
     for parts in 0.. {
