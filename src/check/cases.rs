@@ -511,7 +511,7 @@ fn a_page_says_everything_and_the_index_names_it() {
         assert_eq!([explain(id), explain(&id.to_lowercase()), explain(name)], [(); 3].map(|()| Some(page.clone())));
     }
     assert!(explain("yaml-syntax").is_some() && explain("SPW999").is_none() && index.contains("| `yaml-syntax` |"));
-    let severities = ["SPW003", "SPW001", "SPW015"].map(|id| {
+    let severities = ["SPW024", "SPW001", "SPW015"].map(|id| {
         let page = CHECKS.iter().find(|check| check.id == id).map(|check| check.page()).unwrap_or_default();
         page.lines().find_map(|line| line.strip_prefix("Severity: ")).unwrap_or_default().to_owned()
     });
