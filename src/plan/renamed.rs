@@ -109,9 +109,15 @@ fn neutral(value: &Value, names: &BTreeSet<String>) -> Value {
     match value {
         Value::String(text) if names.contains(text) => Value::String("\0".to_owned()),
         Value::Array(items) => items.iter().map(|item| neutral(item, names)).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), neutral(value, names))).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (neutral_key(key, names), neutral(value, names))).collect(),
         other => other.clone(),
     }
+}
+
+/// A key in which a name may stand too: the label by which the pods of a SpinApp are found.
+fn neutral_key(key: &str, names: &BTreeSet<String>) -> String {
+    let app = key.strip_prefix("core.spinkube.dev/app.").and_then(|rest| rest.strip_suffix(".status"));
+    if app.is_some_and(|app| names.contains(app)) { "\0".to_owned() } else { key.to_owned() }
 }
 
 /// Whether a route serves what another one serves: at its parents, for its hostnames, by each of its matches.
@@ -237,5 +243,34 @@ mod tests {
         assert_eq!(renames(&[map("b", "1")], &made, &recorded), [], "what succeeds one object succeeds no other");
         let other = [Deletion::of(5, "a", Some(&ObjectRef::new("", "ConfigMap", "n", "not-wanted-any-more")))];
         assert_eq!(renames(&[map("a", "1")], &[], &other), []);
+    }
+
+    #[test]
+    fn a_renamed_app_is_no_loss_whatever_it_expands_to() {
+        const CONFIG: &str = "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec:\n  sources: [apps]\n  environments: [{name: test}]\n  controllers: [{gatewayClass: nginx, release: nginx-gateway-fabric@2.7.0}]\n";
+        let expanded = |name: &str, rollout: &str, image: &str| {
+            let app = format!(
+                "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{image: {image}, rollout: {{type: {rollout}}}, autoscale: {{min: 1, max: 3, cpu: 50}}, resources: {{requests: {{cpu: 100m}}}}, egress: [], variables: {{level: info}}, routes: [{{gateway: infra/public, hosts: [shop.example], path: /shop}}]}}\n"
+            );
+            let file = |text: &str| crate::desired::Entry::File(text.as_bytes().to_vec());
+            let entries = [("spinway.yaml".to_owned(), file(CONFIG)), ("apps/a.yaml".to_owned(), file(&app))];
+            crate::desired::read(&crate::desired::Tree { entries: entries.into() }, None).unwrap()
+        };
+        let image = |digit: &str| format!("ghcr.io/acme/cart:1@sha256:{}", digit.repeat(64));
+        for rollout in ["blueGreen", "inPlace"] {
+            let (old, new) = (expanded("cart", rollout, &image("a")), expanded("basket", rollout, &image("a")));
+            let values = |desired: &Desired| -> Vec<Value> {
+                desired.objects.values().map(|member| member.object.value.clone()).collect()
+            };
+            let made: Vec<_> = values(&new).into_iter().map(|value| ("platform", value)).collect();
+            assert!(made.len() >= 3, "{:#?} {made:#?}", new.diagnostics);
+            let found = renames(&values(&old), &made, &[]);
+            assert_eq!(found.len(), values(&old).len(), "{rollout}: {found:?} of {:#?} {made:#?}", values(&old));
+            // Another image is another thing, but for the route, which serves the same.
+            let other = values(&expanded("basket", rollout, &image("b")));
+            let other: Vec<_> = other.into_iter().map(|value| ("platform", value)).collect();
+            let found = renames(&values(&old), &other, &[]);
+            assert!(!found.is_empty() && found.len() < values(&old).len(), "{rollout}: {found:?}");
+        }
     }
 }

@@ -629,7 +629,7 @@ fn renames_are_not_counted_and_the_budget_is_that_of_the_config() {
     let report = apply(&cluster, &repo, &[], 0);
     let held = row(&report, "ConfigMap", "r4")["because"].to_string();
     assert!(held.contains("5 deletions in partition one within 48 hours are more than 4"), "{held}");
-    repo.edit("spinway.yaml", "  approvals:", "  deletions: {percent: 60}\n  approvals:");
+    repo.edit("spinway.yaml", "  approvals:", "  deletions: {percent: 90}\n  approvals:");
     let report = apply(&cluster, &repo, &[], 0);
     assert_eq!(
         report["summary"]["delete"], 1,
