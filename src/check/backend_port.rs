@@ -36,7 +36,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 }
 
 /// The ports of a Service: of the repository, of one that is made for a SpinApp of it, or of the cluster. None when it has none
-/// of its own (`ExternalName`) or is not known.
+/// (`ExternalName`) or they are not known.
 fn ports(context: &Context<'_>, service: &ObjectRef) -> Option<Vec<i64>> {
     let live = context.cluster().and_then(|live| live.get(service));
     if let Some(member) = context.desired.objects.get(service) {
@@ -56,7 +56,10 @@ fn of_service(service: &Value) -> Option<Vec<i64>> {
     if service.pointer("/spec/type").is_some_and(|kind| kind == "ExternalName") {
         return None;
     }
-    Some(each(service, "spec.ports[].port").into_iter().filter_map(|(_, port)| port.as_i64()).collect())
+    let ports: Vec<i64> =
+        each(service, "spec.ports[].port").into_iter().filter_map(|(_, port)| port.as_i64()).collect();
+    // A snapshot does not keep those of others.
+    Some(ports).filter(|ports| !ports.is_empty())
 }
 
 /// The ports of a live Service that are not ours to take away.

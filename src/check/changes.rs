@@ -65,3 +65,92 @@ fn dependent(desired: &Desired, changing: &BTreeSet<ObjectRef>) -> Vec<ObjectRef
     let routes = routes.iter().flat_map(|kind| desired.of_kind(GATEWAY, kind, None));
     routes.filter(|(route, member)| uses(route, &member.object.value)).map(|(route, _)| route.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{Entry, Tree, read};
+    use crate::live::Source;
+    use serde_json::{Value, json};
+
+    const ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: shop}\nspec:\n  parentRefs: [{namespace: infra, name: public, sectionName: http}]\n  rules: [{backendRefs: [{name: cart, port: 80}]}]\n";
+
+    fn desired(text: &str) -> Desired {
+        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        read(&tree, None).unwrap()
+    }
+
+    fn live(objects: &[Value]) -> Live {
+        let mut live = Live::default();
+        live.source = Source::Cluster;
+        objects.iter().for_each(|object| live.insert(object.clone()));
+        live
+    }
+
+    fn gateway(listener: &str, namespaces: Value) -> Value {
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "public", "namespace": "infra"},
+            "spec": {"listeners": [{"name": listener, "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": namespaces}}]}})
+    }
+
+    fn service(ports: Value) -> Value {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop"}, "spec": {"ports": ports}})
+    }
+
+    fn route() -> ObjectRef {
+        ObjectRef::new(GATEWAY, "HTTPRoute", "shop", "cart")
+    }
+
+    fn found(text: &str, live: &Live, changing: &[ObjectRef]) -> Vec<(&'static str, Severity)> {
+        let changing = changing.iter().cloned().collect();
+        of_changes(&desired(text), live, &changing).into_iter().map(|finding| (finding.id, finding.severity)).collect()
+    }
+
+    #[test]
+    fn what_lives_in_the_cluster_alone_counts() {
+        let all = json!({"from": "All"});
+        let at = |listener: &str, port: u16| live(&[gateway(listener, all.clone()), service(json!([{"port": port}]))]);
+        assert_eq!(found(ROUTE, &at("http", 80), &[route()]), []);
+        assert_eq!(found(ROUTE, &at("web", 80), &[route()]), [("SPW003", Severity::Error)]);
+        assert_eq!(found(ROUTE, &at("http", 81), &[route()]), [("SPW005", Severity::Error)]);
+        assert_eq!(found(ROUTE, &at("web", 81), &[]), [], "nothing changes");
+        // A snapshot does not keep the ports of others.
+        assert_eq!(found(ROUTE, &live(&[service(json!([]))]), &[route()]), []);
+    }
+
+    #[test]
+    fn what_others_gave_to_an_object_of_the_repository_stays() {
+        let declared = "---\napiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {ports: [{port: 81}]}\n";
+        let mut service = service(json!([{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}]));
+        let text = ROUTE.to_owned() + declared;
+        assert_eq!(found(&text, &live(&[service.clone()]), &[route()]), []);
+        let ours = json!({"f:spec": {"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}});
+        service["metadata"]["managedFields"] = json!([{"manager": "spinway", "operation": "Apply", "fieldsV1": ours}]);
+        assert_eq!(found(&text, &live(&[service]), &[route()]), [("SPW005", Severity::Error)], "ours goes");
+    }
+
+    #[test]
+    fn labels_that_others_gave_to_a_namespace_count() {
+        let gateway = gateway("http", json!({"from": "Selector", "selector": {"matchLabels": {"web": "yes"}}}));
+        let text = ROUTE.to_owned() + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+        let mut shop =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"web": "yes"}}});
+        assert_eq!(found(&text, &live(&[gateway.clone(), shop.clone()]), &[route()]), []);
+        let ours = json!({"f:metadata": {"f:labels": {"f:web": {}}}});
+        shop["metadata"]["managedFields"] = json!([{"manager": "spinway", "operation": "Apply", "fieldsV1": ours}]);
+        let cluster = live(&[gateway, shop]);
+        assert_eq!(found(&text, &cluster, &[route()]), [("SPW003", Severity::Error)], "the label goes");
+        // The route does not change, only its namespace does.
+        let namespace = ObjectRef::new("", "Namespace", "", "shop");
+        assert_eq!(found(&text, &cluster, &[namespace]), [("SPW003", Severity::Warning)]);
+    }
+
+    #[test]
+    fn a_wish_not_to_be_told_is_heard() {
+        let cluster = live(&[gateway("web", json!({"from": "All"}))]);
+        let text = ROUTE.replace(
+            "name: cart, namespace: shop}",
+            "name: cart, namespace: shop, annotations: {spinway.dev/ignore: \"SPW003: comes later\"}}",
+        );
+        assert_eq!(found(&text, &cluster, &[route()]), []);
+    }
+}
