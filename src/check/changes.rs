@@ -87,12 +87,12 @@ mod tests {
         live
     }
 
-    fn gateway(listener: &str, namespaces: Value) -> Value {
+    fn gateway(listener: &str, namespaces: &Value) -> Value {
         json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "public", "namespace": "infra"},
             "spec": {"listeners": [{"name": listener, "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": namespaces}}]}})
     }
 
-    fn service(ports: Value) -> Value {
+    fn service(ports: &Value) -> Value {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop"}, "spec": {"ports": ports}})
     }
 
@@ -108,19 +108,19 @@ mod tests {
     #[test]
     fn what_lives_in_the_cluster_alone_counts() {
         let all = json!({"from": "All"});
-        let at = |listener: &str, port: u16| live(&[gateway(listener, all.clone()), service(json!([{"port": port}]))]);
+        let at = |listener: &str, port: u16| live(&[gateway(listener, &all), service(&json!([{"port": port}]))]);
         assert_eq!(found(ROUTE, &at("http", 80), &[route()]), []);
         assert_eq!(found(ROUTE, &at("web", 80), &[route()]), [("SPW003", Severity::Error)]);
         assert_eq!(found(ROUTE, &at("http", 81), &[route()]), [("SPW005", Severity::Error)]);
         assert_eq!(found(ROUTE, &at("web", 81), &[]), [], "nothing changes");
         // A snapshot does not keep the ports of others.
-        assert_eq!(found(ROUTE, &live(&[service(json!([]))]), &[route()]), []);
+        assert_eq!(found(ROUTE, &live(&[service(&json!([]))]), &[route()]), []);
     }
 
     #[test]
     fn what_others_gave_to_an_object_of_the_repository_stays() {
         let declared = "---\napiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {ports: [{port: 81}]}\n";
-        let mut service = service(json!([{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}]));
+        let mut service = service(&json!([{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}]));
         let text = ROUTE.to_owned() + declared;
         assert_eq!(found(&text, &live(&[service.clone()]), &[route()]), []);
         let ours = json!({"f:spec": {"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}});
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn labels_that_others_gave_to_a_namespace_count() {
-        let gateway = gateway("http", json!({"from": "Selector", "selector": {"matchLabels": {"web": "yes"}}}));
+        let gateway = gateway("http", &json!({"from": "Selector", "selector": {"matchLabels": {"web": "yes"}}}));
         let text = ROUTE.to_owned() + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
         let mut shop =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"web": "yes"}}});
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_wish_not_to_be_told_is_heard() {
-        let cluster = live(&[gateway("web", json!({"from": "All"}))]);
+        let cluster = live(&[gateway("web", &json!({"from": "All"}))]);
         let text = ROUTE.replace(
             "name: cart, namespace: shop}",
             "name: cart, namespace: shop, annotations: {spinway.dev/ignore: \"SPW003: comes later\"}}",

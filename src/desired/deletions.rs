@@ -64,7 +64,6 @@ impl Budget {
 fn window(text: &str) -> Option<i64> {
     let seconds = duration(text)?;
     // At most 99999h by its syntax, so that nothing is lost.
-    #[expect(clippy::cast_possible_truncation, reason = "a bounded whole number of seconds")]
     let whole = seconds as i64;
     (whole >= 60 && whole <= LONGEST).then_some(whole)
 }

@@ -149,7 +149,7 @@ mod tests {
     use crate::inventory::Deletion;
     use serde_json::json;
 
-    fn route(name: &str, hosts: Value, paths: &[&str], backend: &str) -> Value {
+    fn route(name: &str, hosts: &Value, paths: &[&str], backend: &str) -> Value {
         let matches: Vec<Value> =
             paths.iter().map(|path| json!({"path": {"type": "PathPrefix", "value": path}})).collect();
         json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name, "namespace": "n"},
@@ -223,15 +223,15 @@ mod tests {
 
     #[test]
     fn a_route_is_succeeded_by_one_that_serves_the_same() {
-        let old = [route("old", json!(["a.example"]), &["/x", "/y"], "s")];
-        let new = |hosts: Value, paths: &[&str]| [("platform", route("new", hosts, paths, "other"))];
+        let old = [route("old", &json!(["a.example"]), &["/x", "/y"], "s")];
+        let new = |hosts: &Value, paths: &[&str]| [("platform", route("new", hosts, paths, "other"))];
         assert_eq!(
-            renames(&old, &new(json!(["a.example", "b.example"]), &["/y", "/x", "/z"]), &[]),
+            renames(&old, &new(&json!(["a.example", "b.example"]), &["/y", "/x", "/z"]), &[]),
             [pair("old", "new")]
         );
-        assert_eq!(renames(&old, &new(json!(["a.example"]), &["/x"]), &[]), []);
-        assert_eq!(renames(&old, &new(json!(["b.example"]), &["/x", "/y"]), &[]), []);
-        assert_eq!(renames(&old, &new(json!([]), &["/x", "/y"]), &[]), []);
+        assert_eq!(renames(&old, &new(&json!(["a.example"]), &["/x"]), &[]), []);
+        assert_eq!(renames(&old, &new(&json!(["b.example"]), &["/x", "/y"]), &[]), []);
+        assert_eq!(renames(&old, &new(&json!([]), &["/x", "/y"]), &[]), []);
     }
 
     #[test]
