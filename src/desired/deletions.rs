@@ -65,7 +65,7 @@ fn window(text: &str) -> Option<i64> {
     let seconds = duration(text)?;
     // At most 99999h by its syntax, so that nothing is lost.
     let whole = seconds as i64;
-    (whole >= 60 && whole <= LONGEST).then_some(whole)
+    (60..=LONGEST).contains(&whole).then_some(whole)
 }
 
 impl Config {
