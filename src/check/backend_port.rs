@@ -1,8 +1,10 @@
 //! SPW005.
 
 use super::{Check, Context};
+use crate::fields::{FieldSet, Managers};
 use crate::kinds::{self, SPIN, Section, each};
 use crate::object::{Diagnostic, ObjectRef, Severity};
+use serde_json::Value;
 
 pub(super) const CHECK: Check = Check {
     id: "SPW005",
@@ -33,12 +35,40 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     found
 }
 
-/// The ports of a Service of the repository, or of one that is made for a SpinApp of it.
+/// The ports of a Service: of the repository, of one that is made for a SpinApp of it, or of the cluster. None when it has none
+/// (`ExternalName`) or they are not known.
 fn ports(context: &Context<'_>, service: &ObjectRef) -> Option<Vec<i64>> {
+    let live = context.cluster().and_then(|live| live.get(service));
     if let Some(member) = context.desired.objects.get(service) {
-        let ports = each(&member.object.value, "spec.ports[].port");
-        return Some(ports.into_iter().filter_map(|(_, port)| port.as_i64()).collect());
+        let mut ports = of_service(&member.object.value)?;
+        // Others may have given it more.
+        ports.extend(live.map(foreign).unwrap_or_default());
+        return Some(ports);
     }
     let app = ObjectRef::new(SPIN, "SpinApp", service.namespace(), &service.name);
-    context.desired.objects.contains_key(&app).then(|| vec![80])
+    if context.desired.objects.contains_key(&app) {
+        return Some(vec![80]);
+    }
+    of_service(live.filter(|_| service.is("", "Service"))?)
+}
+
+fn of_service(service: &Value) -> Option<Vec<i64>> {
+    if service.pointer("/spec/type").is_some_and(|kind| kind == "ExternalName") {
+        return None;
+    }
+    let ports: Vec<i64> =
+        each(service, "spec.ports[].port").into_iter().filter_map(|(_, port)| port.as_i64()).collect();
+    // A snapshot does not keep those of others.
+    Some(ports).filter(|ports| !ports.is_empty())
+}
+
+/// The ports of a live Service that are not ours to take away.
+fn foreign(service: &Value) -> Vec<i64> {
+    let managers = Managers::of(service);
+    let ours = managers.ours().map(FieldSet::paths).unwrap_or_default();
+    let holds = |port: i64| {
+        let key = format!("\"port\":{port},");
+        ours.iter().any(|path| path.0.get(2).is_some_and(|item| item.contains(&key)))
+    };
+    of_service(service).unwrap_or_default().into_iter().filter(|port| !holds(*port)).collect()
 }

@@ -281,7 +281,10 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW002", rule("backendRefs: [{name: s, namespace: other, port: 80}]") + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\nmetadata: {name: g, namespace: other}\nspec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: shop}], to: [{group: \"\", kind: Service}]}\n"),
         ("SPW002", http(parent)),
         ("SPW002", rule("backendRefs: [{name: s, port: 80}]")),
+        ("SPW002", http("parentRefs: [{group: \"\", kind: Service, name: s, namespace: other}]")),
+        ("SPW002", "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: c}\nspec: {controllerName: a.example/b, parametersRef: {group: \"\", kind: ConfigMap, name: p, namespace: infra}}\n".to_owned()),
         ("SPW003", http(parent)),
+        ("SPW003", http("parentRefs: [{kind: HTTPRoute, name: s}]") + "---\n" + &rule("backendRefs: [{name: s, port: 80}]").replace("name: r,", "name: s,")),
         ("SPW003", http(parent) + &gateway("{name: k, port: 81, protocol: TCP}, {name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}")),
         ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}")),
         ("SPW003", http(parent) + &gateway("{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}") + &namespace("a: b")),
@@ -295,6 +298,7 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW005", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
         ("SPW005", rule("backendRefs: [{name: s, port: 82}]") + &service("s", "{port: 80}, {port: 82}")),
         ("SPW005", rule("backendRefs: [{name: unknown, port: 82}]")),
+        ("SPW005", rule("backendRefs: [{name: s, port: 80}]") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: shop}\nspec: {type: ExternalName, externalName: a.example, ports: [{port: 81}]}\n"),
         ("SPW006", app(&"x".repeat(52), "executor: e")),
         ("SPW006", app("cart-2", "executor: e")),
         ("SPW006", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a.b, namespace: shop}\n".to_owned()),
@@ -511,7 +515,7 @@ fn a_page_says_everything_and_the_index_names_it() {
         assert_eq!([explain(id), explain(&id.to_lowercase()), explain(name)], [(); 3].map(|()| Some(page.clone())));
     }
     assert!(explain("yaml-syntax").is_some() && explain("SPW999").is_none() && index.contains("| `yaml-syntax` |"));
-    let severities = ["SPW003", "SPW001", "SPW015"].map(|id| {
+    let severities = ["SPW024", "SPW001", "SPW015"].map(|id| {
         let page = CHECKS.iter().find(|check| check.id == id).map(|check| check.page()).unwrap_or_default();
         page.lines().find_map(|line| line.strip_prefix("Severity: ")).unwrap_or_default().to_owned()
     });

@@ -72,8 +72,9 @@ fn serving<'a>(
 ) -> Vec<&'a Value> {
     let labels = context.namespace_labels(route.reference.namespace());
     let value = (&route.reference, &route.value);
-    let takes =
-        |listener: &Value| attach(listener, gateway.reference.namespace(), value, parent, labels) == Attachment::Taken;
+    let takes = |listener: &Value| {
+        attach(listener, gateway.reference.namespace(), value, parent, labels.as_ref()) == Attachment::Taken
+    };
     let serves = |listener: &&Value| {
         let is_meant = hostname(listener).is_none_or(|own| routing::covers(own, host));
         is_meant && !each(listener, "tls.certificateRefs[]").is_empty() && takes(listener)

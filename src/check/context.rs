@@ -2,9 +2,10 @@
 
 use super::{Check, dangling_reference};
 use crate::desired::{Config, Desired, Member, Tenant};
+use crate::fields::{FieldPath, Managers};
 use crate::graph::Graph;
 use crate::kinds::{self, GATEWAY, each};
-use crate::live::{Live, Presence};
+use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
 use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ pub struct Context<'a> {
     pub(super) controller: Option<Release>,
     /// What is known of the cluster.
     pub(super) live: Option<&'a Live>,
+    /// The objects that are asked about, when it is not all of them.
+    only: Option<&'a BTreeSet<ObjectRef>>,
     graph: OnceLock<Graph>,
     made: OnceLock<BTreeSet<ObjectRef>>,
     bound: OnceLock<Vec<(&'a Member, &'a Tenant)>>,
@@ -31,7 +34,7 @@ impl<'a> Context<'a> {
     pub fn new(desired: &'a Desired) -> Self {
         let rules = desired.rules();
         let (graph, made, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { desired, rules, controller: None, live: None, graph, made, bound }
+        Self { desired, rules, controller: None, live: None, only: None, graph, made, bound }
     }
 
     /// The same, with every Gateway taken to be served by this release.
@@ -42,6 +45,16 @@ impl<'a> Context<'a> {
     /// The same, beside what is known of the cluster.
     pub(super) fn beside(self, live: Option<&'a Live>) -> Self {
         Self { live, ..self }
+    }
+
+    /// The same, asked about some objects alone; what they refer to is looked up among all.
+    pub(super) fn about(self, only: &'a BTreeSet<ObjectRef>) -> Self {
+        Self { only: Some(only), ..self }
+    }
+
+    /// What is known of a cluster that is really there, beside the repository.
+    pub(super) fn cluster(&self) -> Option<&'a Live> {
+        self.live.filter(|live| matches!(live.source, Source::Cluster | Source::Snapshot))
     }
 
     /// The types of the cluster, as far as they are known.
@@ -67,7 +80,8 @@ impl<'a> Context<'a> {
 
     /// What controllers make for the objects of the repository.
     fn made(&self) -> &BTreeSet<ObjectRef> {
-        self.made.get_or_init(|| self.objects().flat_map(|o| kinds::provides(&o.reference, &o.value)).collect())
+        let objects = || self.desired.objects.values().map(|member| &member.object);
+        self.made.get_or_init(|| objects().flat_map(|o| kinds::provides(&o.reference, &o.value)).collect())
     }
 
     /// The object that may have been meant by a name, one of the repository or made for one: of the same kind, and of the
@@ -100,16 +114,49 @@ impl<'a> Context<'a> {
         known.collect()
     }
 
+    /// What has listeners and is named by a route, of the repository or of the cluster alone.
+    pub(super) fn listening(&self, route: &'a Object) -> Vec<Parent<'a>> {
+        let own = route.reference.namespace();
+        let known = each(&route.value, "spec.parentRefs[]").into_iter().filter_map(|(pointer, reference)| {
+            let text = |field: &str| reference.get(field).and_then(Value::as_str);
+            let (group, kind) = (text("group").unwrap_or(GATEWAY), text("kind").unwrap_or("Gateway"));
+            if group != GATEWAY || !matches!(kind, "Gateway" | "ListenerSet") {
+                return None;
+            }
+            let name = text("name").unwrap_or_default();
+            let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
+            let declared = self.desired.objects.get(&gateway).map(|member| &member.object);
+            let value = declared.map(|object| &object.value).or_else(|| self.cluster()?.get(&gateway))?;
+            Some(Parent { pointer, reference, gateway, value, declared })
+        });
+        known.collect()
+    }
+
     /// The custom resource definitions.
     pub(super) fn definitions(&self) -> impl Iterator<Item = &'a Object> {
         self.desired.of_kind(CRD_GROUP, "CustomResourceDefinition", None).map(|(_, member)| &member.object)
     }
 
-    /// The labels of a namespace that the repository declares.
-    pub(super) fn namespace_labels(&self, namespace: &str) -> Option<&'a Map<String, Value>> {
-        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
-        let member = self.desired.objects.get(&ObjectRef::new("", "Namespace", "", namespace))?;
-        Some(member.object.value.pointer("/metadata/labels").and_then(Value::as_object).unwrap_or(&NONE))
+    /// The labels of a namespace, as far as they are known: those that the repository declares, and those that others gave it
+    /// in the cluster.
+    pub(super) fn namespace_labels(&self, namespace: &str) -> Option<Map<String, Value>> {
+        let reference = ObjectRef::new("", "Namespace", "", namespace);
+        let labels =
+            |value: &Value| value.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
+        let declared = self.desired.objects.get(&reference).map(|member| labels(&member.object.value));
+        let Some(live) = self.cluster().and_then(|live| live.get(&reference)) else { return declared };
+        let managers = Managers::of(live);
+        let is_ours = |name: &str| {
+            let path = FieldPath::of(&["metadata", "labels", name]);
+            managers.ours().is_some_and(|ours| ours.contains(&path)) && managers.other_of(&path).is_none()
+        };
+        let mut all = labels(live);
+        if let Some(declared) = declared {
+            // What we hold and no longer declare goes.
+            all.retain(|name, _| !is_ours(name));
+            all.extend(declared);
+        }
+        Some(all)
     }
 
     /// A finding of a check at a place of an object.
@@ -130,9 +177,12 @@ impl<'a> Context<'a> {
         own.protected || self.rules.environments.iter().any(|rules| rules.name == own.name && rules.protected)
     }
 
-    /// All objects.
+    /// All objects that are asked about.
     pub(super) fn objects(&self) -> impl Iterator<Item = &'a Object> {
-        self.desired.objects.values().map(|member| &member.object)
+        let desired = self.desired;
+        let some = self.only.into_iter().flatten().filter_map(|reference| desired.objects.get(reference));
+        let all = self.only.is_none().then(|| desired.objects.values());
+        some.chain(all.into_iter().flatten()).map(|member| &member.object)
     }
 
     /// Each object with each tenant whose files took part in it: those that wrote it, and those whose patches changed it.
@@ -180,6 +230,20 @@ impl<'a> Context<'a> {
             .about(&object.reference)
             .help(who)
     }
+}
+
+/// What a route names as its parent.
+pub(super) struct Parent<'a> {
+    /// Where the route names it.
+    pub(super) pointer: String,
+    /// How.
+    pub(super) reference: &'a Value,
+    /// Its identity.
+    pub(super) gateway: ObjectRef,
+    /// Its value.
+    pub(super) value: &'a Value,
+    /// As the repository has it, if it does.
+    pub(super) declared: Option<&'a Object>,
 }
 
 /// Whether an object is a route of Gateway API.

@@ -1,7 +1,8 @@
 //! Checks: rules that a repository is held against, each with a stable id, in a file of its own.
 //!
 //! **Invariants:** a check reads what it is given and changes nothing; a finding stands where its mistake is written. Checks
-//! that guard ([`Check::guards`]) are part of every plan, and nobody whom they bind can switch them off.
+//! that guard ([`Check::guards`]) are part of every plan, and nobody whom they bind can switch them off. Those that say of an
+//! object that it will not work are part of every plan that changes it ([`of_changes`]).
 
 mod ambiguous_scalar;
 mod api_version;
@@ -10,6 +11,7 @@ mod backend_port;
 mod baseline;
 mod catalog;
 mod certificate;
+mod changes;
 mod context;
 mod cors_credentials;
 mod crd_bundle;
@@ -50,6 +52,7 @@ mod zero_weights;
 
 pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
+pub use changes::of_changes;
 pub use context::Context;
 pub use fields::{AtApply, at_apply, wrong_fields};
 pub use suppress::leave_out_by_config;
@@ -97,7 +100,12 @@ impl Check {
     pub fn page(&self) -> String {
         let Self { id, name, what, why, example, remedy, .. } = self;
         let severity = severity(self.severity);
-        let guards = if self.guards { " It is part of every plan: what it finds is not applied." } else { "" };
+        let guards = match (self.guards, changes::is_of_changes(self), self.severity) {
+            (true, _, _) => " It is part of every plan: what it finds is not applied.",
+            (_, true, Severity::Error) => " A plan holds what it changes against it: what it finds is not applied.",
+            (_, true, _) => " A plan holds what it changes against it.",
+            _ => "",
+        };
         format!(
             "# {id}: {name}\n\n{what}\n\nSeverity: {severity}.{guards}\n\n## Why\n\n{why}\n\n## Example\n\n```yaml\n{}\n```\n\n## What to do\n\n{remedy}\n",
             example.trim()

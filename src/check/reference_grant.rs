@@ -3,7 +3,8 @@
 use super::{Check, Context};
 use crate::graph::grants_reference;
 use crate::kinds::{self, GATEWAY};
-use crate::object::{Diagnostic, Severity};
+use crate::live::Coverage;
+use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity};
 
 pub(super) const CHECK: Check = Check {
     id: "SPW002",
@@ -26,8 +27,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         for reference in kinds::references(from, &object.value) {
             let to = &reference.to;
             let crosses = to.namespace.is_some() && to.namespace != from.namespace && to.group != GATEWAY;
-            let mut grants = context.desired.of_kind(GATEWAY, "ReferenceGrant", Some(to.namespace()));
-            if !crosses || grants.any(|(_, grant)| grants_reference(&grant.object.value, from, to)) {
+            if !crosses || !needs_grant(from, &reference.pointer) || is_granted(context, from, to) {
                 continue;
             }
             let message =
@@ -48,4 +48,22 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// Whether Gateway API asks for a grant: of what is in no namespace, and of parents, it does not (ReferenceGrant; ParentReference).
+fn needs_grant(from: &ObjectRef, pointer: &str) -> bool {
+    from.namespace.is_some() && !pointer.starts_with("/spec/parentRefs")
+}
+
+/// Whether a grant of the repository or of the cluster allows a reference, or may: they could not be listed.
+fn is_granted(context: &Context<'_>, from: &ObjectRef, to: &ObjectRef) -> bool {
+    let kind = GroupKind::new(GATEWAY, "ReferenceGrant");
+    let mut declared = context.desired.of_kind(GATEWAY, &kind.kind, Some(to.namespace()));
+    if declared.any(|(_, grant)| grants_reference(&grant.object.value, from, to)) {
+        return true;
+    }
+    let Some(live) = context.cluster() else { return false };
+    let mut found = live.of_kind(GATEWAY, &kind.kind, Some(to.namespace()));
+    !matches!(live.coverage.get(&kind), Some(Coverage::All))
+        || found.any(|(_, grant)| grants_reference(grant, from, to))
 }

@@ -28,13 +28,14 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 fn of_route<'a>(context: &Context<'a>, route: &'a Object) -> Vec<Diagnostic> {
     let labels = context.namespace_labels(route.reference.namespace());
     let mut found = Vec::new();
-    for (pointer, parent, gateway) in context.parents(route) {
-        let at = gateway.reference.namespace();
-        let verdicts: Vec<(String, Attachment)> = listeners(&gateway.value)
+    for parent in context.listening(route) {
+        let at = parent.gateway.namespace();
+        let verdicts: Vec<(String, Attachment)> = listeners(parent.value)
             .into_iter()
             .map(|listener| {
                 let name = listener.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-                (name, attach(listener, at, (&route.reference, &route.value), parent, labels))
+                let route = (&route.reference, &route.value);
+                (name, attach(listener, at, route, parent.reference, labels.as_ref()))
             })
             .collect();
         if verdicts.iter().any(|(_, verdict)| !matches!(verdict, Attachment::Refused(_))) {
@@ -45,8 +46,11 @@ fn of_route<'a>(context: &Context<'a>, route: &'a Object) -> Vec<Diagnostic> {
             Attachment::Taken | Attachment::Unknown => String::new(),
         });
         let why = why.collect::<Vec<_>>().join("; ");
-        let message = format!("No listener of {} takes {}.", gateway.reference, route.reference);
-        let finding = context.finding(&CHECK, route, &pointer, message).and(gateway.origin.clone(), "the listeners");
+        let message = format!("No listener of {} takes {}.", parent.gateway, route.reference);
+        let mut finding = context.finding(&CHECK, route, &parent.pointer, message);
+        if let Some(gateway) = parent.declared {
+            finding = finding.and(gateway.origin.clone(), "the listeners");
+        }
         found.push(finding.help(if why.is_empty() { "It has no listeners.".to_owned() } else { format!("{why}.") }));
     }
     found

@@ -48,7 +48,8 @@ fn every(context: &Context<'_>, route: &Object, pointer: &str, gateway: &Object)
 fn is_open(context: &Context<'_>, route: &Object, parent: &Value, gateway: &Object) -> bool {
     let labels = context.namespace_labels(route.reference.namespace());
     let value = (&route.reference, &route.value);
-    let takes =
-        |listener: &Value| attach(listener, gateway.reference.namespace(), value, parent, labels) == Attachment::Taken;
+    let takes = |listener: &Value| {
+        attach(listener, gateway.reference.namespace(), value, parent, labels.as_ref()) == Attachment::Taken
+    };
     listeners(&gateway.value).into_iter().any(|listener| listener.get("hostname").is_none() && takes(listener))
 }

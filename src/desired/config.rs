@@ -1,6 +1,7 @@
 //! `Config`, the file `spinway.yaml` (design §2).
 
 use super::Member;
+use super::deletions::Deletions;
 use super::tree::{below, glob};
 use crate::kinds::HealthRule;
 use crate::object::{Diagnostic, ObjectRef, Origin};
@@ -37,6 +38,8 @@ pub struct Config {
     pub conflicts: Conflicts,
     /// Where `Approval` files are read.
     pub approvals: Approvals,
+    /// How much may be deleted before it waits for approval, in every environment that does not say otherwise.
+    pub deletions: Deletions,
     /// Overrides of health by condition (law 3).
     pub health: Vec<HealthRule>,
     /// The executors that Apps run by.
@@ -168,6 +171,8 @@ pub struct Environment {
     pub settle: Option<Settle>,
     /// Whether destructive change, unpinned images and rewritten history need approval or are refused.
     pub protected: bool,
+    /// How much may be deleted in this environment before it waits for approval; what is not given is as for all.
+    pub deletions: Deletions,
     /// What every App has in this environment unless it says otherwise.
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub defaults: Value,

@@ -6,6 +6,7 @@
 mod app;
 mod canonical;
 mod config;
+mod deletions;
 mod json_schema;
 mod manifest;
 pub(crate) mod parallel;
@@ -25,6 +26,7 @@ pub use config::{
     Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule,
     PLATFORM, Selector, Suppression, Tenant,
 };
+pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
@@ -217,6 +219,8 @@ impl Written {
         let wrong = match config::spec::<Config>(value) {
             Ok(config) => {
                 diagnostics.extend(config.check(&self.start));
+                let wrong = config.wrong_budgets().into_iter();
+                diagnostics.extend(wrong.map(|(at, text)| Diagnostic::error("config", text).at(self.origin_of(&at))));
                 if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
                     return Ok(config);
                 }

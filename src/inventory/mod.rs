@@ -14,6 +14,7 @@ mod stop;
 
 pub use applied::{ANNOTATION as APPLIED, Applied};
 pub use approval::{Destruction, Held, approved};
+pub use contest::{Correction, Corrections};
 pub use history::Entry;
 pub use owner::{Owner, is_mark, keep_mark, owner};
 pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};

@@ -1,6 +1,6 @@
 //! The parent ConfigMap of a partition: hints, and the state that labels cannot hold.
 
-use super::contest::{Corrections, corrected};
+use super::contest::{Correction, Corrections, corrected};
 use super::history::{Entry, KEPT};
 use super::stop::{Stop, read as read_stops};
 use super::{ID, id, parent_name};
@@ -71,7 +71,7 @@ pub struct State {
     pub objects: BTreeMap<String, String>,
     /// For Jobs: the digest that was applied, so that one that vanished by its TTL is not run again.
     pub jobs: BTreeMap<String, String>,
-    /// Deletions of the last 24 hours.
+    /// The deletions that still count.
     pub deletions: Vec<Deletion>,
     /// The last turns that changed something, the newest at the end.
     pub history: Vec<Entry>,
@@ -84,12 +84,27 @@ pub struct State {
 }
 
 /// One deletion, for the budget.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
     /// When, in seconds since 1970.
     pub at: i64,
     /// The uid of what was deleted.
     pub uid: String,
+    /// What takes its place, when it is a rename: it is not counted, and nothing else is succeeded by the same object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
+}
+
+impl Deletion {
+    /// One that is about to be done.
+    pub fn of(at: i64, uid: &str, successor: Option<&ObjectRef>) -> Self {
+        Self { at, uid: uid.to_owned(), successor: successor.map(key) }
+    }
+
+    /// Whether it is a rename to this object.
+    pub fn is_succeeded_by(&self, object: &ObjectRef) -> bool {
+        self.successor.as_ref().is_some_and(|successor| *successor == key(object))
+    }
 }
 
 /// Why a parent's state cannot be read. Nothing of its partition is pruned then.
@@ -251,15 +266,32 @@ impl State {
         self.jobs.insert(key(reference), digest.to_owned());
     }
 
-    /// Whether a field is contested.
-    pub fn is_contested(&self, object: &ObjectRef, path: &str, now: i64) -> bool {
-        self.corrections.get(&field(object, path)).is_some_and(|found| found.is_contested(now))
+    /// The corrections of a field that is contested and wanted to be as a digest says.
+    pub fn contested(&self, object: &ObjectRef, path: &str, wanted: &str, now: i64) -> Option<&Corrections> {
+        self.corrections_of(object, path).filter(|found| found.is_contested(now) && found.is_of(wanted))
+    }
+
+    /// The corrections of a field.
+    pub fn corrections_of(&self, object: &ObjectRef, path: &str) -> Option<&Corrections> {
+        if self.corrections.is_empty() {
+            return None;
+        }
+        self.corrections.get(&field(object, path))
+    }
+
+    /// Forgets the corrections of fields that the repository changed since.
+    pub fn renewed(&mut self, fields: &[(ObjectRef, String)]) {
+        if !self.corrections.is_empty() {
+            fields.iter().for_each(|(object, path)| {
+                self.corrections.remove(&field(object, path));
+            });
+        }
     }
 
     /// Records which fields a turn corrected; those that it did not have to correct are no longer in a row.
-    pub fn corrected(&mut self, fields: &[(ObjectRef, String)], now: i64) {
-        let names = fields.iter().map(|(object, path)| field(object, path)).collect();
-        corrected(&mut self.corrections, names, now);
+    pub fn corrected(&mut self, fields: Vec<(ObjectRef, Correction)>, now: i64) {
+        let named = fields.into_iter().map(|(object, found)| (field(&object, &found.path), found));
+        corrected(&mut self.corrections, named.collect(), now);
     }
 
     /// Records a turn.
@@ -308,7 +340,7 @@ mod tests {
         let mut parent = Parent::new("shop", "staging", "checkout", "spinway-system");
         let cart = ObjectRef::new("core.spinkube.dev", "SpinApp", "checkout", "cart");
         parent.record(&cart, "u1");
-        parent.state.deletions.push(Deletion { at: 5, uid: "u0".into() });
+        parent.state.deletions.push(Deletion { at: 5, uid: "u0".into(), successor: None });
         let empty = Parent::new("shop", "staging", "checkout", "spinway-system");
         let read = empty.read(&parent.render());
         assert_eq!(read.ok().as_ref(), Some(&parent));

@@ -22,12 +22,20 @@ pub fn is_masked(kind: &GroupKind, path: &FieldPath) -> bool {
         // Whatever stands at the top of a Secret may be a misspelt `data`, in whatever group it is written.
         (_, "Secret") => !["apiVersion", "kind", "metadata", "type", "immutable"].iter().any(|known| path.fits(known)),
         ("core.spinkube.dev", "SpinApp") => {
-            let last = path.0.last().is_some_and(|e| e == "f:value");
-            path.fits("spec.variables") && (last || path.0.len() < 5)
-                || path.fits("spec.runtimeConfig") && (last || path.0.len() < 4)
+            ["spec.variables", "spec.runtimeConfig"].iter().any(|part| path.fits(part)) && !is_label(path)
         }
         _ => false,
     }
+}
+
+/// Whether a value in a list of settings only says which setting it is, of what type, or where its value comes from. What is
+/// not known to be one of these may be a misspelt `value`.
+fn is_label(path: &FieldPath) -> bool {
+    const LABELS: [&str; 3] = ["f:name", "f:type", "f:loadFromSecret"];
+    let in_item = path.0.iter().skip(2).any(|element| !element.starts_with("f:"));
+    let in_runtime = path.0.get(1).is_some_and(|element| element == "f:runtimeConfig");
+    let names_source = path.0.iter().skip(2).any(|element| element == "f:valueFrom");
+    (in_item || in_runtime) && (names_source || path.0.last().is_some_and(|last| LABELS.contains(&last.as_str())))
 }
 
 /// A live object without its secret values. `public` says which literal values are in Git and so no secret.
@@ -115,5 +123,29 @@ mod tests {
         let path = FieldPath(["f:spec", "f:variables", "i:0", "f:value"].map(str::to_owned).to_vec());
         assert!(is_masked(&app, &path));
         assert!(!is_masked(&app, &FieldPath::of(&["spec", "image"])));
+    }
+
+    #[test]
+    fn which_setting_it_is_is_no_secret() {
+        let app = GroupKind::new("core.spinkube.dev", "SpinApp");
+        let is_masked =
+            |path: &[&str]| is_masked(&app, &FieldPath(path.iter().map(|element| (*element).to_owned()).collect()));
+        let variable = ["f:spec", "f:variables", "i:0"];
+        let below = |rest: &[&'static str]| [&variable[..], rest].concat();
+        assert!(!is_masked(&below(&["f:name"])));
+        assert!(!is_masked(&below(&["f:valueFrom", "f:secretKeyRef", "f:name"])));
+        assert!(!is_masked(&below(&["f:valueFrom", "f:secretKeyRef", "f:key"])));
+        for secret in [&["f:value"][..], &["f:vaule"], &[]] {
+            assert!(is_masked(&below(secret)), "{secret:?}");
+        }
+        assert!(is_masked(&["f:spec", "f:variables"]), "no list at all");
+        assert!(is_masked(&["f:spec", "f:variables", "f:name"]), "a map in place of the list");
+        let runtime = |rest: &[&'static str]| [&["f:spec", "f:runtimeConfig"][..], rest].concat();
+        assert!(!is_masked(&runtime(&["f:loadFromSecret"])));
+        assert!(!is_masked(&runtime(&["f:keyValueStores", "i:0", "f:type"])));
+        assert!(!is_masked(&runtime(&["f:keyValueStores", "i:0", "f:options", "i:1", "f:name"])));
+        assert!(is_masked(&runtime(&["f:keyValueStores", "i:0", "f:options", "i:1", "f:value"])));
+        assert!(is_masked(&runtime(&["f:keyValueStores", "i:0", "f:options", "i:1", "f:vaule"])));
+        assert!(is_masked(&runtime(&["f:typo"])));
     }
 }

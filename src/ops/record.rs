@@ -3,12 +3,13 @@
 use super::{Outcome, Planned, Settings};
 use crate::apply::StepOutcome;
 use crate::cluster::{Cluster, Mode, with_identity};
+use crate::desired::Budget;
 use crate::fields::MANAGER;
-use crate::inventory::{self, Deletion, Entry, Parent, comes_back};
+use crate::inventory::{self, Correction, Deletion, Entry, Parent, comes_back};
 use crate::kinds::Verdict;
 use crate::live::{Coverage, Observed};
 use crate::object::{ObjectRef, meta};
-use crate::plan::{self, Action, Cause, Change, Refused};
+use crate::plan::{self, Action, Cause, Change, FieldChange, Refused};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 
@@ -40,8 +41,10 @@ pub(super) async fn write_ahead(
         let changes = plan.changes.iter().filter(|c| own && c.partition == parent.partition && c.action.is_acting());
         let mut wanted = parent.clone();
         for change in changes {
-            if matches!(change.action, Action::Delete | Action::Replace) && !change.superseded {
-                wanted.state.deletions.push(Deletion { at: now, uid: change.uid.clone() });
+            let deletion = Deletion::of(now, &change.uid, change.successor.as_ref());
+            let renamed = |known: &Deletion| known.uid == deletion.uid && known.successor == deletion.successor;
+            if change.is_loss() || change.successor.is_some() && !wanted.state.deletions.iter().any(renamed) {
+                wanted.state.deletions.push(deletion);
             }
             if change.action != Action::Delete {
                 wanted.kinds.insert(change.object.group_kind());
@@ -165,6 +168,9 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
         members.entry(&member.partition).or_default().push(reference);
     }
     let healthy = if done.written.is_empty() { Vec::new() } else { healthy_apps(planned, done) };
+    let rules = planned.desired.rules();
+    // The window may become longer again.
+    let remembered = rules.budget(&planned.desired.environment).window.max(Budget::default().window);
     let mut changed = Vec::new();
     for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
         let mut parent = before.clone();
@@ -183,14 +189,15 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
         }
         take_back(&mut parent, planned, done);
         if let Some(fields) = corrected(planned, &before.partition, done).filter(|_| own) {
-            parent.state.corrected(&fields, done.settings.now);
+            parent.state.renewed(&renewed(planned, &before.partition, done));
+            parent.state.corrected(fields, done.settings.now);
         }
         let turn = own.then(|| entry(planned, &before, done)).flatten();
         let moved = is_taken_over(planned, &before);
         if turn.is_some() || moved || parent.state != before.state || parent.kinds != before.kinds {
             bind(planned, &mut parent);
             // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
-            parent.state.deletions.retain(|d| d.at > done.settings.now - plan::DELETION_WINDOW);
+            parent.state.deletions.retain(|d| d.at > done.settings.now - remembered);
             parent.state.revision = revision(planned);
             if let Some(texts) = planned.plan.texts.get(&before.partition).filter(|_| own) {
                 parent.state.texts.clone_from(texts);
@@ -259,19 +266,37 @@ fn forget(parent: &mut Parent, planned: &Planned, own: bool, done: &Done<'_>) {
 fn take_back(parent: &mut Parent, planned: &Planned, done: &Done<'_>) {
     let planned_uids: HashSet<&str> = planned.plan.changes.iter().map(|c| c.uid.as_str()).collect();
     let gone = |uid: &str| done.deleted.iter().any(|deleted| deleted.uid == uid);
-    let taken_back = |d: &Deletion| d.at == done.settings.now && planned_uids.contains(d.uid.as_str()) && !gone(&d.uid);
+    // A rename that is not done yet is none the less one, also when what takes its place is there by then.
+    let counts = |d: &Deletion| d.successor.is_none();
+    let taken_back =
+        |d: &Deletion| counts(d) && d.at == done.settings.now && planned_uids.contains(d.uid.as_str()) && !gone(&d.uid);
     parent.state.deletions.retain(|d| !taken_back(d));
 }
 
 /// The fields that this apply took back from others; none when it wrote nothing in the partition.
-fn corrected(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Vec<(ObjectRef, String)>> {
+fn corrected(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Vec<(ObjectRef, Correction)>> {
     let changes = planned.plan.changes.iter().filter(|c| c.partition == partition);
     let written: Vec<&Change> = changes.filter(|c| done.written.contains_key(&c.object)).collect();
     let drifted = |change: &&Change| {
-        let fields = change.fields.iter().filter(|f| f.cause == Cause::Drift).map(|f| f.path.to_string());
-        fields.map(|path| (change.object.clone(), path)).collect::<Vec<_>>()
+        let kind = change.object.group_kind();
+        let correction = |field: &FieldChange| Correction {
+            path: field.path.to_string(),
+            wanted: change.body.as_ref().map(|body| plan::wanted(&kind, body, &field.path)).unwrap_or_default(),
+            by: field.holder.as_ref().map(|holder| holder.manager.raw().to_owned()).unwrap_or_default(),
+        };
+        let fields = change.fields.iter().filter(|f| f.cause == Cause::Drift);
+        fields.map(|field| (change.object.clone(), correction(field))).collect::<Vec<_>>()
     };
     (!written.is_empty()).then(|| written.iter().flat_map(drifted).collect())
+}
+
+/// The fields of a partition that this apply wrote because the repository changed them.
+fn renewed(planned: &Planned, partition: &str, done: &Done<'_>) -> Vec<(ObjectRef, String)> {
+    let changes = planned.plan.changes.iter().filter(|c| c.partition == partition);
+    let written = changes.filter(|c| done.written.contains_key(&c.object));
+    let fields = written.flat_map(|change| change.fields.iter().map(move |field| (change, field)));
+    let pending = fields.filter(|(_, field)| field.cause == Cause::Pending);
+    pending.map(|(change, field)| (change.object.clone(), field.path.to_string())).collect()
 }
 
 /// Whether all of a partition is as it is wanted, and that was not so when it was recorded last: the run that did it ended

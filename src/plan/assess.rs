@@ -1,10 +1,11 @@
 //! The first half of planning: what seems to differ, decided without a request.
 
-use super::drift::{Text, differences, is_annotation, writer};
+use super::drift::{Text, differences, writer};
+use super::left::Leaving;
 use super::policy::{Case, Ruling};
 use super::{Action, Cause, Change, FieldChange, Options};
 use crate::desired::{Desired, Member};
-use crate::fields::{Declared, FieldPath, Managers, declare, value_at};
+use crate::fields::{FieldPath, Managers, declare};
 use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner, parent_of};
 use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
@@ -56,7 +57,7 @@ pub(super) fn put(body: &mut Value, map: &str, key: &str, value: &str) {
 }
 
 /// Takes our record out again, with the map if there is nothing else in it.
-fn take_record(body: &mut Value) -> bool {
+pub(super) fn take_record(body: &mut Value) -> bool {
     let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return false };
     let Some(entries) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return false };
     let taken = entries.shift_remove(APPLIED).is_some();
@@ -267,8 +268,15 @@ impl Context<'_> {
             Source::Revision => against_revision(&text, live),
             _ => differences(&text, live),
         };
-        let member = (&change.object, change.partition.as_str());
-        let (left, reasons) = self.leave(member, &mut drift, body, &declared, live, &managers);
+        let leaving = Leaving {
+            object: &change.object,
+            state: self.current.get(change.partition.as_str()).map(|parent| &parent.state),
+            options: self.options,
+            declared: &declared,
+            live,
+            managers: &managers,
+        };
+        let (left, reasons) = leaving.leave(&mut drift, body);
         case.judge(body, &was_declared, &mut ruling);
         change.because.extend(reasons.into_iter().map(Untrusted::new));
         change.because.extend(ruling.notes.iter().map(Untrusted::new));
@@ -311,62 +319,6 @@ impl Context<'_> {
     fn is_member(&self, change: &Change) -> bool {
         let parent = self.current.get(change.partition.as_str());
         parent.and_then(|parent| parent.known_uid(&change.object)).is_some_and(|uid| uid == change.uid)
-    }
-
-    /// Takes what drifted and is left as it is out of the differences and out of the text: a path that another manager holds
-    /// is not sent, one that nobody else holds is sent with its live value. Gives these fields, with the reason why.
-    fn leave(
-        &self,
-        (object, partition): (&ObjectRef, &str),
-        drift: &mut super::Drift,
-        body: &mut Value,
-        declared: &Declared<'_>,
-        live: &Value,
-        managers: &Managers,
-    ) -> (Vec<FieldChange>, BTreeSet<String>) {
-        let state = self.current.get(partition).map(|parent| &parent.state);
-        let contested =
-            |path: &FieldPath| state.is_some_and(|s| s.is_contested(object, &path.to_string(), self.options.now));
-        let stays = |field: &FieldChange| {
-            field.cause == Cause::Drift
-                && (self.options.leave.is_some() || contested(&field.path))
-                && !self.changed_in_repository(object, &field.path, declared)
-        };
-        let (left, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut drift.fields).into_iter().partition(stays);
-        drift.fields = rest;
-        let mut reasons = BTreeSet::new();
-        for field in &left {
-            let leaf = declared.leaves.iter().find(|l| field.path.is_below(&l.path)).map(|leaf| &leaf.path);
-            match (leaf, value_at(live, leaf.unwrap_or(&field.path))) {
-                // When something else is written it is put back with it ([`super::conclude`]).
-                _ if is_annotation(&field.path) => take_record(body),
-                (Some(path), Some(value)) if managers.other_of(path).is_none() => super::edit::set(body, path, value),
-                (None, Some(_)) => super::edit::order_as(body, &field.path, live, declared),
-                (path, _) => super::edit::remove(body, path.unwrap_or(&field.path)),
-            };
-            if contested(&field.path) {
-                let whom = writer(field.holder.as_ref());
-                reasons.insert(format!(
-                    "{} is contested by {}: corrected three times, now left.",
-                    field.path,
-                    whom.raw()
-                ));
-            } else {
-                reasons.insert("Drift is reported and left (`drift: report`).".to_owned());
-            }
-        }
-        (left, reasons)
-    }
-
-    /// Whether the repository itself gave the leaf at a path another value since the last apply.
-    fn changed_in_repository(&self, object: &ObjectRef, path: &FieldPath, declared: &Declared<'_>) -> bool {
-        let Some(renewed) = self.options.leave.as_ref().and_then(|leave| leave.renewed.get(object)) else {
-            return false;
-        };
-        // Before, it was not in the repository at all.
-        let Some(before) = renewed else { return true };
-        let leaf = declared.leaves.iter().find(|leaf| path.is_below(&leaf.path));
-        leaf.is_some_and(|leaf| value_at(before, &leaf.path) != Some(leaf.value))
     }
 
     /// Whether every difference is one that the Config ignores.

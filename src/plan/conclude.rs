@@ -86,6 +86,7 @@ pub fn conclude(
     plan.diagnostics.extend(findings);
     plan.parents = parents;
     options.select.retain(&mut plan.changes, desired, live, &graph);
+    plan.diagnostics.extend(check::of_changes(desired, live, &changing(&plan.changes)));
     block_erroneous(&mut plan, broken);
     block_dependents(&mut plan, desired, live, &graph);
     restrain(&mut plan, desired, live, options);
@@ -146,6 +147,12 @@ fn answered(
         changes.push(change);
     }
     changes
+}
+
+/// The objects that are made or changed.
+fn changing(changes: &[Change]) -> BTreeSet<ObjectRef> {
+    let changing = changes.iter().filter(|change| change.action.is_acting() && change.action != Action::Delete);
+    changing.map(|change| change.object.clone()).collect()
 }
 
 /// The kinds whose definition this plan changes.

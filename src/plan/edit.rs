@@ -38,6 +38,23 @@ pub(super) fn set(value: &mut Value, path: &FieldPath, new: &Value) -> bool {
     }
 }
 
+/// Puts a value at a path, or takes it away with none; false when there is nothing that it could be a field of.
+pub(super) fn put_at(value: &mut Value, path: &FieldPath, new: Option<&Value>) -> bool {
+    let Some(new) = new else { return remove(value, path) };
+    if set(value, path, new) {
+        return true;
+    }
+    let Some((last, parent)) = path.0.split_last() else { return false };
+    let pointer = pointer_of(value, &FieldPath(parent.to_vec()));
+    match (value.pointer_mut(&pointer), last.strip_prefix("f:")) {
+        (Some(Value::Object(map)), Some(name)) => {
+            map.insert(name.to_owned(), new.clone());
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Brings the items of a keyed list into the order that they have in another value; false when there is no such list.
 pub(super) fn order_as(value: &mut Value, path: &FieldPath, other: &Value, declared: &Declared<'_>) -> bool {
     let Some((_, elements)) = declared.lists.iter().find(|(list, _)| list == path) else { return false };

@@ -1,7 +1,7 @@
 //! What may be deleted, and what waits for approval (design law 6).
 
-use super::{Action, Change, Options};
-use crate::desired::{Desired, Member, PLATFORM};
+use super::{Action, Change, Options, renamed};
+use crate::desired::{Budget, Desired, Member, PLATFORM};
 use crate::fields::Managers;
 use crate::inventory::{Held, Owner, Parent, ids, keep_mark, owner};
 use crate::kinds::{self, SPIN, each};
@@ -9,11 +9,6 @@ use crate::live::{Coverage, Live, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, hex, label, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The most deletions of an environment within [`DELETION_WINDOW`].
-const ENVIRONMENT_BUDGET: usize = 20;
-/// The window of the budget of deletions, in seconds.
-pub const DELETION_WINDOW: i64 = 24 * 3600;
 
 /// The deletes that the repository asks for, and what is said about those that are not made.
 pub(super) fn deletions(
@@ -144,7 +139,9 @@ pub(super) fn hold(
     parents: &[Parent],
     options: &Options,
 ) -> Vec<Held> {
-    let crowded = over_budget(changes, desired, parents, options.now);
+    let budget = desired.rules().budget(&desired.environment);
+    renamed::find(changes, desired, live, parents, options.now - budget.window);
+    let crowded = over_budget(changes, desired, parents, budget, options.now);
     let last = last_routes(changes, desired, live);
     let inventory = &desired.rules().inventory.namespace;
     let mut held = Vec::new();
@@ -163,7 +160,7 @@ pub(super) fn hold(
         } else if let Some(hostname) = last.get(&change.object) {
             Some(format!("It is the last route of {hostname}"))
         } else {
-            crowded.get(&change.partition).cloned()
+            crowded.get(&change.partition).filter(|_| change.successor.is_none()).cloned()
         };
         if let Some(reason) = reason {
             change.because.push(Untrusted::new(format!("{reason}.")));
@@ -181,43 +178,43 @@ pub(super) fn destroys(change: &Change, action: &str) -> Held {
     Held { action: action.to_owned(), object: change.object.clone(), uid: change.uid.clone(), new }
 }
 
-/// The partitions in which more is deleted than max(3, 10 %), and all of them when the environment's budget is passed.
-fn over_budget(changes: &[Change], desired: &Desired, parents: &[Parent], now: i64) -> BTreeMap<String, String> {
+/// The partitions in which more is deleted than the budget allows, and all of them when that of the environment is passed.
+fn over_budget(
+    changes: &[Change],
+    desired: &Desired,
+    parents: &[Parent],
+    budget: Budget,
+    now: i64,
+) -> BTreeMap<String, String> {
     let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
-    let counted = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace) && !change.superseded;
-    for change in changes.iter().filter(counted) {
+    for change in changes.iter().filter(|change| change.is_loss()) {
         *planned.entry(change.partition.as_str()).or_default() += 1;
     }
     // A deletion that was announced by an interrupted run is the same one that is planned now.
     let planned_uid = |uid: &String| changes.iter().any(|c| c.uid == *uid);
     let recent = |parent: &Parent| {
-        let uids: BTreeSet<&String> =
-            parent.state.deletions.iter().filter(|d| d.at > now - DELETION_WINDOW).map(|d| &d.uid).collect();
+        let counted = parent.state.deletions.iter().filter(|d| d.at > now - budget.window && d.successor.is_none());
+        let uids: BTreeSet<&String> = counted.map(|d| &d.uid).collect();
         uids.into_iter().filter(|uid| !planned_uid(uid)).count()
     };
     let past: usize = parents.iter().map(&recent).sum();
     let all: usize = planned.values().sum();
+    let (span, total) = (budget.span(), budget.total);
     let mut over = BTreeMap::new();
     for (partition, count) in planned {
         let parent = parents.iter().find(|p| p.partition == partition);
         let size = parent
             .map_or(0, |p| p.state.objects.len())
             .max(desired.objects.values().filter(|m| m.partition == partition).count());
-        let allowed = (size / 10).max(3);
+        let allowed = budget.of_partition(size);
         let in_partition = count + parent.map_or(0, &recent);
         if in_partition > allowed {
-            over.insert(
-                partition.to_owned(),
-                format!("{in_partition} deletions in partition {partition} within 24 hours are more than {allowed}"),
-            );
-        } else if all + past > ENVIRONMENT_BUDGET {
-            over.insert(
-                partition.to_owned(),
-                format!(
-                    "{} deletions in the environment within 24 hours are more than {ENVIRONMENT_BUDGET}",
-                    all + past
-                ),
-            );
+            let text =
+                format!("{in_partition} deletions in partition {partition} within {span} are more than {allowed}");
+            over.insert(partition.to_owned(), text);
+        } else if all + past > total {
+            let text = format!("{} deletions in the environment within {span} are more than {total}", all + past);
+            over.insert(partition.to_owned(), text);
         }
     }
     over

@@ -14,8 +14,10 @@ mod drift;
 mod edit;
 mod gates;
 mod guard;
+mod left;
 mod owned;
 mod policy;
+mod renamed;
 mod restrain;
 mod rollback;
 mod screen;
@@ -26,7 +28,7 @@ pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::Drift;
 pub use gates::{is_ours, makers, user_of};
-pub use guard::DELETION_WINDOW;
+pub use left::wanted;
 pub use owned::{OwnDrift, drift_of_owned};
 pub use policy::is_same_but_status;
 pub use rollback::{hold_back, hold_unread, holds, text_digest};
@@ -162,6 +164,8 @@ pub struct Change {
     pub unproved: bool,
     /// Whether it deletes a version of an App that another one takes the place of: that is no loss.
     pub superseded: bool,
+    /// The object that takes its place, when its deletion is a rename: that is no loss either.
+    pub successor: Option<ObjectRef>,
     /// Why the change has no order that keeps every reference whole, if so.
     pub breaks: Option<Untrusted>,
 }
@@ -170,6 +174,11 @@ impl Change {
     /// Whether its request is forced.
     pub fn is_forced(&self) -> bool {
         !self.taken.is_empty()
+    }
+
+    /// Whether it counts as a deletion.
+    pub fn is_loss(&self) -> bool {
+        matches!(self.action, Action::Delete | Action::Replace) && !self.superseded && self.successor.is_none()
     }
 
     /// Why going back to an earlier revision would not undo it, if so.
@@ -206,6 +215,7 @@ impl Change {
             taken: Vec::new(),
             unproved: false,
             superseded: false,
+            successor: None,
             breaks: None,
         }
     }
@@ -243,7 +253,7 @@ pub struct Options {
     pub source: String,
     /// The revision; empty for a directory.
     pub revision: String,
-    /// Whether it is the agent that plans, which never changes what it may do.
+    /// Whether it is the agent that plans, which never changes what it may do, and leaves what it corrected too often.
     pub by_agent: bool,
     /// Whether drift is reported and left; none when it is corrected.
     pub leave: Option<Leave>,

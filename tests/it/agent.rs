@@ -266,6 +266,75 @@ fn a_field_that_flips_back_each_time_is_contested_and_then_left() {
 }
 
 #[test]
+fn a_contested_weight_is_left_alone_while_the_rest_of_its_list_goes_through() {
+    const ROUTE: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/r";
+    let cluster = Cluster::take();
+    let repo = committed();
+    repo.edit("spinway.yaml", "{name: test}", "{name: test, drift: correct}");
+    let route = |path: &str, weight: u16| {
+        repo.write("platform/r.yaml", &format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r, namespace: default}}\nspec: {{rules: [{{matches: [{{path: {{value: {path}}}}}], backendRefs: [{{name: a, port: 80, weight: {weight}}}, {{name: b, port: 80, weight: 10}}]}}]}}\n"
+        ));
+        repo.commit("route");
+    };
+    route("/one", 90);
+    let server = GitServer::https(&repo);
+    let live = || {
+        let rule = cluster.get(ROUTE).expect("the route")["spec"]["rules"][0].clone();
+        (rule["matches"][0]["path"]["value"].clone(), rule["backendRefs"][0]["weight"].clone())
+    };
+    let shift = || {
+        let patch = json!([{"op": "replace", "path": "/spec/rules/0/backendRefs/0/weight", "value": 50}]);
+        cluster.send("PATCH", &format!("{ROUTE}?fieldManager=canary"), "application/json-patch+json", &patch);
+    };
+    let next = || turn(&cluster, &server, &["--timeout", "5"]);
+    done(&next());
+    for _ in 0..3 {
+        shift();
+        done(&next());
+        assert_eq!(live(), (json!("/one"), json!(90)));
+    }
+    shift();
+    let report = done(&next());
+    let because = row(&report, "HTTPRoute", "r")["because"].to_string();
+    assert!(because.contains("spec.rules[0].backendRefs[0].weight is contested by canary"), "{report:#}");
+    assert_eq!(live(), (json!("/one"), json!(50)));
+    // What the repository changes beside it is written, and the weight stays, also when the list is ours again.
+    for path in ["/two", "/three"] {
+        route(path, 90);
+        let report = done(&next());
+        let changed = row(&report, "HTTPRoute", "r");
+        assert_eq!(changed["action"], "update", "{report:#}");
+        let fields: Vec<_> = changed["fields"].as_array().unwrap().iter().map(|f| (&f["path"], &f["cause"])).collect();
+        assert_eq!(fields, [(&json!("spec.rules[0].matches[0].path.value"), &json!("pending"))], "{report:#}");
+        assert!(changed["because"].to_string().contains("weight is contested by canary"), "{report:#}");
+        assert_eq!(live(), (json!(path), json!(50)));
+        let report = done(&next());
+        assert_eq!((&report["summary"]["update"], live().1), (&json!(0), json!(50)), "{report:#}");
+    }
+    // As soon as the repository wants another weight it is no drift.
+    shift();
+    route("/three", 70);
+    let report = done(&next());
+    assert_eq!(row(&report, "HTTPRoute", "r")["fields"][0]["cause"], "pending", "{report:#}");
+    assert_eq!(live(), (json!("/three"), json!(70)));
+    // And back again: it is wanted anew.
+    route("/three", 90);
+    done(&next());
+    assert_eq!(live(), (json!("/three"), json!(90)));
+    for _ in 0..3 {
+        shift();
+        done(&next());
+    }
+    shift();
+    done(&next());
+    assert_eq!(live().1, json!(50));
+    // The command line corrects.
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--take-inventory", "--timeout", "5", "-o", "json"]);
+    assert_eq!(live(), (json!("/three"), json!(90)), "{}", Ran(&ran));
+}
+
+#[test]
 fn a_paused_object_is_held_and_a_pause_from_git_is_an_error() {
     let cluster = Cluster::take();
     let repo = committed();

@@ -590,9 +590,49 @@ fn an_old_deletion_is_no_reason_to_write() {
     let path = "/api/v1/namespaces/spinway-system/configmaps/spinway.t.test.one";
     let parent = Parent::new("t", "test", "one", "spinway-system").read(&cluster.get(path).expect("the parent"));
     let mut parent = parent.expect("our own inventory");
-    parent.state.deletions.push(Deletion { at: 1, uid: "long-gone".to_owned() });
+    parent.state.deletions.push(Deletion { at: 1, uid: "long-gone".to_owned(), successor: None });
     cluster.apply_as(path, "spinway", &parent.render());
     cluster.mark();
     apply(&cluster, &repo, &[], 0);
     assert!(cluster.writes().is_empty(), "{:#?}", cluster.writes());
+}
+
+#[test]
+fn renames_are_not_counted_and_the_budget_is_that_of_the_config() {
+    let mut cluster = Cluster::take();
+    let repo = applied(&cluster);
+    let file = |name: &str| format!("apps/one/{name}.yaml");
+    // Five at once, and another one that takes no object's place.
+    for n in 0..5 {
+        repo.remove(&file(&format!("c{n}")));
+        repo.write(&file(&format!("r{n}")), &config_map(&format!("r{n}"), "one"));
+    }
+    cluster.mark();
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!((report["summary"]["held"].as_u64(), deletes(&cluster).len()), (Some(0), 5), "{report:#}");
+    assert!(row(&report, "ConfigMap", "c0")["because"].to_string().contains("takes its place"), "{report:#}");
+    // Of four deletions beside a rename none is free by it.
+    repo.remove(&file("c5"));
+    repo.write(&file("s"), &config_map("s", "one"));
+    (0..4).for_each(|n| repo.remove(&file(&format!("r{n}"))));
+    cluster.mark();
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!((report["summary"]["held"].as_u64(), deletes(&cluster).len()), (Some(4), 1), "{report:#}");
+    let held = row(&report, "ConfigMap", "r1")["because"].to_string();
+    assert!(held.contains("4 deletions in partition one within 24 hours are more than 3"), "{held}");
+    // The Config allows them, for this environment alone.
+    repo.edit("spinway.yaml", "{name: test}", "{name: test, deletions: {count: 4, window: 48h}}");
+    cluster.mark();
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!((report["summary"]["held"].as_u64(), deletes(&cluster).len()), (Some(0), 4), "{report:#}");
+    repo.remove(&file("r4"));
+    let report = apply(&cluster, &repo, &[], 0);
+    let held = row(&report, "ConfigMap", "r4")["because"].to_string();
+    assert!(held.contains("5 deletions in partition one within 48 hours are more than 4"), "{held}");
+    repo.edit("spinway.yaml", "  approvals:", "  deletions: {percent: 90}\n  approvals:");
+    let report = apply(&cluster, &repo, &[], 0);
+    assert_eq!(
+        report["summary"]["delete"], 1,
+        "what is said for all holds beside what the environment says: {report:#}"
+    );
 }

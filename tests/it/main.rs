@@ -28,6 +28,7 @@ mod etcd;
 mod exact;
 mod faults;
 mod features;
+mod findings;
 mod fleet;
 mod generated;
 mod git_server;
