@@ -56,4 +56,5 @@ mod stand_in;
 mod telling;
 mod tenants;
 mod tour;
+mod traffic;
 mod validation;

@@ -1,0 +1,70 @@
+//! Which cells are run: each value of each factor meets each value of each other one.
+
+use super::cell::Cell;
+use super::scenarios::SCENARIOS;
+use super::traefik::Lane;
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use std::collections::HashSet;
+
+/// The full campaign has at least so many.
+const CELLS: usize = 40;
+/// The scenarios of the sample of CI: each with another kind of change.
+const SAMPLE: [&str; 8] = [
+    "new image",
+    "promote",
+    "nameless to named route",
+    "App rename",
+    "route rename",
+    "Service swap",
+    "listener rename",
+    "redirect with its target",
+];
+
+/// All combinations, in an order that the seed decides.
+fn all() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for scenario in 0..SCENARIOS.len() {
+        for (end, churn, throttle) in (0..8).map(|n| (if n & 1 == 0 { 0 } else { 5 }, n & 2 == 0, if n & 4 == 0 { 2 } else { 6 })) {
+            cells.push(Cell { scenario, end, lane: Lane { throttle, churn } });
+        }
+    }
+    cells.shuffle(&mut rand::rngs::StdRng::seed_from_u64(12));
+    cells
+}
+
+/// The pairs of values in a cell, each with its factors.
+fn pairs(cell: &Cell) -> Vec<(usize, u64, usize, u64)> {
+    let values = [cell.scenario as u64, cell.end, u64::from(cell.lane.churn), cell.lane.throttle];
+    let mut pairs = Vec::new();
+    for first in 0..values.len() {
+        pairs.extend((first + 1..values.len()).map(|second| (first, values[first], second, values[second])));
+    }
+    pairs
+}
+
+/// The cover: cells that bring the most new pairs first, and more of them until they are enough.
+pub fn cover() -> Vec<Cell> {
+    let mut left = all();
+    let mut open: HashSet<_> = left.iter().flat_map(pairs).collect();
+    let mut chosen = Vec::new();
+    while !open.is_empty() || chosen.len() < CELLS {
+        let gain = |cell: &Cell| pairs(cell).iter().filter(|pair| open.contains(pair)).count();
+        let best = (0..left.len()).max_by_key(|at| (gain(&left[*at]), usize::MAX - at)).expect("a cell");
+        let cell = left.remove(best);
+        open.retain(|pair| !pairs(&cell).contains(pair));
+        chosen.push(cell);
+    }
+    chosen
+}
+
+/// The sample of CI: eight cells of the cover, of different scenarios.
+pub fn sample() -> Vec<Cell> {
+    let cover = cover();
+    // Every other one is the second of its scenario, whose other factors are the opposite ones.
+    let of = |(at, name): (usize, &&str)| {
+        let mut cells = cover.iter().filter(|cell| cell.scenario() == *name);
+        cells.nth(at % 2).copied().expect("the cover has two of each scenario")
+    };
+    SAMPLE.iter().enumerate().map(of).collect()
+}
