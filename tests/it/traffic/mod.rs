@@ -18,7 +18,9 @@ mod load;
 mod namespace;
 mod operator;
 mod page;
+mod processes;
 mod scenarios;
+mod stand_ins;
 mod team;
 mod traefik;
 
@@ -31,4 +33,27 @@ fn no_request_fails_while_the_repository_changes() {
         let bed = Bed::start();
         campaign::run(&bed);
     });
+}
+
+#[test]
+fn the_stand_ins_of_the_bed_behave_as_the_real_ones() {
+    within("traffic::the_stand_ins_of_the_bed_behave_as_the_real_ones", || stand_ins::check(&Bed::start()));
+}
+
+/// Set in the process that the next test starts and kills.
+const HOLD: &str = "SPINWAY_TRAFFIC_HOLD";
+
+#[test]
+fn no_process_of_the_bed_outlives_tests_that_are_killed() {
+    let test = "traffic::no_process_of_the_bed_outlives_tests_that_are_killed";
+    if std::env::var_os(HOLD).is_some() {
+        within(test, || {
+            let bed = Bed::start();
+            bed.door(traefik::Lane { throttle: 2, churn: true });
+            println!("bed: {}", std::env::temp_dir().display());
+            std::thread::sleep(std::time::Duration::from_secs(60));
+        });
+        return;
+    }
+    processes::end_with_tests_that_are_killed(test, HOLD);
 }

@@ -5,9 +5,12 @@
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 /// Set in the process inside the namespace.
 const INSIDE: &str = "SPINWAY_TRAFFIC_INSIDE";
+
+static TURN: Mutex<()> = Mutex::new(());
 
 /// What the bed needs of the machine, with what each of them is for.
 const NEEDED: [(&str, &[&str], &str); 5] = [
@@ -27,6 +30,8 @@ pub fn within(test: &str, body: impl FnOnce()) {
         body();
         return;
     }
+    // One bed at a time: two would only measure each other.
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     check_prerequisites();
     // What must be built or downloaded is so here: the namespace has no network.
     crate::control_plane::programs();
@@ -35,7 +40,10 @@ pub fn within(test: &str, body: impl FnOnce()) {
     let this = std::env::current_exe().expect("this program");
     let mut inside = Command::new("unshare");
     inside.args(["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--"]);
-    inside.arg(this).args(["--exact", test, "--nocapture"]).env(INSIDE, "1").stdin(Stdio::piped());
+    // All that is written inside is in one folder, which goes with the bed.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    inside.arg(this).args(["--exact", test, "--nocapture"]).env(INSIDE, "1").env("TMPDIR", folder.path());
+    inside.stdin(Stdio::piped());
     let mut inside = inside.spawn().expect("unshare runs");
     // `wait` would close it.
     let pipe = inside.stdin.take();
@@ -48,6 +56,8 @@ pub fn within(test: &str, body: impl FnOnce()) {
 fn end_with_the_outside() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        // The other processes still write until this one, the namespace's first, has ended.
+        let _ = (0..10).find(|_| std::fs::remove_dir_all(std::env::temp_dir()).is_ok());
         std::process::exit(101);
     });
 }
