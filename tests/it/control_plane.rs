@@ -229,10 +229,8 @@ impl ControlPlane {
             "--audit-log-maxsize=8192".to_owned(),
         ];
         apiserver_argv.extend(options.advertise.map(|address| format!("--advertise-address={address}")));
-        let mut processes = vec![
-            json!({"name": "etcd", "argv": etcd_argv}),
-            json!({"name": "kube-apiserver", "argv": apiserver_argv}),
-        ];
+        let mut processes =
+            vec![json!({"name": "etcd", "argv": etcd_argv}), json!({"name": "kube-apiserver", "argv": apiserver_argv})];
         processes.extend(options.controllers.map(|controllers| manager(&dir, controllers)));
         let supervisor = Supervised::start(&dir, &json!(processes));
         Self { _supervisor: supervisor, dir, apiserver, etcd, kubectl: programs[4].clone() }

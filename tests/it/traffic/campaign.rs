@@ -88,11 +88,16 @@ pub fn run(bed: &Bed) {
     });
     let kept = state.kept();
     let failed: Vec<&Kept> = kept.iter().filter(|kept| kept.tool == Tool::Spinway && !kept.holds()).collect();
-    println!("traffic: {} of {} cells without a failed request", kept.iter().filter(|k| k.tool == Tool::Spinway).count() - failed.len(), cells.len());
+    println!(
+        "traffic: {} of {} cells without a failed request",
+        kept.iter().filter(|k| k.tool == Tool::Spinway).count() - failed.len(),
+        cells.len()
+    );
     if full && only.is_none() {
         page::check(&kept, &cells);
     }
-    let told: Vec<String> = failed.iter().map(|kept| format!("{}: {}/{} failed", kept.cell, kept.failed, kept.requests)).collect();
+    let told: Vec<String> =
+        failed.iter().map(|kept| format!("{}: {}/{} failed", kept.cell, kept.failed, kept.requests)).collect();
     assert!(failed.is_empty(), "requests failed, or a turn went wrong:\n{}", told.join("\n"));
 }
 

@@ -72,7 +72,9 @@ fn pod(app: &Value, secret: &str) -> Value {
         let names: Vec<String> = list("components").iter().filter_map(Value::as_str).map(str::to_owned).collect();
         env.push(json!({"name": "SPIN_COMPONENTS_TO_RETAIN", "value": names.join(",")}));
     }
-    let mut mounts = vec![json!({"name": "spin-runtime-config", "mountPath": "/runtime-config.toml", "subPath": "runtime-config.toml", "readOnly": true})];
+    let mut mounts = vec![
+        json!({"name": "spin-runtime-config", "mountPath": "/runtime-config.toml", "subPath": "runtime-config.toml", "readOnly": true}),
+    ];
     mounts.extend(list("volumeMounts"));
     let mut volumes = vec![json!({"name": "spin-runtime-config", "secret": {"secretName": secret, "optional": true}})];
     volumes.extend(list("volumes"));

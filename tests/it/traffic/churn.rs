@@ -11,7 +11,10 @@ const EVERY: Duration = Duration::from_millis(250);
 pub async fn start(api: Api, lane: Lane) {
     let namespace = format!("churn-{}", lane.class());
     let made = [
-        ("/api/v1/namespaces".to_owned(), json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})),
+        (
+            "/api/v1/namespaces".to_owned(),
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+        ),
         (
             format!("/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/gateways"),
             json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "busy", "namespace": namespace},
@@ -23,7 +26,9 @@ pub async fn start(api: Api, lane: Lane) {
     }
     tokio::spawn(async move {
         for number in 0_u64.. {
-            let path = format!("/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/busy?fieldManager=other&force=true");
+            let path = format!(
+                "/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/busy?fieldManager=other&force=true"
+            );
             // A lost change is as good as none.
             let _ = api.send("PATCH", &path, APPLY, &route(&namespace, number)).await;
             tokio::time::sleep(EVERY).await;

@@ -205,7 +205,8 @@ impl Pod {
             tokio::time::sleep(Duration::from_millis(200)).await;
             self.restarts += 1;
             let message = "back-off restarting failed container";
-            self.report("Running", false, &json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}})).await;
+            self.report("Running", false, &json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}}))
+                .await;
             tokio::time::sleep(back_off).await;
             back_off = (back_off * 2).min(LONGEST_BACK_OFF);
         }

@@ -94,8 +94,7 @@ struct Shared {
 impl Load {
     /// Starts sending to a Gateway's address.
     pub fn start(handle: &tokio::runtime::Handle, door: SocketAddr, targets: Vec<Target>) -> Self {
-        let shared =
-            Arc::new(Shared { door, start: Instant::now(), idle: Mutex::default(), tally: Mutex::default() });
+        let shared = Arc::new(Shared { door, start: Instant::now(), idle: Mutex::default(), tally: Mutex::default() });
         let stop = Arc::new(AtomicBool::new(false));
         let task = handle.spawn(send(Arc::clone(&shared), Arc::clone(&stop), targets));
         Self { handle: handle.clone(), stop, task, shared }

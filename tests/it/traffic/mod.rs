@@ -20,6 +20,7 @@ mod operator;
 mod page;
 mod processes;
 mod scenarios;
+mod site;
 mod stand_ins;
 mod team;
 mod traefik;

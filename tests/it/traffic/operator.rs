@@ -119,9 +119,12 @@ async fn copy_status(api: &Api, app: &Value, deployment: Option<&Value>) {
             .to_vec(),
     };
     let ready = deployment.and_then(|d| d["status"]["readyReplicas"].as_u64()).unwrap_or(0);
-    let status = json!({"conditions": conditions, "readyReplicas": ready, "activeScheduler": text(app, "/spec/executor")});
+    let status =
+        json!({"conditions": conditions, "readyReplicas": ready, "activeScheduler": text(app, "/spec/executor")});
     let (namespace, name) = key(app);
-    let path = format!("/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}/status?fieldManager={MANAGER}");
+    let path = format!(
+        "/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}/status?fieldManager={MANAGER}"
+    );
     // The API server leaves a status alone that is the same.
     let _ = api.send("PATCH", &path, MERGE, &json!({"status": status})).await;
 }

