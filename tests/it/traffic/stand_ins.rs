@@ -2,6 +2,7 @@
 
 use super::api::text;
 use super::bed::Bed;
+use super::load::Target;
 use super::team::Team;
 use super::traefik::Lane;
 use crate::repo::Repo;
@@ -25,6 +26,7 @@ pub fn check(bed: &Bed) {
     checks.lag_of_the_operator();
     checks.quota();
     checks.deletion();
+    checks.lanes();
 }
 
 impl Checks<'_> {
@@ -158,5 +160,25 @@ impl Checks<'_> {
         self.wait("the pods to go", || self.pods("cart").is_empty().then_some(()));
         let service = || self.get("/api/v1/NS/services/cart").is_none().then_some(());
         self.wait("the Service to go", service);
+    }
+
+    /// A Traefik leaves the routes of the other ones alone.
+    fn lanes(&self) {
+        let other = Lane { throttle: 6, churn: true };
+        self.bed.door(self.team.lane);
+        self.bed.door(other);
+        self.apply("gateway.yaml", &self.team.platform(&[("public", "http")]).1);
+        self.apply("route.yaml", &self.team.route("cart", "{name: public}", "/cart", "cart-full").1);
+        let route = || self.get("/apis/gateway.networking.k8s.io/v1/NS/httproutes/cart").unwrap_or_default();
+        self.wait("the route's status", || (route()["status"]["parents"].as_array()?.len() == 1).then_some(()));
+        std::thread::sleep(Duration::from_secs(other.throttle));
+        let before = route();
+        std::thread::sleep(Duration::from_secs(3));
+        assert_eq!(route(), before, "someone goes on writing the route's status");
+        let image = self.team.image("cart-full", 'a');
+        let target = Target { host: self.team.host(), path: "/cart".to_owned(), images: vec![image] };
+        let served = self.bed.served(self.team.lane, std::slice::from_ref(&target), Duration::from_secs(10));
+        assert_eq!(served, Ok(()));
+        assert!(self.bed.served(other, &[target], Duration::from_secs(1)).is_err(), "the other Traefik serves it too");
     }
 }
