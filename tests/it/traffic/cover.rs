@@ -14,7 +14,7 @@ const SAMPLE: [(&str, u64, bool, u64); 8] = [
     ("new image", 0, true, 2),
     ("promote", 5, false, 6),
     ("path move", 5, false, 2),
-    ("nameless to named route", 0, true, 2),
+    ("nameless to named route", 0, false, 2),
     ("App rename", 0, false, 2),
     ("SpinApp rename", 5, true, 6),
     ("route rename", 5, false, 6),

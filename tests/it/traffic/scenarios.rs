@@ -136,15 +136,23 @@ fn path_to_host(team: &Team) -> Story {
 }
 
 fn nameless_to_named(team: &Team) -> Story {
-    let finally = vec![target(team.host(), "/basket", &[team.image("cart", 'a')])];
-    let after = [by_path(team, Some("cart"), "/cart"), by_path(team, Some("basket"), "/basket")];
     let before = [by_path(team, None, "/cart")];
-    of_routes(team, &before, &[&after, &before, &after], finally)
+    let after = [by_path(team, Some("cart"), "/cart"), by_path(team, Some("basket"), "/basket")];
+    of_routes(team, &before, &[&after, &before], Vec::new())
 }
 
+/// The host is one of a Gateway that is new, so that it is served later than the redirect could be.
 fn redirect(team: &Team) -> Story {
-    let before = [by_path(team, Some("by-path"), "/cart")];
-    of_routes(team, &before, &[&[redirecting(team), by_host(team)]], Vec::new())
+    let image = team.image("cart", 'a');
+    let state = |gateways: &[(&str, &str)], routes: &[String]| {
+        [team.config(), team.platform(gateways), team.app("cart", &image, routes, "")].into_iter().collect()
+    };
+    let host = by_host(team).replace("public", "other");
+    let before = state(&[GATEWAY], &[by_path(team, Some("by-path"), "/cart")]);
+    let after = state(&[GATEWAY, ("other", "http")], &[redirecting(team), host]);
+    let mut story = of_manifests(team, before, vec![after], std::slice::from_ref(&image));
+    story.finally = vec![target(format!("cart.{}", team.host()), "/", &[image])];
+    story
 }
 
 /// /pay goes from one App to another that is new.
