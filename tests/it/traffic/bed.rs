@@ -7,16 +7,21 @@ use super::traefik::{CONTROLLER, Lane, Traefik};
 use super::{churn, operator};
 use crate::cluster::{client, install_crds};
 use crate::control_plane::{ControlPlane, Options, Supervised, manager};
+use crate::proxy::{Proxy, Strike};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// All controllers, but for those that find a node dead whose kubelet sends no heartbeat.
 const CONTROLLERS: &str = "*,-node-lifecycle-controller,-taint-eviction-controller,-cloud-node-lifecycle-controller";
+
+/// Milliseconds that writes are held up, one after another.
+const HELD_UP: [u64; 7] = [600, 50, 900, 200, 50, 400, 100];
 
 /// The bed. It ends when it is dropped, or with the namespace.
 pub struct Bed {
@@ -27,6 +32,7 @@ pub struct Bed {
     pub runtime: tokio::runtime::Runtime,
     pub api: Api,
     pub kubelet: Kubelet,
+    slow: Proxy,
     _folder: tempfile::TempDir,
 }
 
@@ -62,7 +68,8 @@ impl Bed {
         let guard = runtime.enter();
         operator::start(api.clone());
         drop(guard);
-        Self { lanes: Mutex::default(), _manager: manager, plane, runtime, api, kubelet, _folder: folder }
+        let slow = Proxy::before(client, runtime.handle(), hold_up(), |_| {});
+        Self { lanes: Mutex::default(), _manager: manager, plane, runtime, api, kubelet, slow, _folder: folder }
     }
 
     /// The address of a lane's Traefik, which is started when nobody has asked for it yet.
@@ -108,6 +115,13 @@ impl Bed {
         self.plane.dir.join("kubeconfig")
     }
 
+    /// A kubeconfig through a proxy that holds writes up, as admission webhooks do: their order becomes visible.
+    pub fn slow_kubeconfig(&self) -> PathBuf {
+        let file = self._folder.path().join("slow-kubeconfig");
+        std::fs::write(&file, self.slow.kubeconfig()).expect("the temporary folder can be written");
+        file
+    }
+
     /// The binary against the bed's cluster.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));
@@ -120,10 +134,28 @@ impl Bed {
         self.command(arguments).output().expect("spinway runs")
     }
 
+    /// kubectl against the bed's cluster.
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.plane.kubectl);
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).stdin(Stdio::null());
+        command
+    }
+
     /// Runs kubectl against the bed's cluster.
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(&self.plane.kubectl);
-        command.arg("--kubeconfig").arg(self.kubeconfig()).args(arguments);
-        command.stdin(Stdio::null()).output().expect("kubectl runs")
+        self.kubectl_command(arguments).output().expect("kubectl runs")
+    }
+}
+
+/// Holds each write up for another time.
+fn hold_up() -> impl Fn(&http::request::Parts) -> Strike + Send + Sync + 'static {
+    let count = AtomicUsize::new(0);
+    move |head| {
+        let writes = matches!(head.method.as_str(), "PATCH" | "POST" | "PUT" | "DELETE");
+        if !writes || head.uri.query().is_some_and(|query| query.contains("dryRun")) {
+            return Strike::Pass;
+        }
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        Strike::Hang(Duration::from_millis(HELD_UP[number % HELD_UP.len()]))
     }
 }

@@ -15,8 +15,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-/// How many cells run at once.
-const SIDE_BY_SIDE: usize = 2;
+/// How many cells run at once: one for each processor, as long as each has a Traefik of its own.
+fn side_by_side() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4))
+}
 
 /// One line of what is kept.
 #[derive(Clone, Debug)]
@@ -82,7 +84,7 @@ pub fn run(bed: &Bed) {
         .collect();
     let queue = Mutex::new((wanted, Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
+        for _ in 0..side_by_side() {
             scope.spawn(|| work(bed, &queue, &state));
         }
     });

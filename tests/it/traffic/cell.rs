@@ -25,6 +25,8 @@ pub struct Cell {
     pub scenario: usize,
     /// Seconds that a pod serves after it was deleted.
     pub end: u64,
+    /// Whether the API server holds writes up, as admission webhooks do.
+    pub slow: bool,
     pub lane: Lane,
 }
 
@@ -45,7 +47,9 @@ impl Cell {
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let churn = if self.lane.churn { "churn" } else { "quiet" };
-        write!(f, "{}, pods end after {} s, {churn}, throttle {} s", self.scenario(), self.end, self.lane.throttle)
+        let api = if self.slow { "slow" } else { "quick" };
+        let (scenario, end, throttle) = (self.scenario(), self.end, self.lane.throttle);
+        write!(f, "{scenario}, pods end after {end} s, {api} writes, {churn}, throttle {throttle} s")
     }
 }
 
@@ -63,6 +67,9 @@ pub fn run(bed: &Bed, cell: Cell, tool: Tool, name: &str) -> Outcome {
     let story = (SCENARIOS[cell.scenario].story)(&site.team);
     if let Err(wrong) = begin(&mut site, tool, &story) {
         return Outcome { tally: Tally::default(), wrong: vec![format!("before the change: {wrong}")] };
+    }
+    if cell.slow {
+        site.kubeconfig = bed.slow_kubeconfig();
     }
     let load = site.load(&story.targets);
     std::thread::sleep(LEAD);

@@ -66,7 +66,7 @@ pub fn deployment(app: &Value, secret: &str) -> Value {
 fn pod(app: &Value, secret: &str) -> Value {
     let spec = &app["spec"];
     let list = |field: &str| spec[field].as_array().cloned().unwrap_or_default();
-    let mut env: Vec<Value> = list("variables").into_iter().map(variable).collect();
+    let mut env: Vec<Value> = list("variables").iter().map(variable).collect();
     env.push(json!({"name": "SPIN_HTTP_LISTEN_ADDR", "value": "0.0.0.0:80"}));
     if spec["components"].is_array() {
         let names: Vec<String> = list("components").iter().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -99,8 +99,8 @@ fn pod(app: &Value, secret: &str) -> Value {
 }
 
 /// The operator hands variables to the app in its environment.
-fn variable(variable: Value) -> Value {
-    let mut made = json!({"name": format!("SPIN_VARIABLE_{}", text(&variable, "/name").to_uppercase())});
+fn variable(variable: &Value) -> Value {
+    let mut made = json!({"name": format!("SPIN_VARIABLE_{}", text(variable, "/name").to_uppercase())});
     for field in ["value", "valueFrom"] {
         if let Some(value) = variable.get(field) {
             made[field] = value.clone();

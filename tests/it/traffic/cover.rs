@@ -9,27 +9,29 @@ use std::collections::HashSet;
 
 /// The full campaign has at least so many.
 const CELLS: usize = 40;
-/// The sample of CI: scenario, seconds that pods serve on, churn, throttle. Those that older versions lost requests in.
-const SAMPLE: [(&str, u64, bool, u64); 8] = [
-    ("new image", 0, true, 2),
-    ("promote", 5, false, 6),
-    ("path move", 5, false, 2),
-    ("nameless to named route", 0, false, 2),
-    ("App rename", 0, false, 2),
-    ("SpinApp rename", 5, true, 6),
-    ("route rename", 5, false, 6),
-    ("redirect with its target", 0, true, 6),
+/// The sample of CI: scenario, seconds that pods serve on, slow writes, churn, throttle.
+const SAMPLE: [(&str, u64, bool, bool, u64); 8] = [
+    ("new image", 0, false, true, 2),
+    ("promote", 5, true, false, 6),
+    ("path move", 5, false, false, 2),
+    ("nameless to named route", 0, true, false, 2),
+    ("App rename", 0, false, false, 2),
+    ("SpinApp rename", 0, true, true, 6),
+    ("route rename", 5, true, false, 6),
+    ("redirect with its target", 5, false, false, 2),
 ];
 
 /// All combinations, in an order that the seed decides.
 fn all() -> Vec<Cell> {
     let mut cells = Vec::new();
     for scenario in 0..SCENARIOS.len() {
-        for (end, churn, throttle) in
-            (0..8).map(|n| (if n & 1 == 0 { 0 } else { 5 }, n & 2 == 0, if n & 4 == 0 { 2 } else { 6 }))
-        {
-            cells.push(Cell { scenario, end, lane: Lane { throttle, churn } });
-        }
+        let bit = |number: u32, bit: u32| number & bit != 0;
+        cells.extend((0..16).map(|number| Cell {
+            scenario,
+            end: if bit(number, 1) { 5 } else { 0 },
+            slow: bit(number, 2),
+            lane: Lane { throttle: if bit(number, 4) { 6 } else { 2 }, churn: bit(number, 8) },
+        }));
     }
     cells.shuffle(&mut rand::rngs::StdRng::seed_from_u64(12));
     cells
@@ -37,7 +39,8 @@ fn all() -> Vec<Cell> {
 
 /// The pairs of values in a cell, each with its factors.
 fn pairs(cell: &Cell) -> Vec<(usize, u64, usize, u64)> {
-    let values = [cell.scenario as u64, cell.end, u64::from(cell.lane.churn), cell.lane.throttle];
+    let (slow, churn) = (u64::from(cell.slow), u64::from(cell.lane.churn));
+    let values = [cell.scenario as u64, cell.end, slow, churn, cell.lane.throttle];
     let mut pairs = Vec::new();
     for first in 0..values.len() {
         pairs.extend((first + 1..values.len()).map(|second| (first, values[first], second, values[second])));
@@ -62,9 +65,9 @@ pub fn cover() -> Vec<Cell> {
 
 /// The sample of CI.
 pub fn sample() -> Vec<Cell> {
-    let of = |(name, end, churn, throttle): (&str, u64, bool, u64)| {
+    let of = |(name, end, slow, churn, throttle): (&str, u64, bool, bool, u64)| {
         let scenario = SCENARIOS.iter().position(|scenario| scenario.name == name).expect("a scenario");
-        Cell { scenario, end, lane: Lane { throttle, churn } }
+        Cell { scenario, end, slow, lane: Lane { throttle, churn } }
     };
     SAMPLE.map(of).to_vec()
 }

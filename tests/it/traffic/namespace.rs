@@ -52,7 +52,8 @@ pub fn within(test: &str, body: impl FnOnce()) {
     assert!(status.success(), "{test} failed inside its network namespace ({status}); its own output is above");
 }
 
-/// Ends this process when the one outside is gone: its end of the pipe closes.
+/// Ends this process, and with it the namespace, when the one outside is gone: its end of the pipe closes.
+#[allow(clippy::exit)]
 fn end_with_the_outside() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());

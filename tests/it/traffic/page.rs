@@ -45,7 +45,7 @@ fn page(kept: &[Kept], cells: &[Cell]) -> String {
     let _ = write!(
         page,
         "\nThe cells cover each pair of: the change; pods that end at once or 5 seconds after they are deleted; another team whose\n\
-         route changes every 250 ms, or none; a controller that sends a configuration to its proxy at most every 2 or every 6\n\
+         route changes every 250 ms, or none; an API server that holds writes up for 50 to 900 ms, as admission webhooks do, or not; a controller that sends a configuration to its proxy at most every 2 or every 6\n\
          seconds. \"kubectl\" runs `kubectl apply` with the objects of the new state, then `kubectl delete` with those that are gone.\n\n\
          Real: kube-apiserver and kube-controller-manager 1.36.3, etcd 3.6, Traefik {} as Gateway controller and proxy. Stand-ins: the\n\
          Spin operator and the kubelet, with the timing measured of the real operator; a pod is an HTTP server that needs 1 second\n\

@@ -130,7 +130,7 @@ fn path_to_host(team: &Team) -> Story {
     of_routes(
         team,
         &[by_path(team, None, "/cart")],
-        &[&[named.clone()], &[named, by_host(team)], &[redirecting(team), by_host(team)]],
+        &[std::slice::from_ref(&named), &[named.clone(), by_host(team)], &[redirecting(team), by_host(team)]],
         finally,
     )
 }

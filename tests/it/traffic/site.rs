@@ -8,6 +8,7 @@ use super::traefik::Lane;
 use crate::repo::Repo;
 use crate::run::{Ran, code};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Site<'a> {
     pub bed: &'a Bed,
     pub team: Team,
     pub repo: Repo,
+    /// How the API server is reached for changes.
+    pub kubeconfig: PathBuf,
     /// The objects that kubectl applied last.
     rendered: Vec<Value>,
 }
@@ -25,7 +28,8 @@ impl<'a> Site<'a> {
     pub fn new(bed: &'a Bed, name: &str, lane: Lane, pods: Pods) -> Self {
         bed.door(lane);
         bed.pods(name, pods);
-        Self { bed, team: Team { name: name.to_owned(), lane }, repo: Repo::empty(), rendered: Vec::new() }
+        let team = Team { name: name.to_owned(), lane };
+        Self { bed, team, repo: Repo::empty(), kubeconfig: bed.kubeconfig(), rendered: Vec::new() }
     }
 
     /// Makes the repository hold these files and no others.
@@ -39,7 +43,8 @@ impl<'a> Site<'a> {
 
     /// Applies the repository with spinway.
     pub fn apply(&self) -> Output {
-        self.bed.spinway(&["apply", self.repo.dir(), "--yes", "--timeout", "60"])
+        let mut command = self.bed.command(&["apply", self.repo.dir(), "--yes", "--timeout", "60"]);
+        command.env("KUBECONFIG", &self.kubeconfig).output().expect("spinway runs")
     }
 
     /// Applies the repository with kubectl, and deletes what is gone.
@@ -54,7 +59,8 @@ impl<'a> Site<'a> {
         let run = |verb: &[&str], items: &Value| {
             self.repo.write("kubectl.json", &list(items));
             let file = self.repo.file("kubectl.json").display().to_string();
-            expect(&self.bed.kubectl(&[verb, &["-f", &file]].concat()), 0)
+            let mut command = self.bed.kubectl_command(&[verb, &["-f", &file]].concat());
+            expect(&command.env("KUBECONFIG", &self.kubeconfig).output().expect("kubectl runs"), 0)
         };
         run(&["apply"], &json!(after))?;
         if !gone.is_empty() {
