@@ -98,18 +98,23 @@ fn go(dir: &Path, arguments: &[&str]) -> String {
 
 /// Fails naming every missing prerequisite at once.
 pub fn check_prerequisites() {
+    let missing = missing_prerequisites();
+    assert!(missing.is_empty(), "the tests need {}, which are not on the PATH", missing.join(" and "));
+}
+
+/// What the tests need and is not there.
+pub fn missing_prerequisites() -> Vec<&'static str> {
     let wanted = [
         ("go", "version", "Go 1.26"),
         ("git", "--version", "git"),
         ("cc", "--version", "a C compiler"),
         ("script", "--version", "script (util-linux)"),
     ];
-    let missing: Vec<&str> = wanted
+    wanted
         .iter()
         .filter(|(program, argument, _)| Command::new(program).arg(argument).output().is_err())
         .map(|(_, _, name)| *name)
-        .collect();
-    assert!(missing.is_empty(), "the tests need {}, which are not on the PATH", missing.join(" and "));
+        .collect()
 }
 
 /// The folders that hold the programs, built when no one has yet.

@@ -6,6 +6,7 @@
 
 use super::bed::Bed;
 use super::cell::{self, Cell, Tool};
+use super::scenarios::SCENARIOS;
 use super::{cover, page};
 use crate::control_plane::tests_dir;
 use serde_json::{Value, json};
@@ -33,7 +34,8 @@ pub struct Kept {
 
 impl Kept {
     fn holds(&self) -> bool {
-        self.failed == 0 && self.wrong.is_empty()
+        let breaks = SCENARIOS.iter().any(|scenario| scenario.name == self.scenario && scenario.breaks);
+        (self.failed == 0 || breaks) && self.wrong.is_empty()
     }
 
     fn line(&self, binary: &str) -> String {
@@ -88,7 +90,8 @@ pub fn run(bed: &Bed) {
             scope.spawn(|| work(bed, &queue, &state));
         }
     });
-    let kept = state.kept();
+    let mut kept = state.kept();
+    kept.retain(|kept| cells.iter().any(|cell| cell.to_string() == kept.cell));
     let failed: Vec<&Kept> = kept.iter().filter(|kept| kept.tool == Tool::Spinway && !kept.holds()).collect();
     println!(
         "traffic: {} of {} cells without a failed request",
@@ -98,8 +101,10 @@ pub fn run(bed: &Bed) {
     if full && only.is_none() {
         page::check(&kept, &cells);
     }
-    let told: Vec<String> =
-        failed.iter().map(|kept| format!("{}: {}/{} failed", kept.cell, kept.failed, kept.requests)).collect();
+    let told: Vec<String> = failed
+        .iter()
+        .map(|kept| format!("{}: {}/{} failed\n{}", kept.cell, kept.failed, kept.requests, kept.wrong.join("\n")))
+        .collect();
     assert!(failed.is_empty(), "requests failed, or a turn went wrong:\n{}", told.join("\n"));
 }
 

@@ -75,6 +75,10 @@ pub fn run(bed: &Bed, cell: Cell, tool: Tool, name: &str) -> Outcome {
     std::thread::sleep(LEAD);
     let mut wrong = Vec::new();
     for (number, files) in story.turns.iter().enumerate() {
+        site.write(files);
+        if tool == Tool::Spinway {
+            wrong.extend(announced(&site, cell).err());
+        }
         let wanted = if number + 1 == story.turns.len() { story.code } else { 0 };
         if let Err(why) = turn(&mut site, tool, files, wanted) {
             wrong.push(format!("turn {} at {:.1} s: {why}", number + 1, load.elapsed().as_secs_f64()));
@@ -97,6 +101,20 @@ fn begin(site: &mut Site, tool: Tool, story: &Story) -> Result<(), String> {
     // The way of every configuration of this state to the proxy is over.
     std::thread::sleep(Duration::from_secs(site.team.lane.throttle));
     Ok(())
+}
+
+/// What the plan says that the change breaks must be said where requests may fail, and nowhere else.
+fn announced(site: &Site, cell: Cell) -> Result<(), String> {
+    let ran = site.bed.spinway(&["plan", site.repo.dir(), "-o", "json"]);
+    expect(&ran, 0)?;
+    let report = crate::run::json(&ran);
+    let changes = report["changes"].as_array().cloned().unwrap_or_default();
+    let breaks: Vec<&str> = changes.iter().filter_map(|change| change["breaks"].as_str()).collect();
+    match (breaks.is_empty(), SCENARIOS[cell.scenario].breaks) {
+        (true, true) => Err("the plan does not say that requests may fail".to_owned()),
+        (false, false) => Err(format!("the plan says that requests may fail: {breaks:?}")),
+        _ => Ok(()),
+    }
 }
 
 fn turn(site: &mut Site, tool: Tool, files: &Files, wanted: i32) -> Result<(), String> {

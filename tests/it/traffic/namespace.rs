@@ -13,12 +13,11 @@ const INSIDE: &str = "SPINWAY_TRAFFIC_INSIDE";
 static TURN: Mutex<()> = Mutex::new(());
 
 /// What the bed needs of the machine, with what each of them is for.
-const NEEDED: [(&str, &[&str], &str); 5] = [
+const NEEDED: [(&str, &[&str], &str); 4] = [
     ("unshare", &["--version"], "unshare (util-linux)"),
     ("ip", &["-Version"], "ip (iproute2)"),
     ("python3", &["--version"], "python3"),
     ("python3", &["-m", "pip", "--version"], "pip for python3 (it downloads Traefik)"),
-    ("git", &["--version"], "git"),
 ];
 
 /// Runs a test inside a namespace of its own: outside it starts the same test there, and is as it was there.
@@ -68,13 +67,12 @@ fn check_prerequisites() {
     let runs = |program: &str, arguments: &[&str]| {
         Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
     };
-    let mut missing: Vec<&str> =
-        NEEDED.iter().filter(|(program, arguments, _)| !runs(program, arguments)).map(|(_, _, name)| *name).collect();
+    let mut missing = crate::control_plane::missing_prerequisites();
+    missing.extend(NEEDED.iter().filter(|(program, arguments, _)| !runs(program, arguments)).map(|(_, _, name)| *name));
     let namespace = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--", "true"];
     if runs("unshare", &["--version"]) && !runs("unshare", &namespace) {
         missing.push("unprivileged user and network namespaces (sysctl kernel.unprivileged_userns_clone)");
     }
-    crate::control_plane::check_prerequisites();
     assert!(missing.is_empty(), "the traffic bed needs {}, which this machine lacks", missing.join(" and "));
 }
 

@@ -10,6 +10,8 @@ use super::team::{Files, Team};
 pub struct Scenario {
     pub name: &'static str,
     pub story: fn(&Team) -> Story,
+    /// Whether requests may fail: only where the plan says so.
+    pub breaks: bool,
 }
 
 /// A scenario for a team.
@@ -25,24 +27,25 @@ pub struct Story {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 17] = [
-    Scenario { name: "nothing changes", story: nothing },
-    Scenario { name: "new image", story: new_image },
-    Scenario { name: "canary steps", story: canary },
-    Scenario { name: "promote", story: promote },
-    Scenario { name: "abort", story: abort },
-    Scenario { name: "path to host", story: path_to_host },
-    Scenario { name: "path move", story: path_move },
-    Scenario { name: "nameless to named route", story: nameless_to_named },
-    Scenario { name: "App rename", story: app_rename },
-    Scenario { name: "SpinApp rename", story: spin_app_rename },
-    Scenario { name: "route rename", story: route_rename },
-    Scenario { name: "Service swap", story: service_swap },
-    Scenario { name: "listener rename", story: listener_rename },
-    Scenario { name: "gateway move", story: gateway_move },
-    Scenario { name: "app delete", story: app_delete },
-    Scenario { name: "redirect with its target", story: redirect },
-    Scenario { name: "onFailure", story: on_failure },
+pub const SCENARIOS: [Scenario; 18] = [
+    Scenario { name: "nothing changes", story: nothing, breaks: false },
+    Scenario { name: "new image", story: new_image, breaks: false },
+    Scenario { name: "canary steps", story: canary, breaks: false },
+    Scenario { name: "promote", story: promote, breaks: false },
+    Scenario { name: "abort", story: abort, breaks: false },
+    Scenario { name: "path to host", story: path_to_host, breaks: false },
+    Scenario { name: "path move", story: path_move, breaks: false },
+    Scenario { name: "nameless to named route", story: nameless_to_named, breaks: false },
+    Scenario { name: "App rename", story: app_rename, breaks: false },
+    Scenario { name: "SpinApp rename", story: spin_app_rename, breaks: false },
+    Scenario { name: "route rename", story: route_rename, breaks: false },
+    Scenario { name: "Service swap", story: service_swap, breaks: false },
+    Scenario { name: "listener rename", story: listener_rename, breaks: false },
+    Scenario { name: "gateway move", story: gateway_move, breaks: false },
+    Scenario { name: "app delete", story: app_delete, breaks: false },
+    Scenario { name: "redirect with its target", story: redirect, breaks: false },
+    Scenario { name: "onFailure", story: on_failure, breaks: false },
+    Scenario { name: "variable in place", story: in_place, breaks: true },
 ];
 
 const GATEWAY: (&str, &str) = ("public", "http");
@@ -266,4 +269,9 @@ fn on_failure(team: &Team) -> Story {
         finally: Vec::new(),
         code: 1,
     }
+}
+
+/// The pods are replaced, as the operator does it.
+fn in_place(team: &Team) -> Story {
+    of_cart(team, ('a', "  variables: {greeting: hello}\n"), &[('a', "  variables: {greeting: welcome}\n")])
 }
