@@ -60,13 +60,23 @@ impl Proxy {
         before: impl Fn(&Parts) -> Strike + Send + Sync + 'static,
         after: impl Fn(usize) + Send + Sync + 'static,
     ) -> Self {
+        Self::before(cluster.client(), cluster.runtime().handle(), before, after)
+    }
+
+    /// Starts one in front of any API server; it sends on as that client.
+    pub fn before(
+        client: kube::Client,
+        handle: &tokio::runtime::Handle,
+        before: impl Fn(&Parts) -> Strike + Send + Sync + 'static,
+        after: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let port = listener.local_addr().expect("a port").port();
         let proxy = Self { port, count: Arc::default() };
-        let (client, count) = (cluster.client(), Arc::clone(&proxy.count));
+        let count = Arc::clone(&proxy.count);
         let (before, after): (Before, After) = (Arc::new(before), Arc::new(after));
-        cluster.runtime().spawn(async move {
+        handle.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
             while let Ok((stream, _)) = listener.accept().await {
                 let (client, count) = (client.clone(), Arc::clone(&count));
