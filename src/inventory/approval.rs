@@ -2,7 +2,7 @@
 
 use super::Parent;
 use crate::desired::Approval;
-use crate::object::{ObjectRef, hex};
+use crate::object::{ObjectRef, hex, seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -70,11 +70,6 @@ pub fn approved(
         && (options.contains(digest)
             || files.iter().any(|a| a.digest == *digest && in_time(&a.expires))
             || parents.iter().any(|p| p.approvals.get(digest).is_some_and(|expires| in_time(expires))))
-}
-
-/// Seconds since 1970 of an RFC 3339 time.
-pub fn seconds(time: &str) -> Option<i64> {
-    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 #[cfg(test)]

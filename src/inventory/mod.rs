@@ -13,7 +13,7 @@ mod parent;
 mod stop;
 
 pub use applied::{ANNOTATION as APPLIED, Applied};
-pub use approval::{Destruction, Held, approved, seconds};
+pub use approval::{Destruction, Held, approved};
 pub use history::Entry;
 pub use owner::{Owner, is_mark, keep_mark, owner};
 pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};
@@ -21,6 +21,7 @@ pub use stop::{MAX_PAUSE, PAUSE, STOPS, Scope, Stop, comes_back, paused};
 
 use crate::desired::Desired;
 use crate::object::meta;
+pub use crate::object::seconds;
 use base64::Engine as _;
 use serde_json::Value;
 use sha2::{Digest, Sha256};

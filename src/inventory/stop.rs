@@ -1,11 +1,10 @@
 //! What people stop: an environment, a tenant or an app is suspended, or held at an older revision; a single object is
 //! paused in the cluster. Each has an end.
 
-use super::approval::seconds;
 use crate::desired::Desired;
 use crate::fields::{FieldPath, Managers};
 use crate::kinds::{self, ON_FAILURE, SPIN};
-use crate::object::{ObjectRef, Untrusted, annotation};
+use crate::object::{ObjectRef, Untrusted, annotation, seconds};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Verdicts on live objects, and what all kinds share in judging them.
 
-use crate::object::{ObjectRef, Untrusted};
+use crate::object::{ObjectRef, Untrusted, seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,6 +68,12 @@ pub trait World {
     fn is_desired(&self, reference: &ObjectRef) -> bool;
     /// The live objects of a kind in a namespace.
     fn all(&self, group: &str, kind: &str, namespace: &str) -> Vec<&Value>;
+    /// Whether the objects of a kind were read, as far as they concern what is wanted.
+    fn has_read(&self, group: &str, kind: &str) -> bool;
+    /// The time, in seconds since 1970; none when nobody knows it.
+    fn now(&self) -> Option<i64>;
+    /// Whether objects show only some of their fields, as in a snapshot.
+    fn is_partial(&self) -> bool;
 }
 
 /// The condition of a type in the list at a pointer.
@@ -110,6 +116,14 @@ pub(super) fn generation(value: &Value) -> i64 {
 /// Whether a condition was made for an older generation of its object. One that records none is not stale.
 pub(super) fn is_stale(value: &Value, condition: &Value) -> bool {
     condition.get("observedGeneration").and_then(Value::as_i64).is_some_and(|seen| seen < generation(value))
+}
+
+/// When an object was last written, in seconds since 1970; writes through a subresource, such as its status, do not count.
+pub(super) fn written_at(value: &Value) -> Option<i64> {
+    let entries = conditions(value, "/metadata/managedFields");
+    let own = entries.filter(|entry| entry.get("subresource").and_then(Value::as_str).is_none_or(str::is_empty));
+    let times = own.filter_map(|entry| seconds(entry.get("time")?.as_str()?));
+    times.max()
 }
 
 /// An integer at a pointer, 0 when absent.

@@ -14,6 +14,7 @@ mod reference;
 mod route;
 mod secrets;
 mod service;
+mod serving;
 mod spin;
 mod storage;
 mod values;
@@ -21,6 +22,7 @@ mod workload;
 
 pub use health::{Health, Verdict, World, condition};
 pub use reference::{Reference, Section, each};
+pub use serving::serving;
 pub(crate) use values::is_subdomain;
 pub use values::wrong_values;
 

@@ -1,9 +1,9 @@
 //! Live objects beside what is wanted: what health rules look at.
 
-use super::{Live, Presence};
+use super::{Coverage, Live, Presence, Source};
 use crate::desired::Desired;
 use crate::kinds::{self, Health, Verdict, World};
-use crate::object::ObjectRef;
+use crate::object::{GroupKind, ObjectRef, seconds};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,17 +13,24 @@ pub struct Observed<'a> {
     desired: &'a Desired,
     live: &'a Live,
     made: Cow<'a, BTreeSet<ObjectRef>>,
+    now: Option<i64>,
 }
 
 impl<'a> Observed<'a> {
     /// Looks at live objects and what is wanted of them.
     pub fn new(desired: &'a Desired, live: &'a Live) -> Self {
-        Self { desired, live, made: Cow::Owned(Self::made(desired)) }
+        Self { desired, live, made: Cow::Owned(Self::made(desired)), now: seconds(&live.time) }
     }
 
     /// As [`Observed::new`], with what [`Observed::made`] gave before.
     pub fn with_made(desired: &'a Desired, live: &'a Live, made: &'a BTreeSet<ObjectRef>) -> Self {
-        Self { desired, live, made: Cow::Borrowed(made) }
+        Self { desired, live, made: Cow::Borrowed(made), now: seconds(&live.time) }
+    }
+
+    /// The same at a time, in seconds since 1970; without it, it is the time at which live state was read.
+    #[must_use]
+    pub fn at(self, now: i64) -> Self {
+        Self { now: Some(now), ..self }
     }
 
     /// The objects that are made for desired ones.
@@ -64,6 +71,19 @@ impl World for Observed<'_> {
 
     fn all(&self, group: &str, kind: &str, namespace: &str) -> Vec<&Value> {
         self.live.of_kind(group, kind, Some(namespace)).map(|(_, value)| value).collect()
+    }
+
+    fn has_read(&self, group: &str, kind: &str) -> bool {
+        let coverage = self.live.coverage.get(&GroupKind::new(group, kind));
+        matches!(coverage, Some(Coverage::All | Coverage::Labelled))
+    }
+
+    fn now(&self) -> Option<i64> {
+        self.now
+    }
+
+    fn is_partial(&self) -> bool {
+        self.live.source == Source::Snapshot
     }
 }
 

@@ -1,9 +1,11 @@
 //! How live objects are kept: whole, or packed when all of it will hardly be looked at.
 
-use crate::object::{ObjectRef, meta};
+use crate::kinds::SPIN;
+use crate::object::{ObjectRef, meta, split_api_version};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json_borrow::{ObjectAsVec, Value as Borrowed};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -122,10 +124,36 @@ impl Serialize for Lean<'_> {
             match (name, value) {
                 ("apiVersion" | "kind", _) => {}
                 ("metadata", Borrowed::Object(metadata)) => {
-                    map.serialize_entry(name, &Without { map: metadata, left_out: "managedFields" })?;
+                    let times = DATED.contains(&(split_api_version(self.api_version).0, self.kind));
+                    let metadata = Without { map: metadata, left_out: "managedFields" };
+                    map.serialize_entry(name, &Metadata { metadata, times })?;
                 }
                 _ => map.serialize_entry(name, value)?,
             }
+        }
+        map.end()
+    }
+}
+
+/// Kinds whose health depends on when they were written (`kinds::spin`): of their `managedFields` the times are kept.
+const DATED: [(&str, &str); 2] = [(SPIN, "SpinApp"), ("apps", "Deployment")];
+
+/// Metadata with no more of `managedFields` than times.
+struct Metadata<'a> {
+    metadata: Without<'a>,
+    times: bool,
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.metadata.entries(&mut map)?;
+        let managers = self.metadata.map.get("managedFields").and_then(Borrowed::as_array).filter(|_| self.times);
+        if let Some(managers) = managers {
+            let text = |entry: &Borrowed<'_>, field: &str| Some(entry.as_object()?.get(field)?.as_str()?.to_owned());
+            let own = managers.iter().filter(|entry| text(entry, "subresource").is_none_or(|name| name.is_empty()));
+            let times = own.filter_map(|entry| text(entry, "time")).map(|time| BTreeMap::from([("time", time)]));
+            map.serialize_entry("managedFields", &times.collect::<Vec<_>>())?;
         }
         map.end()
     }
@@ -137,9 +165,8 @@ struct Without<'a> {
     left_out: &'static str,
 }
 
-impl Serialize for Without<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl Without<'_> {
+    fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         for (name, value) in self.map.iter().filter(|(name, _)| *name != self.left_out) {
             match value {
                 Borrowed::Object(annotations) if name == "annotations" => {
@@ -148,6 +175,14 @@ impl Serialize for Without<'_> {
                 _ => map.serialize_entry(name, value)?,
             }
         }
+        Ok(())
+    }
+}
+
+impl Serialize for Without<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.entries(&mut map)?;
         map.end()
     }
 }
@@ -166,6 +201,11 @@ mod tests {
             packed.value(),
             &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a\"b", "annotations": {"k": "v"}}, "data": {"managedFields": "stays"}})
         );
+        let text = r#"{"metadata":{"managedFields":[{"manager":"x","time":"2026-01-01T00:00:00Z","fieldsV1":{}},{"subresource":"status","time":"2026-01-02T00:00:00Z"}]}}"#;
+        let app: Borrowed<'_> = serde_json::from_str(text).unwrap_or_default();
+        let packed = Stored::Packed(Packed::of(&app, "core.spinkube.dev/v1alpha1", "SpinApp"));
+        let times = json!([{"time": "2026-01-01T00:00:00Z"}]);
+        assert_eq!(packed.value()["metadata"], json!({"managedFields": times}));
         let whole = Stored::whole(&item, "v1", "ConfigMap");
         assert_eq!(whole.value()["metadata"]["managedFields"][0]["manager"], "x");
         assert_eq!(whole.value()["kind"], "ConfigMap");

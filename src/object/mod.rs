@@ -79,6 +79,11 @@ pub fn label<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get("metadata")?.get("labels")?.get(name)?.as_str()
 }
 
+/// Seconds since 1970 of an RFC 3339 time.
+pub fn seconds(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
