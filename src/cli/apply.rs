@@ -5,6 +5,7 @@ use super::failure::{FAILED, Failure, REFUSED};
 use super::progress::Progress;
 use super::signals::interrupted;
 use super::{plan, ui};
+use crate::object::Untrusted;
 use crate::ops::{self, Event, Outcome, Planned, Settings};
 use crate::plan::Action;
 use crate::report::Report;
@@ -68,6 +69,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         }
     }
     let (outcome, signal) = perform(&arguments, &mut planned).await;
+    come_back(&arguments, &live, &planned, &outcome).await?;
     let report = finished(&planned, &outcome, &arguments.output);
     arguments.output.write(&report)?;
     let code = code(&planned, &outcome, &report, &arguments.output, signal);
@@ -75,11 +77,41 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     Ok(code)
 }
 
+/// Apps with `onFailure: rollback` that did not become healthy come back at once: their last healthy version is planned in
+/// the place of this one and applied. The apply has failed all the same.
+async fn come_back(
+    arguments: &Arguments,
+    live: &LiveOptions,
+    planned: &Planned,
+    outcome: &Outcome,
+) -> Result<(), Failure> {
+    let found = ops::bring_back(planned, Some(outcome), arguments.timeout).await;
+    for comeback in &found {
+        ui::progress(&comeback.text().terminal());
+    }
+    if !found.iter().any(|comeback| comeback.held.is_ok()) {
+        return Ok(());
+    }
+    let mut planned = plan::planned(&arguments.repository, live, &arguments.planning).await?;
+    if let Some(refused) = &planned.plan.refused {
+        ui::progress(&format!("error: {}", refused.message.terminal()));
+        return Ok(());
+    }
+    let (outcome, _) = perform(arguments, &mut planned).await;
+    for (object, why) in &outcome.unhealthy {
+        let object = Untrusted::new(object.to_string());
+        ui::progress(&format!("error: {} did not come back: {}", object.terminal(), why.terminal()));
+    }
+    planned.leave();
+    Ok(())
+}
+
 /// Applies, unless a signal comes; gives its exit code.
 async fn perform(arguments: &Arguments, planned: &mut Planned) -> (Outcome, u8) {
     let settings = Settings {
         deadline: arguments.timeout,
         wait: !arguments.no_wait,
+        follow: true,
         concurrency: usize::from(arguments.concurrency),
         now: now(),
         ..Settings::default()

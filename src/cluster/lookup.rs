@@ -1,7 +1,7 @@
 //! Looking up single objects: those that no LIST would show, and those that are becoming healthy.
 
 use super::list::List;
-use super::listing::{APP_NAME, Reading, is_secret, is_short, wanted_version};
+use super::listing::{Reading, is_secret, is_short, wanted_version};
 use super::{CONCURRENCY, Cluster};
 use crate::desired::{Desired, Selector};
 use crate::graph::Graph;
@@ -113,32 +113,45 @@ impl Cluster {
             look.found.push((object.clone(), self.get(object, version, served).await?));
         }
         if object.is(SPIN, "SpinApp") {
-            self.look_at_app(live, object, &mut look).await?;
+            let deployment = ObjectRef::new("apps", "Deployment", object.namespace(), &object.name);
+            let Some(served) = live.kinds.get(&deployment.group_kind()) else { return Ok(look) };
+            match self.get(&deployment, "v1", served).await {
+                // Without permission to read its Deployment the app itself is all there is.
+                Err(refused) if refused.code == 403 => return Ok(look),
+                answer => look.found.push((deployment, answer?)),
+            }
+        }
+        // The last one is the workload, if there is any.
+        if let Some((reference, Some(workload))) = look.found.last() {
+            look.pods = self.pods_of(live, reference, workload).await;
         }
         Ok(look)
     }
 
-    /// An app is judged by its Deployment, and one that is short of pods by these.
-    async fn look_at_app(&self, live: &Live, app: &ObjectRef, look: &mut Look) -> Result<(), Refused> {
-        let deployment = ObjectRef::new("apps", "Deployment", app.namespace(), &app.name);
-        let Some(served) = live.kinds.get(&deployment.group_kind()) else { return Ok(()) };
-        let found = match self.get(&deployment, "v1", served).await {
-            // Without permission to read its Deployment the app itself is all there is.
-            Err(refused) if refused.code == 403 => return Ok(()),
-            answer => answer?,
-        };
-        let short = found.as_ref().is_some_and(is_short);
-        look.found.push((deployment, found));
+    /// The pods of a workload that is short of them, which say why; of one that is not, none: what was seen of them is over.
+    async fn pods_of(&self, live: &Live, reference: &ObjectRef, workload: &Value) -> Option<PodsOf> {
+        let selector = pod_selector(reference, workload)?;
+        let mut pods = PodsOf { namespace: reference.namespace.clone(), selector, found: Vec::new() };
         let kind = GroupKind::new("", "Pod");
-        if !short {
-            // What was seen of its pods before is over.
-            look.pods = Some((app.clone(), Vec::new()));
-        } else if let Some(served) = live.kinds.get(&kind) {
-            let selector = format!("{APP_NAME}={}", app.name);
-            let list = List::of(&kind, "v1", served).within(app.namespace.as_deref()).labelled(&selector);
-            look.pods = Some((app.clone(), self.list_whole(&list).await.unwrap_or_default()));
+        if let Some(served) = live.kinds.get(&kind).filter(|_| is_short(workload)) {
+            let labels: Vec<String> = pods.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let labels = labels.join(",");
+            let list = List::of(&kind, "v1", served).within(pods.namespace.as_deref()).labelled(&labels);
+            pods.found = self.list_whole(&list).await.unwrap_or_default();
         }
-        Ok(())
+        Some(pods)
+    }
+
+    /// The pods of wanted workloads that are short of them; of SpinApps they are listed anyway.
+    pub(super) async fn look_up_pods(&self, desired: &Desired, reading: &mut Reading) {
+        let live = &reading.live;
+        let short = desired.objects.keys().filter(|reference| matches!(reference.group.as_str(), "apps" | "batch"));
+        let short = short.filter_map(|reference| Some((reference, live.get(reference).filter(|w| is_short(w))?)));
+        let looks = short.take(SINGLES).map(|(reference, workload)| self.pods_of(live, reference, workload));
+        let found: Vec<Option<PodsOf>> = stream::iter(looks).buffer_unordered(CONCURRENCY).collect().await;
+        for pods in found.into_iter().flatten() {
+            Look { found: Vec::new(), pods: Some(pods) }.show(&mut reading.live);
+        }
     }
 
     /// Objects that the repository writes in another version than their kind was listed in.
@@ -161,8 +174,24 @@ impl Cluster {
 #[derive(Default)]
 pub struct Look {
     found: Vec<(ObjectRef, Option<Value>)>,
-    /// An app and all of its pods.
-    pods: Option<(ObjectRef, Vec<Value>)>,
+    pods: Option<PodsOf>,
+}
+
+/// All pods of a workload.
+struct PodsOf {
+    namespace: Option<String>,
+    selector: Vec<(String, String)>,
+    found: Vec<Value>,
+}
+
+/// The labels by which a workload finds its pods; none for anything else.
+fn pod_selector(reference: &ObjectRef, workload: &Value) -> Option<Vec<(String, String)>> {
+    if !matches!(reference.group.as_str(), "apps" | "batch") {
+        return None;
+    }
+    let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
+    let labels = labels.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    Some(labels.collect::<Vec<_>>()).filter(|labels| !labels.is_empty())
 }
 
 impl Look {
@@ -174,12 +203,13 @@ impl Look {
                 None => live.prove_absent(reference),
             }
         }
-        let Some((app, pods)) = self.pods else { return };
-        let of_app = |value: &Value| crate::object::label(value, APP_NAME) == Some(&app.name);
-        let old = live.of_kind("", "Pod", app.namespace.as_deref()).filter(|(_, value)| of_app(value));
+        let Some(PodsOf { namespace, selector, found }) = self.pods else { return };
+        let is_one =
+            |value: &Value| selector.iter().all(|(key, wanted)| crate::object::label(value, key) == Some(wanted));
+        let old = live.of_kind("", "Pod", namespace.as_deref()).filter(|(_, value)| is_one(value));
         let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
         old.iter().for_each(|pod| live.remove(pod));
-        pods.into_iter().for_each(|pod| live.insert(pod));
+        found.into_iter().for_each(|pod| live.insert(pod));
     }
 }
 

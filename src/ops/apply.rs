@@ -1,6 +1,7 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
 use super::Planned;
+use super::owed::{Owed, follow, owed, recovered};
 use super::record::{Deleted, Done, Written, save, write_ahead};
 use crate::apply::{Class, INTERRUPTED, Run, State, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub deadline: f64,
     /// Whether a step waits until what it needs is healthy.
     pub wait: bool,
+    /// Whether it waits as well for what earlier turns wrote and did not see healthy; else that is looked at once.
+    pub follow: bool,
     /// Requests under way at once.
     pub concurrency: usize,
     /// The time, in seconds since 1970.
@@ -120,6 +123,7 @@ pub async fn apply(
         planned.cluster = Some(cluster);
         return outcome;
     }
+    let (owed, recovered) = (owed(planned), recovered(planned));
     // The plan is only read from here on; the driver changes what is known of live state.
     let plan = std::mem::take(&mut planned.plan);
     let mut driver = Driver {
@@ -189,10 +193,20 @@ pub async fn apply(
     let (wait, apply) = (waited.as_secs_f64(), driver.seconds());
     let Driver { written, deleted, .. } = driver;
     planned.plan = plan;
+    if settings.wait && !owed.is_empty() && !outcome.interrupted {
+        follow(&cluster, planned, owed, &settings, start, interrupt.as_mut(), &mut outcome, tell).await;
+    }
     planned.seconds.extend([("apply", apply - wait), ("wait", wait)]);
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    outcome.unhealthy = unhealthy(&outcome, &written);
-    let done = Done { written: &written, deleted: &deleted, outcome: &outcome, settings: &settings, milliseconds };
+    outcome.unhealthy.extend(unhealthy(&outcome, &written));
+    let done = Done {
+        written: &written,
+        deleted: &deleted,
+        recovered: &recovered,
+        outcome: &outcome,
+        settings: &settings,
+        milliseconds,
+    };
     let saved = save(&cluster, planned, parents, &done).await;
     outcome.inventory = saved.err().map(|refused| refused.message);
     planned.cluster = Some(cluster);
@@ -354,7 +368,8 @@ impl<'c> Driver<'c, '_> {
     /// The health of a step's object. A route that is attached to old and new parents is judged by the new ones: the old
     /// may be what it moves away from.
     fn health(&self, object: &ObjectRef, step: usize) -> Health {
-        let observed = Observed::with_made(&self.planned.desired, &self.planned.reading.live, &self.made);
+        let now = jiff::Timestamp::now().as_second();
+        let observed = Observed::with_made(&self.planned.desired, &self.planned.reading.live, &self.made).at(now);
         let step = &self.plan.steps[step];
         let body = self.plan.changes[step.change].body.as_ref();
         let parents = body.and_then(|b| b.pointer("/spec/parentRefs")).filter(|_| step.kind == StepKind::Expand);

@@ -2,7 +2,9 @@
 
 mod apply;
 mod check;
+mod comeback;
 mod new;
+mod owed;
 mod people;
 mod pin;
 mod plan;
@@ -11,7 +13,9 @@ mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use check::{Beside, Checked, check};
+pub use comeback::{Comeback, Stays, bring_back};
 pub use new::{Created, NewError, Opened, new_repository, vacant};
+pub use owed::{Owed, owed};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_live, plan_read};

@@ -1,5 +1,6 @@
 //! Keeping the inventory: what is announced before an apply, and what is recorded after it.
 
+use super::owed::recovered;
 use super::{Outcome, Planned, Settings};
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::fields::MANAGER;
@@ -99,6 +100,8 @@ async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &mut Parent)
 pub(super) struct Done<'a> {
     pub(super) written: &'a BTreeMap<ObjectRef, Written>,
     pub(super) deleted: &'a [Deleted],
+    /// Partitions in which everything is healthy by now that was not at the end of the turn before.
+    pub(super) recovered: &'a BTreeSet<String>,
     pub(super) outcome: &'a Outcome,
     pub(super) settings: &'a Settings,
     pub(super) milliseconds: u64,
@@ -141,9 +144,15 @@ async fn reread(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> bo
 
 /// Whether the inventory has something to learn although the plan has nothing to do: a run before ended too early for it.
 pub fn is_unrecorded(planned: &Planned) -> bool {
-    let (outcome, settings) = (Outcome::default(), Settings::default());
-    let nothing =
-        Done { written: &BTreeMap::new(), deleted: &[], outcome: &outcome, settings: &settings, milliseconds: 0 };
+    let (outcome, settings, recovered) = (Outcome::default(), Settings::default(), recovered(planned));
+    let nothing = Done {
+        written: &BTreeMap::new(),
+        deleted: &[],
+        recovered: &recovered,
+        outcome: &outcome,
+        settings: &settings,
+        milliseconds: 0,
+    };
     !recorded(planned, planned.plan.parents.clone(), &nothing).is_empty()
 }
 
@@ -267,7 +276,7 @@ fn corrected(planned: &Planned, partition: &str, done: &Done<'_>) -> Option<Vec<
 
 /// Whether all of a partition is as it is wanted, and that was not so when it was recorded last: the run that did it ended
 /// too early to record it.
-fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
+pub(super) fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
     let texts = planned.plan.texts.get(&before.partition);
     let changes = || planned.plan.changes.iter().filter(|change| change.partition == before.partition);
     let wanted = planned.desired.objects.values().filter(|member| member.partition == before.partition).count();
@@ -289,7 +298,7 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
     for change in planned.plan.changes.iter().filter(changed) {
         *counts.entry(format!("{:?}", change.action).to_lowercase()).or_default() += 1;
     }
-    if counts.is_empty() && !was_forgotten(planned, before) {
+    if counts.is_empty() && !was_forgotten(planned, before) && !done.recovered.contains(partition) {
         return None;
     }
     let found = planned.repository.revision.clone().unwrap_or_default();
@@ -304,8 +313,24 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
         counts,
         result: result(planned, partition, done.outcome).to_owned(),
         milliseconds: done.milliseconds,
+        waits: waits(planned, before, done),
         superseded: done.settings.superseded.clone(),
     })
+}
+
+/// The objects of a partition that are not healthy at the end of a turn, though this turn or one before wrote them.
+fn waits(planned: &Planned, before: &Parent, done: &Done<'_>) -> Vec<String> {
+    let owed = before.state.newest().map(|entry| entry.waits.as_slice()).unwrap_or_default();
+    let changes = planned.plan.changes.iter().filter(|change| change.partition == before.partition);
+    let waits = changes.filter(|change| {
+        let wrote = done.written.contains_key(&change.object) || owed.contains(&change.object.to_string());
+        match done.outcome.results.get(&change.object) {
+            Some(result) => (wrote || change.action == Action::Unchanged) && result.raw() != "done",
+            // Nobody looked, so nothing is known that was not known before.
+            None => owed.contains(&change.object.to_string()) && !done.recovered.contains(&before.partition),
+        }
+    });
+    waits.map(|change| change.object.to_string()).collect()
 }
 
 /// History is kept for years: of a commit only so much.
