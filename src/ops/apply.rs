@@ -1,7 +1,7 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
 use super::Planned;
-use super::owed::{Owed, follow, owed, recovered};
+use super::owed::{follow, owed, recovered};
 use super::record::{Deleted, Done, Written, save, write_ahead};
 use crate::apply::{Class, INTERRUPTED, Run, State, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, is_other, with_identity};

@@ -47,7 +47,7 @@ pub fn owed(planned: &Planned) -> Vec<Owed> {
     let parents = planned.plan.parents.iter();
     let waiting: Vec<(Option<i64>, &Change)> = parents
         .flat_map(|parent| {
-            let since = parent.state.newest().filter(|_| !was_forgotten(planned, parent)).map(|entry| entry.at);
+            let since = parent.state.history.last().filter(|_| !was_forgotten(planned, parent)).map(|entry| entry.at);
             waiting(planned, parent).map(move |change| (since, change))
         })
         .collect();
@@ -67,7 +67,7 @@ pub fn owed(planned: &Planned) -> Vec<Owed> {
 /// The partitions whose last turn left something unhealthy that is healthy by now: the history has to learn it.
 pub(super) fn recovered(planned: &Planned) -> BTreeSet<String> {
     let is_recovered = |parent: &&Parent| {
-        let waits = parent.state.newest().is_some_and(|entry| !entry.waits.is_empty());
+        let waits = !parent.state.waits().is_empty();
         let observed = waits.then(|| Observed::new(&planned.desired, &planned.reading.live));
         let mut changes = planned.plan.changes.iter().filter(|change| change.partition == parent.partition);
         let Some(observed) = observed else { return false };
@@ -89,8 +89,8 @@ fn waiting<'a>(planned: &'a Planned, parent: &'a Parent) -> impl Iterator<Item =
 }
 
 fn is_waited_for(parent: &Parent, change: &Change) -> bool {
-    let name = change.object.to_string();
-    parent.state.newest().is_some_and(|entry| entry.waits.contains(&name))
+    let waits = parent.state.waits();
+    !waits.is_empty() && waits.contains(&change.object.to_string())
 }
 
 fn is_well(health: &Health) -> bool {

@@ -320,7 +320,7 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
 
 /// The objects of a partition that are not healthy at the end of a turn, though this turn or one before wrote them.
 fn waits(planned: &Planned, before: &Parent, done: &Done<'_>) -> Vec<String> {
-    let owed = before.state.newest().map(|entry| entry.waits.as_slice()).unwrap_or_default();
+    let owed = before.state.waits();
     let changes = planned.plan.changes.iter().filter(|change| change.partition == before.partition);
     let waits = changes.filter(|change| {
         let wrote = done.written.contains_key(&change.object) || owed.contains(&change.object.to_string());

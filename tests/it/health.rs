@@ -276,7 +276,8 @@ fn status_is_right_on_every_state_that_peers_get_wrong() {
         ("SpinApp", "unpullable-long", "failed", "ImagePullBackOff"),
         ("SpinApp", "secretless", "failed", "CreateContainerConfigError"),
         ("SpinApp", "crashing", "failed", "CrashLoopBackOff"),
-        ("SpinApp", "over-quota", "failed", "FailedCreate"),
+        // The condition is older than what the Deployment wants now.
+        ("SpinApp", "over-quota", "progressing", "FailedCreate"),
         ("SpinApp", "variable", "progressing", "Updating"),
         ("SpinApp", "probe", "progressing", "Updating"),
     ];
@@ -356,6 +357,8 @@ fn a_changed_variable_that_crashes_fails_and_stays_failed_until_it_is_healthy() 
     bed.cluster.mark();
     let ran = bed.apply(&[]);
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(stderr(&ran).contains("CrashLoopBackOff"), "{}", Ran(&ran));
+    println!("{}", Ran(&ran));
     let ours = |bed: &InPlace| -> Vec<String> {
         let writes = bed.cluster.writes().into_iter().map(|write| write.object);
         writes
