@@ -183,7 +183,8 @@ fn is_made_of(pod: &Value, template: &Value, partial: bool) -> bool {
 pub(super) fn steady(rollout: Health, workload: &Value, world: &dyn World) -> Health {
     let probed =
         each(workload, "spec.template.spec.containers[]").iter().all(|(_, c)| c.get("readinessProbe").is_some());
-    if rollout.verdict != Verdict::Current || probed || world.is_partial() {
+    let has_pods = workload.pointer("/spec/replicas").and_then(Value::as_i64) != Some(0);
+    if rollout.verdict != Verdict::Current || probed || !has_pods || world.is_partial() {
         return rollout;
     }
     let done = condition(workload, "/status/conditions", "Progressing").and_then(|c| time(c, "lastUpdateTime"));

@@ -83,7 +83,7 @@ pub(super) fn recovered(planned: &Planned) -> BTreeSet<String> {
 fn waiting<'a>(planned: &'a Planned, parent: &'a Parent) -> impl Iterator<Item = &'a Change> {
     let forgotten = was_forgotten(planned, parent);
     let changes = planned.plan.changes.iter().filter(|change| change.partition == parent.partition);
-    let unchanged = changes.filter(|change| change.action == Action::Unchanged && change.left.is_empty());
+    let unchanged = changes.filter(|change| change.action == Action::Unchanged);
     let judged = |object: &ObjectRef| [SPIN, GATEWAY, "apps", "batch"].contains(&object.group.as_str());
     unchanged.filter(move |change| is_waited_for(parent, change) || forgotten && judged(&change.object))
 }
@@ -160,10 +160,11 @@ pub(super) async fn follow(
 fn fail(one: &Owed, deadline: f64, outcome: &mut Outcome, seconds: f64, tell: &mut (dyn FnMut(Event) + Send)) {
     let late = one.health.verdict != Verdict::Failed;
     let late = if late { format!("not healthy after {deadline:.0} s: ") } else { String::new() };
-    let reason = Untrusted::new(format!("Failed: {late}{}", said(&one.health).raw()));
+    let reason = Untrusted::new(format!("{late}{}", said(&one.health).raw()));
+    let result = Untrusted::new(format!("Failed: {}", reason.raw()));
     outcome.complete = false;
-    outcome.results.insert(one.object.clone(), reason.clone());
-    outcome.unhealthy.insert(one.object.clone(), reason.clone());
+    outcome.results.insert(one.object.clone(), result.clone());
+    outcome.unhealthy.insert(one.object.clone(), result);
     tell(Event::Failed { object: one.object.to_string(), step: StepKind::Set, reason, seconds });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::repo::Repo;
-use crate::run::{Ran, code, json, stderr};
+use crate::run::{Ran, code, json, stderr, stdout};
 use crate::stand_in::StandIn;
 use serde_json::{Value, json};
 use std::process::Output;
@@ -358,7 +358,7 @@ fn a_changed_variable_that_crashes_fails_and_stays_failed_until_it_is_healthy() 
     let ran = bed.apply(&[]);
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     assert!(stderr(&ran).contains("CrashLoopBackOff"), "{}", Ran(&ran));
-    println!("{}", Ran(&ran));
+    assert!(stdout(&ran).contains("Failed: CrashLoopBackOff"), "{}", Ran(&ran));
     let ours = |bed: &InPlace| -> Vec<String> {
         let writes = bed.cluster.writes().into_iter().map(|write| write.object);
         writes
