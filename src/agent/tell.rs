@@ -158,10 +158,9 @@ fn status(turn: &Turn) -> Option<Status> {
     let outcome = turn.outcome.as_ref();
     // A turn that had nothing to do is not done while what an earlier one wrote is not healthy.
     let owed = if outcome.is_some() { Vec::new() } else { owed(planned) };
-    let failed = outcome.is_some_and(|o| o.results.values().any(|text| text.raw().starts_with("Failed")));
+    let failed = outcome.is_some_and(|o| o.results.values().any(|text| text.raw().starts_with("Failed")))
+        || owed.iter().any(|owed| owed.health.verdict == Verdict::Failed);
     if failed || outcome.is_some_and(|o| o.inventory.is_some()) || has(planned, Action::Blocked) {
-        Some(Status::Failure)
-    } else if owed.iter().any(|owed| owed.health.verdict == Verdict::Failed) {
         Some(Status::Failure)
     } else if outcome.is_some_and(|o| !o.complete) || has(planned, Action::Held) || !owed.is_empty() {
         Some(Status::Pending)
