@@ -2,9 +2,10 @@
 
 use super::{Agent, Trouble, Turn};
 use crate::apply::StepOutcome;
+use crate::kinds::Verdict;
 use crate::notify::{Measured, Messages, Metrics, News, Status, Statuses, What, gather, of_drift, send_events};
 use crate::object::GroupKind;
-use crate::ops::Planned;
+use crate::ops::{Planned, owed};
 use crate::plan::Action;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -156,10 +157,13 @@ fn status(turn: &Turn) -> Option<Status> {
         _ => return None,
     };
     let outcome = turn.outcome.as_ref();
-    let failed = outcome.is_some_and(|o| o.results.values().any(|result| matches!(result, StepOutcome::Failed(_))));
+    // A turn that had nothing to do is not done while what an earlier one wrote is not healthy.
+    let owed = if outcome.is_some() { Vec::new() } else { owed(planned) };
+    let failed = outcome.is_some_and(|o| o.results.values().any(|result| matches!(result, StepOutcome::Failed(_))))
+        || owed.iter().any(|owed| owed.health.verdict == Verdict::Failed);
     if failed || outcome.is_some_and(|o| o.inventory.is_some()) || has(planned, Action::Blocked) {
         Some(Status::Failure)
-    } else if outcome.is_some_and(|o| !o.complete) || has(planned, Action::Held) {
+    } else if outcome.is_some_and(|o| !o.complete) || has(planned, Action::Held) || !owed.is_empty() {
         Some(Status::Pending)
     } else {
         Some(Status::Success)

@@ -3,7 +3,7 @@
 use super::{Agent, Interrupt};
 use crate::cluster::{Cluster, LeaseError, Reading};
 use crate::desired::{Desired, DriftRule, Tree};
-use crate::inventory::{self, Parent, comes_back};
+use crate::inventory::{self, Parent};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::ops::{self, Connected, Event, Given, Lock, Outcome, Place, Planned, REPLANS, Seconds, is_idle, lost};
 use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
@@ -69,7 +69,7 @@ impl Agent {
     /// Does one turn. `interrupt` resolves when it shall end.
     pub async fn turn(&self, interrupt: &Interrupt, tell: &mut (dyn FnMut(Event) + Send)) -> Turn {
         let turn = self.one_turn(interrupt, tell).await;
-        let brought_back = self.bring_back(&turn).await;
+        let brought_back = bring_back(&turn, self.settings.deadline).await;
         if brought_back.is_empty() {
             return turn;
         }
@@ -92,36 +92,6 @@ impl Agent {
             }
         }
         turn
-    }
-
-    /// Brings back the last healthy version of apps that ask for it and did not become healthy; in words, what was done.
-    async fn bring_back(&self, turn: &Turn) -> Vec<Untrusted> {
-        let (Some(planned), Some(outcome)) = (&turn.planned, &turn.outcome) else { return Vec::new() };
-        let Some(cluster) = &planned.cluster else { return Vec::new() };
-        let desired = &planned.desired;
-        let asks = |object: &ObjectRef| {
-            let app = comes_back(desired, object)?;
-            Some((plan::text_digest(desired, &app)?, app))
-        };
-        let mut told = Vec::new();
-        for (object, why) in &outcome.unhealthy {
-            let Some((digest, app)) = asks(object) else { continue };
-            let (namespace, name) = (&desired.rules().inventory.namespace, &desired.environment.name);
-            let reason = format!("revision {}: {}", turn.pulled.revision.get(..12).unwrap_or_default(), why.raw());
-            let now = jiff::Timestamp::now().as_second();
-            let done = match ops::Environment::find(cluster.clone(), namespace, Some(name)).await {
-                Ok(environment) => environment.bring_back(&app, &digest, &reason, now).await,
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(Some(stop)) => {
-                    told.push(Untrusted::new(format!("App {app} was brought back. {}", stop.text().raw())));
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(app, %error, "it could not be brought back"),
-            }
-        }
-        told
     }
 
     async fn try_turn(
@@ -364,6 +334,20 @@ impl Agent {
         };
         Options { leave, now, ..self.options.clone() }
     }
+}
+
+/// Brings back apps that ask for it and did not become healthy; in words, what was done.
+async fn bring_back(turn: &Turn, deadline: f64) -> Vec<Untrusted> {
+    let Some(planned) = turn.planned.as_ref().filter(|_| turn.trouble.is_none()) else { return Vec::new() };
+    let mut told = Vec::new();
+    for comeback in ops::bring_back(planned, turn.outcome.as_ref(), deadline).await {
+        match &comeback.held {
+            Ok(_) => told.push(comeback.text()),
+            Err(ops::Stays::Nowhere) => {}
+            Err(error) => tracing::warn!(app = comeback.app, %error, "it could not be brought back"),
+        }
+    }
+    told
 }
 
 /// What was applied last.

@@ -157,13 +157,67 @@ impl Apply<'_> {
         if self.arguments.locking.no_lock && !ops::is_idle(planned) {
             ui::progress(UNLOCKED);
         }
+        let idle = ops::is_idle(planned);
+        if let Some(ended) = self.secure(planned).await? {
+            return Ok(ended);
+        }
+        let mut ended = self.perform(planned).await;
+        // What was waited for without the Lease is healthy by now: the history has to learn it.
+        if idle && ops::is_unrecorded(planned) {
+            if let Some(ended) = self.secure(planned).await? {
+                return Ok(ended);
+            }
+            ended = self.perform(planned).await;
+        }
+        if let Ending::Done { outcome, signal: 0, lost: false } = &ended {
+            self.come_back(planned, outcome).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Apps with `onFailure: rollback` that did not become healthy come back at once, under the same Lease: their last healthy
+    /// version is planned in the place of this one and applied. The apply has failed all the same.
+    async fn come_back(&mut self, planned: &Planned, outcome: &Outcome) -> Result<(), Failure> {
+        let arguments = self.arguments;
+        let found = ops::bring_back(planned, Some(outcome), arguments.timeout).await;
+        for comeback in &found {
+            ui::progress(&comeback.text().terminal());
+        }
+        let (Some(cluster), true) = (&planned.cluster, found.iter().any(|comeback| comeback.held.is_ok())) else {
+            return Ok(());
+        };
+        let (given, options) = (arguments.repository.given(), arguments.planning.options());
+        let mut planned = ops::plan_again(&given, cluster.clone(), &options).await?;
+        let mut ended = None;
+        if planned.plan.refused.is_none() {
+            ended = self.secure(&mut planned).await?;
+        }
+        if planned.plan.refused.is_none() && ended.is_none() {
+            ended = Some(self.perform(&mut planned).await);
+        }
+        if let Some(refused) = &planned.plan.refused {
+            ui::progress(&format!("error: {}", refused.message.terminal()));
+        }
+        if let Some(Ending::Done { outcome, .. }) = ended {
+            for (object, why) in &outcome.unhealthy {
+                let object = Untrusted::new(object.to_string());
+                ui::progress(&format!("error: {} did not come back: {}", object.terminal(), why.terminal()));
+            }
+        }
+        planned.leave();
+        Ok(())
+    }
+
+    /// Takes the Lease when there is something to write, and makes sure that the plan still stands; gives how it ended
+    /// before anything was written, if it did.
+    async fn secure(&mut self, planned: &mut Planned) -> Result<Option<Ending>, Failure> {
         for made in 1.. {
             if ops::is_idle(planned) {
                 break;
             }
             let is_new = match self.take_lock(planned).await? {
                 Ok(is_new) => is_new,
-                Err(signal) => return Ok(Ending::Interrupted(signal)),
+                Err(signal) => return Ok(Some(Ending::Interrupted(signal))),
             };
             if !self.is_overtaken(planned, is_new).await? {
                 break;
@@ -183,11 +237,11 @@ impl Apply<'_> {
                 signal = interrupt => Some(Ending::Interrupted(signal)),
                 again = self.plan_again(planned) => again?,
             };
-            if let Some(ended) = ended {
+            if ended.is_some() {
                 return Ok(ended);
             }
         }
-        Ok(self.perform(planned).await)
+        Ok(None)
     }
 
     /// Takes the Lease unless it is held already; gives whether it was taken just now, or the exit code of a signal.
@@ -265,6 +319,7 @@ impl Apply<'_> {
         let settings = Settings {
             deadline: arguments.timeout,
             wait: !arguments.no_wait,
+            follow: true,
             concurrency: usize::from(arguments.concurrency),
             now: now(),
             ..Settings::default()

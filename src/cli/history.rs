@@ -73,6 +73,9 @@ fn line(entry: &Entry) -> String {
     if !entry.subject.is_empty() {
         line.push_str(&format!("      {} ({})\n", shown(&entry.subject), shown(&entry.author)));
     }
+    if !entry.waits.is_empty() {
+        line.push_str(&format!("      not healthy: {}\n", shown(&entry.waits.join(", "))));
+    }
     if !entry.superseded.is_empty() {
         let ids: Vec<&str> = entry.superseded.iter().map(|id| id.get(..10).unwrap_or(id)).take(5).collect();
         line.push_str(&format!("      overtook {}: {}\n", entry.superseded.len(), ids.join(", ")));

@@ -58,7 +58,7 @@ impl Cluster {
     ) -> Result<Reading, Error> {
         let mut reading = Reading::default();
         reading.live.source = Source::Cluster;
-        reading.live.time = jiff::Timestamp::now().round(jiff::Unit::Second).map(|t| t.to_string()).unwrap_or_default();
+        reading.live.time = now();
         reading.live.kinds = types.kinds;
         let definitions = self.definitions(desired, &reading.live, types.definitions.as_ref()).await;
         definitions.iter().for_each(|definition| reading.live.define(definition, desired));
@@ -69,6 +69,7 @@ impl Cluster {
         reading.live.cluster_uid = self.cluster_uid(&reading.live).await?;
         self.look_up_missing(desired, &mut reading).await;
         self.read_in_own_version(desired, &mut reading).await;
+        self.look_up_pods(desired, &mut reading).await;
         reading.live.learn(desired);
         Ok(reading)
     }
@@ -187,6 +188,7 @@ impl Cluster {
         };
         let mut reading = Reading::default();
         reading.live.source = Source::Cluster;
+        reading.live.time = now();
         reading.live.kinds = self.discover().await?;
         let found = self.inventories(Some(namespace), &reading.live.kinds).await.map_err(failed)?;
         reading.parents = ours(&found);
@@ -205,6 +207,11 @@ impl Cluster {
         }
         Ok(reading)
     }
+}
+
+/// The time in whole seconds, RFC 3339.
+fn now() -> String {
+    jiff::Timestamp::now().round(jiff::Unit::Second).map(|time| time.to_string()).unwrap_or_default()
 }
 
 /// The lists that show what inventories own; Secrets, where they are to be spared, in the namespaces alone that had them at
@@ -254,15 +261,25 @@ pub(super) fn secret_namespaces(desired: &Desired, parents: &[Parent]) -> BTreeS
     now.chain(then).filter(|r| is_secret(&r.group_kind())).filter_map(|r| r.namespace).collect()
 }
 
-/// Whether a Deployment has fewer available pods of its current template than it wants.
-pub(super) fn is_short(deployment: &Value) -> bool {
-    let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64);
-    let (wanted, updated) = (count("/spec/replicas").unwrap_or(1), count("/status/updatedReplicas").unwrap_or(0));
-    count("/status/availableReplicas").unwrap_or(0) < wanted
-        || updated < wanted
-        // During a rollout pods of the old template are counted too.
-        || count("/status/replicas").unwrap_or(0) > updated
-        || count("/status/unavailableReplicas").is_some_and(|n| n > 0)
+/// Whether a workload has fewer available pods of its current template than it wants.
+pub(super) fn is_short(workload: &Value) -> bool {
+    let count = |pointer: &str| workload.pointer(pointer).and_then(Value::as_u64);
+    let status = |field: &str| count(&format!("/status/{field}")).unwrap_or(0);
+    match workload.get("kind").and_then(Value::as_str) {
+        Some("Job") => status("active") > status("ready"),
+        Some("DaemonSet") => {
+            let wanted = status("desiredNumberScheduled");
+            status("updatedNumberScheduled") < wanted || status("numberAvailable") < wanted
+        }
+        _ => {
+            let wanted = count("/spec/replicas").unwrap_or(1);
+            status("availableReplicas") < wanted
+                || status("updatedReplicas") < wanted
+                // During a rollout pods of the old template are counted too.
+                || status("replicas") > status("updatedReplicas")
+                || status("unavailableReplicas") > 0
+        }
+    }
 }
 
 /// The version in which the repository writes a kind, else the preferred one.

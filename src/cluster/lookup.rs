@@ -1,13 +1,13 @@
 //! Looking up single objects: those that no LIST would show, and those that are becoming healthy.
 
 use super::list::List;
-use super::listing::{APP_NAME, Reading, is_secret, is_short, wanted_version};
+use super::listing::{Reading, is_secret, is_short, wanted_version};
 use super::{CONCURRENCY, Cluster};
 use crate::desired::{Desired, Selector};
 use crate::graph::Graph;
 use crate::kinds::SPIN;
 use crate::live::{Coverage, Live, Served};
-use crate::object::{GroupKind, ObjectRef, api_version};
+use crate::object::{GroupKind, ObjectRef, api_version, label};
 use crate::plan::Refused;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
@@ -107,12 +107,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server refuses; then nothing is known of the kind any more.
-    pub async fn read_again(
-        &self,
-        live: &mut Live,
-        kind: &GroupKind,
-        namespace: Option<&str>,
-    ) -> Result<(), Refused> {
+    pub async fn read_again(&self, live: &mut Live, kind: &GroupKind, namespace: Option<&str>) -> Result<(), Refused> {
         let Some(served) = live.kinds.get(kind).cloned() else { return Ok(()) };
         // A kind of which objects are known is read in the version that they are known in.
         let known = live.of_kind(&kind.group, &kind.kind, None).next().and_then(|(_, value)| {
@@ -149,32 +144,42 @@ impl Cluster {
             look.found.push((object.clone(), self.get(object, version, served).await?));
         }
         if object.is(SPIN, "SpinApp") {
-            self.look_at_app(live, object, &mut look).await?;
+            let deployment = ObjectRef::new("apps", "Deployment", object.namespace(), &object.name);
+            let Some(served) = live.kinds.get(&deployment.group_kind()) else { return Ok(look) };
+            match self.get(&deployment, "v1", served).await {
+                // Without permission to read its Deployment the app itself is all there is.
+                Err(refused) if refused.code == 403 => return Ok(look),
+                answer => look.found.push((deployment, answer?)),
+            }
+        }
+        // The last one is the workload, if there is any.
+        if let Some((reference, Some(workload))) = look.found.last() {
+            look.pods = self.pods_of(live, reference, workload).await;
         }
         Ok(look)
     }
 
-    /// An app is judged by its Deployment, and one that is short of pods by these.
-    async fn look_at_app(&self, live: &Live, app: &ObjectRef, look: &mut Look) -> Result<(), Refused> {
-        let deployment = ObjectRef::new("apps", "Deployment", app.namespace(), &app.name);
-        let Some(served) = live.kinds.get(&deployment.group_kind()) else { return Ok(()) };
-        let found = match self.get(&deployment, "v1", served).await {
-            // Without permission to read its Deployment the app itself is all there is.
-            Err(refused) if refused.code == 403 => return Ok(()),
-            answer => answer?,
-        };
-        let short = found.as_ref().is_some_and(is_short);
-        look.found.push((deployment, found));
+    /// The pods of a workload that is short of them, which say why; of one that is not, none: what was seen of them is over.
+    async fn pods_of(&self, live: &Live, reference: &ObjectRef, workload: &Value) -> Option<PodsOf> {
+        let mut pods = PodsOf::none(reference, workload)?;
         let kind = GroupKind::new("", "Pod");
-        if !short {
-            // What was seen of its pods before is over.
-            look.pods = Some((app.clone(), Vec::new()));
-        } else if let Some(served) = live.kinds.get(&kind) {
-            let selector = format!("{APP_NAME}={}", app.name);
-            let list = List::of(&kind, "v1", served).within(app.namespace.as_deref()).labelled(&selector);
-            look.pods = Some((app.clone(), self.list_whole(&list).await.unwrap_or_default()));
+        if let Some(served) = live.kinds.get(&kind).filter(|_| is_short(workload)) {
+            let list = List::of(&kind, "v1", served).within(pods.namespace.as_deref()).labelled(&pods.labels());
+            pods.found = self.list_whole(&list).await.unwrap_or_default();
         }
-        Ok(())
+        Some(pods)
+    }
+
+    /// The pods of wanted workloads that are short of them; of SpinApps they are listed anyway.
+    pub(super) async fn look_up_pods(&self, desired: &Desired, reading: &mut Reading) {
+        let live = &reading.live;
+        let short = desired.objects.keys().filter(|reference| matches!(reference.group.as_str(), "apps" | "batch"));
+        let short = short.filter_map(|reference| Some((reference, live.get(reference).filter(|w| is_short(w))?)));
+        let looks = short.take(SINGLES).map(|(reference, workload)| self.pods_of(live, reference, workload));
+        let found: Vec<Option<PodsOf>> = stream::iter(looks).buffer_unordered(CONCURRENCY).collect().await;
+        for pods in found.into_iter().flatten() {
+            Look { found: Vec::new(), pods: Some(pods) }.show(&mut reading.live);
+        }
     }
 
     /// Objects that the repository writes in another version than their kind was listed in.
@@ -197,8 +202,48 @@ impl Cluster {
 #[derive(Default)]
 pub struct Look {
     found: Vec<(ObjectRef, Option<Value>)>,
-    /// An app and all of its pods.
-    pods: Option<(ObjectRef, Vec<Value>)>,
+    pods: Option<PodsOf>,
+}
+
+/// All pods of a workload.
+pub(super) struct PodsOf {
+    namespace: Option<String>,
+    selector: Vec<(String, String)>,
+    found: Vec<Value>,
+}
+
+/// The labels by which a workload finds its pods; none for anything else.
+fn pod_selector(reference: &ObjectRef, workload: &Value) -> Option<Vec<(String, String)>> {
+    if !matches!(reference.group.as_str(), "apps" | "batch") {
+        return None;
+    }
+    let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
+    let labels = labels.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    Some(labels.collect::<Vec<_>>()).filter(|labels| !labels.is_empty())
+}
+
+impl PodsOf {
+    /// None so far; nothing when it is no workload.
+    pub(super) fn none(reference: &ObjectRef, workload: &Value) -> Option<Self> {
+        let selector = pod_selector(reference, workload)?;
+        Some(Self { namespace: reference.namespace.clone(), selector, found: Vec::new() })
+    }
+
+    /// The label selector that finds them.
+    pub(super) fn labels(&self) -> String {
+        let labels: Vec<String> = self.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        labels.join(",")
+    }
+
+    /// Takes those of the workload out of pods of its namespace.
+    pub(super) fn of(mut self, pods: &[Value]) -> Self {
+        self.found = pods.iter().filter(|pod| self.has(pod)).cloned().collect();
+        self
+    }
+
+    fn has(&self, pod: &Value) -> bool {
+        self.selector.iter().all(|(key, wanted)| label(pod, key) == Some(wanted))
+    }
 }
 
 impl Look {
@@ -218,9 +263,9 @@ impl Look {
         seen.map_or_else(|| live.get(object), |(_, value)| value.as_ref())
     }
 
-    /// These are all pods of an app.
-    pub(super) fn has_pods(&mut self, app: ObjectRef, pods: Vec<Value>) {
-        self.pods = Some((app, pods));
+    /// These are all pods of the workload that it is about.
+    pub(super) fn has_pods(&mut self, pods: PodsOf) {
+        self.pods = Some(pods);
     }
 
     /// Brings live state up to date; pods that are gone are forgotten.
@@ -231,12 +276,11 @@ impl Look {
                 None => live.prove_absent(reference),
             }
         }
-        let Some((app, pods)) = self.pods else { return };
-        let of_app = |value: &Value| crate::object::label(value, APP_NAME) == Some(&app.name);
-        let old = live.of_kind("", "Pod", app.namespace.as_deref()).filter(|(_, value)| of_app(value));
+        let Some(pods) = self.pods else { return };
+        let old = live.of_kind("", "Pod", pods.namespace.as_deref()).filter(|(_, pod)| pods.has(pod));
         let old: Vec<ObjectRef> = old.map(|(r, _)| r.clone()).collect();
         old.iter().for_each(|pod| live.remove(pod));
-        pods.into_iter().for_each(|pod| live.insert(pod));
+        pods.found.into_iter().for_each(|pod| live.insert(pod));
     }
 }
 

@@ -9,13 +9,13 @@
 
 use super::list::List;
 use super::listing::{APP_NAME, is_secret, is_short};
-use super::lookup::Look;
+use super::lookup::{Look, PodsOf};
 use super::stream::{Keeps, Now, Stream, key, version};
 use super::{CONCURRENCY, Cluster};
 use crate::inventory::PART_OF;
 use crate::kinds::SPIN;
 use crate::live::Live;
-use crate::object::{GroupKind, ObjectRef, label, meta};
+use crate::object::{GroupKind, ObjectRef, meta};
 use crate::plan::Refused;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
@@ -411,34 +411,42 @@ impl Observer {
         }
     }
 
-    /// Adds their pods to the looks at apps whose Deployments are short of them: one LIST a namespace.
+    /// Adds their pods to the looks at workloads that are short of them: one LIST a namespace.
     async fn look_at_pods(&mut self, live: &Live, looks: &mut [(usize, ObjectRef, Result<Look, Refused>)]) {
-        let kind = GroupKind::new("", "Pod");
         let now = Instant::now();
-        let mut short: BTreeMap<Option<String>, Vec<usize>> = BTreeMap::new();
-        for (index, (_, app, look)) in looks.iter_mut().enumerate() {
-            let (Ok(look), Some(deployment)) = (look, deployment_of(app)) else { continue };
-            if look.latest(live, &deployment).is_some_and(is_short) {
-                short.entry(app.namespace.clone()).or_default().push(index);
-            } else if look.holds(&deployment) {
+        let mut short: BTreeMap<Option<String>, Vec<(usize, PodsOf)>> = BTreeMap::new();
+        for (index, (_, object, look)) in looks.iter_mut().enumerate() {
+            let Ok(look) = look else { continue };
+            let workload = deployment_of(object).unwrap_or_else(|| object.clone());
+            let Some(value) = look.latest(live, &workload) else { continue };
+            let Some(pods) = PodsOf::none(&workload, value) else { continue };
+            if is_short(value) {
+                short.entry(object.namespace.clone()).or_default().push((index, pods));
+            } else if look.holds(&workload) {
                 // What was seen of its pods before is over.
-                look.has_pods(app.clone(), Vec::new());
+                look.has_pods(pods);
             }
         }
         self.pods.retain(|namespace, _| short.contains_key(namespace));
+        let kind = GroupKind::new("", "Pod");
         let Some(served) = live.kinds.get(&kind) else { return };
-        for (namespace, apps) in short {
+        for (namespace, workloads) in short {
             let pace = self.pods.entry(namespace.clone()).or_insert_with(|| Pace::after(now, PATIENCE));
             if !pace.is_due(now) {
                 continue;
             }
             pace.asked(now, false);
-            let list = List::of(&kind, "v1", served).within(namespace.as_deref()).labelled(APP_NAME);
-            let Ok(pods) = self.cluster.list_whole(&list).await else { continue };
-            for index in apps {
-                let (_, app, Ok(look)) = &mut looks[index] else { continue };
-                let of_app = pods.iter().filter(|pod| label(pod, APP_NAME) == Some(&app.name));
-                look.has_pods(app.clone(), of_app.cloned().collect());
+            let list = List::of(&kind, "v1", served).within(namespace.as_deref());
+            let list = match workloads.as_slice() {
+                [(_, alone)] => list.labelled(&alone.labels()),
+                many if many.iter().all(|(index, _)| looks[*index].1.is(SPIN, "SpinApp")) => list.labelled(APP_NAME),
+                _ => list,
+            };
+            let Ok(found) = self.cluster.list_whole(&list).await else { continue };
+            for (index, pods) in workloads {
+                if let (_, _, Ok(look)) = &mut looks[index] {
+                    look.has_pods(pods.of(&found));
+                }
             }
         }
     }

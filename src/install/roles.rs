@@ -165,6 +165,8 @@ fn cluster_rules(desired: &Desired, plurals: &BTreeMap<GroupKind, String>) -> Ve
     }
     if used.iter().any(|kind| kind.group == SPIN) {
         rules.push(rule("apps", "deployments", &READ, &[]));
+    }
+    if used.iter().any(|kind| kind.group == SPIN || matches!(kind.group.as_str(), "apps" | "batch")) {
         rules.push(rule("", "pods", &["list"], &[]));
     }
     // What is referred to and lives elsewhere: whether it is there. Secrets of others are none of its business.

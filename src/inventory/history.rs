@@ -28,6 +28,9 @@ pub struct Entry {
     /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed`, `overtaken`
     /// (its waits were ended by a newer commit) or `interrupted`.
     pub result: String,
+    /// Objects that were written and were not healthy at its end: turns after it look at them, until they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
     /// Milliseconds it took.
     pub milliseconds: u64,
     /// Revisions since the entry before that were overtaken by this one.

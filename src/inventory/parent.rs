@@ -306,6 +306,11 @@ impl State {
         self.history.iter().rev().find(|entry| !entry.revision.is_empty())
     }
 
+    /// The objects that the last turn did not see healthy, as the history names them.
+    pub fn waits(&self) -> &[String] {
+        self.history.last().map(|entry| entry.waits.as_slice()).unwrap_or_default()
+    }
+
     /// The identities of the last apply.
     pub fn references(&self) -> Vec<ObjectRef> {
         let parse = |text: &String| {

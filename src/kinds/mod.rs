@@ -9,8 +9,10 @@ mod gateway;
 mod general;
 mod health;
 mod namespace;
+mod pods;
 mod rbac;
 mod reference;
+mod rendered;
 mod route;
 mod secrets;
 mod service;
@@ -19,6 +21,9 @@ mod spin;
 mod storage;
 mod values;
 mod workload;
+
+#[cfg(test)]
+mod tests;
 
 pub use health::{Health, Verdict, World, condition};
 pub use reference::{Reference, Section, each};

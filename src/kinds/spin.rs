@@ -1,11 +1,14 @@
 //! SpinKube: SpinApp and SpinAppExecutor, and the RuntimeClass that an executor runs on.
 
 use super::general::{exists, replicas};
-use super::health::{Health, Verdict, World, condition, conditions, count, from_condition, generation, reason, status};
+use super::health::{
+    Health, Verdict, World, condition, conditions, from_condition, generation, reason, status, written_at,
+};
+use super::pods::{explained, steady};
 use super::reference::{Rule, To};
-use super::workload::waiting_reason;
+use super::rendered::missing;
 use super::{Kind, PLAIN, SPIN};
-use crate::object::{ObjectRef, label, meta};
+use crate::object::{ObjectRef, Untrusted, meta};
 use serde_json::Value;
 
 pub(super) const KINDS: &[Kind] = &[
@@ -102,19 +105,76 @@ fn app(live: &Value, world: &dyn World) -> Health {
             format!("Deployment {namespace}/{name} does not belong to this SpinApp yet."),
         );
     }
-    let wanted_image = live.pointer("/spec/image");
-    let image = deployment.pointer("/spec/template/spec/containers/0/image");
-    if image != wanted_image {
-        return Health::progressing("Updating", "Its Deployment does not have this image yet.");
-    }
-    let seen = count(deployment, "/status/observedGeneration") >= generation(deployment);
-    if let Some(health) = pod_failure(live, deployment, world).filter(|_| seen) {
-        return health;
-    }
     let autoscaled = live.pointer("/spec/enableAutoscaling") == Some(&Value::Bool(true));
+    let warning = match carried(live, deployment, autoscaled, world) {
+        Ok(warning) => warning,
+        Err(health) => return *health,
+    };
     let of = if autoscaled { deployment } else { live };
     let wanted = of.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    replicas(deployment, wanted, "/status/updatedReplicas", "/status/availableReplicas")
+    let rollout = replicas(deployment, wanted, "/status/updatedReplicas", "/status/availableReplicas");
+    let rollout = explained(steady(rollout, deployment, world), deployment, world);
+    Health { warning: rollout.warning.or(warning), ..rollout }
+}
+
+/// How long after a change of a SpinApp its operator may be silent about what a Deployment does not show, in seconds.
+const SETTLE: i64 = 5;
+/// How long a field may differ after the operator has answered, in seconds: it wrote the Deployment, so that the rest is
+/// another way of writing the same.
+const ANSWERED: i64 = 30;
+/// The same while it has not: it may be restarting.
+const SILENT: i64 = 120;
+
+/// Whether a Deployment carries what the SpinApp says now; what is not yet so is the error. A field that another operator
+/// writes in another way must not keep an app from ever being healthy: after a while it is a warning.
+fn carried(
+    app: &Value,
+    deployment: &Value,
+    autoscaled: bool,
+    world: &dyn World,
+) -> Result<Option<Untrusted>, Box<Health>> {
+    let updating = |message: String| Err(Box::new(Health::progressing("Updating", message)));
+    let record = recorded(app);
+    if record == Some(false) {
+        let text = "The Spin operator has not seen this generation.";
+        return Err(Box::new(Health::progressing("Stale", text)));
+    }
+    if deployment.pointer("/spec/template/spec/containers/0/image") != app.pointer("/spec/image") {
+        return updating("Its Deployment does not have this image yet.".to_owned());
+    }
+    let replicas = |of: &Value| of.pointer("/spec/replicas").and_then(Value::as_i64);
+    if let (false, Some(wanted), Some(live)) = (autoscaled, replicas(app), replicas(deployment))
+        && wanted != live
+    {
+        return updating(format!("Its Deployment has {live} replicas and not {wanted} yet."));
+    }
+    if record == Some(true) || world.is_partial() {
+        return Ok(None);
+    }
+    let (changed, answered) = (written_at(app), written_at(deployment));
+    let has_answered = answered >= changed;
+    let age = changed.max(answered).zip(world.now()).map(|(last, now)| now - last);
+    let missing = missing(app, deployment);
+    if missing.is_empty() {
+        let settling = !has_answered && age.is_some_and(|age| age < SETTLE);
+        let text = "The Spin operator may not have seen the change yet.";
+        return if settling { Err(Box::new(Health::progressing("Settling", text))) } else { Ok(None) };
+    }
+    let fields = missing.join(", ");
+    if age.is_some_and(|age| age < if has_answered { ANSWERED } else { SILENT }) {
+        return updating(format!("Its Deployment does not have {fields} as it should yet."));
+    }
+    Ok(Some(Untrusted::new(format!(
+        "Its Deployment has {fields} otherwise than expected; the Spin operator left it so."
+    ))))
+}
+
+/// Whether the operator says that it has seen this generation; none when it does not say what it has seen (up to 0.6).
+fn recorded(app: &Value) -> Option<bool> {
+    let seen = |value: &Value| value.get("observedGeneration").and_then(Value::as_i64);
+    let conditions = conditions(app, "/status/conditions").filter_map(seen).min();
+    let seen = app.get("status").and_then(seen).or(conditions)?;
+    Some(seen >= generation(app))
 }
 
 /// Nothing was made yet. Once there was a Deployment, its absence counts for more than old conditions.
@@ -126,18 +186,4 @@ fn without_deployment(live: &Value) -> Health {
         (None, Some(_)) => Health::progressing("DeploymentNotFound", "Its Deployment does not exist yet."),
         (None, None) => Health::progressing("NotClaimed", "The Spin operator has not answered for it."),
     }
-}
-
-/// An early verdict: a pod of the Deployment's template that cannot start. Pods of an older one are going anyway.
-fn pod_failure(live: &Value, deployment: &Value, world: &dyn World) -> Option<Health> {
-    let (namespace, name) = (meta(live, "namespace"), meta(live, "name"));
-    let pods = world.all("", "Pod", namespace);
-    let mine = pods.into_iter().filter(|pod| label(pod, "core.spinkube.dev/app-name") == Some(name));
-    let same = |pod: &Value, field: &str| {
-        pod.pointer(&format!("/spec/containers/0/{field}"))
-            == deployment.pointer(&format!("/spec/template/spec/containers/0/{field}"))
-    };
-    let of_template = mine.filter(|pod| same(pod, "image") && same(pod, "env"));
-    let (pod, (reason, message)) = of_template.filter_map(|pod| Some((pod, waiting_reason(pod)?))).next()?;
-    Some(Health::failed(reason, format!("Pod {namespace}/{}: {message}", meta(pod, "name"))))
 }

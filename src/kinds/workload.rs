@@ -2,6 +2,7 @@
 
 use super::general::{exists, replicas};
 use super::health::{Health, Verdict, World, condition, conditions, count, from_condition, generation, status};
+use super::pods::{explained, steady, trouble};
 use super::reference::{Rule, To};
 use super::{Kind, PLAIN};
 use serde_json::Value;
@@ -53,7 +54,9 @@ const CRON: &[Rule] = pod_references!("spec.jobTemplate.spec.template.spec.");
 /// What a Deployment or StatefulSet, and the SpinApp that a Deployment is made for, is judged by.
 const REPLICAS: &[&str] = &[
     "spec.replicas",
+    "spec.selector",
     "spec.template.spec.containers[].image",
+    "spec.template.spec.containers[].name",
     "spec.updateStrategy",
     "status.replicas",
     "status.updatedReplicas",
@@ -84,7 +87,13 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "apps",
         kind: "DaemonSet",
-        evidence: &["status.desiredNumberScheduled", "status.updatedNumberScheduled", "status.numberAvailable"],
+        evidence: &[
+            "spec.selector",
+            "spec.template.spec.containers[].image",
+            "status.desiredNumberScheduled",
+            "status.updatedNumberScheduled",
+            "status.numberAvailable",
+        ],
         references: TEMPLATE,
         health: daemon_set,
         immutable: &["spec.selector"],
@@ -93,7 +102,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "batch",
         kind: "Job",
-        evidence: &["status.succeeded"],
+        evidence: &["spec.selector", "status.succeeded"],
         references: TEMPLATE,
         health: job,
         immutable: &["spec.selector", "spec.template", "spec.completionMode"],
@@ -105,7 +114,14 @@ pub(super) const KINDS: &[Kind] = &[
         references: POD,
         health: pod,
         immutable: &["spec"],
-        evidence: &["spec.containers[].image", "status.containerStatuses[].state"],
+        evidence: &[
+            "spec.containers[].image",
+            "spec.containers[].name",
+            "status.containerStatuses[].state",
+            "status.containerStatuses[].lastState",
+            "status.initContainerStatuses[].state",
+            "status.startTime",
+        ],
         ..PLAIN
     },
 ];
@@ -114,12 +130,17 @@ fn wanted(live: &Value) -> i64 {
     live.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }
 
-fn deployment(live: &Value, _: &dyn World) -> Health {
-    replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas")
+fn deployment(live: &Value, world: &dyn World) -> Health {
+    let rollout = replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas");
+    explained(steady(rollout, live, world), live, world)
+}
+
+fn stateful_set(live: &Value, world: &dyn World) -> Health {
+    explained(stateful_rollout(live), live, world)
 }
 
 /// A partition leaves the pods below it as they are.
-fn stateful_set(live: &Value, _: &dyn World) -> Health {
+fn stateful_rollout(live: &Value) -> Health {
     let partition = count(live, "/spec/updateStrategy/rollingUpdate/partition");
     if live.pointer("/spec/updateStrategy/type").is_some_and(|t| t == "OnDelete") || partition > 0 {
         let (wanted, available) = (wanted(live), count(live, "/status/availableReplicas"));
@@ -138,7 +159,11 @@ fn stateful_set(live: &Value, _: &dyn World) -> Health {
     replicas(live, wanted(live), "/status/updatedReplicas", "/status/availableReplicas")
 }
 
-fn daemon_set(live: &Value, _: &dyn World) -> Health {
+fn daemon_set(live: &Value, world: &dyn World) -> Health {
+    explained(daemon_rollout(live), live, world)
+}
+
+fn daemon_rollout(live: &Value) -> Health {
     if count(live, "/status/observedGeneration") < generation(live) {
         return Health::progressing("Stale", "Its controller has not seen this generation.");
     }
@@ -153,8 +178,12 @@ fn daemon_set(live: &Value, _: &dyn World) -> Health {
     Health::current()
 }
 
+fn job(live: &Value, world: &dyn World) -> Health {
+    explained(job_run(live), live, world)
+}
+
 /// A Job is current once it is complete; while it runs it progresses.
-fn job(live: &Value, _: &dyn World) -> Health {
+fn job_run(live: &Value) -> Health {
     for c in conditions(live, "/status/conditions").filter(|c| status(c) == "True") {
         match c.get("type").and_then(Value::as_str) {
             Some("Failed" | "FailureTarget") => return from_condition(Verdict::Failed, c),
@@ -166,11 +195,13 @@ fn job(live: &Value, _: &dyn World) -> Health {
     Health::progressing("Running", format!("{} of its pods have succeeded.", count(live, "/status/succeeded")))
 }
 
-fn pod(live: &Value, _: &dyn World) -> Health {
-    if let Some((reason, message)) = waiting_reason(live) {
-        return Health::failed(reason, message);
+fn pod(live: &Value, world: &dyn World) -> Health {
+    let phase = live.pointer("/status/phase").and_then(Value::as_str);
+    let ended = matches!(phase, Some("Succeeded" | "Failed"));
+    if let Some(health) = trouble(live, world).filter(|_| !ended) {
+        return health;
     }
-    match live.pointer("/status/phase").and_then(Value::as_str) {
+    match phase {
         Some("Succeeded") => Health::current(),
         Some("Failed") => Health::failed("Failed", "The pod has failed."),
         Some("Running") if condition(live, "/status/conditions", "Ready").is_some_and(|c| status(c) == "True") => {
@@ -178,20 +209,4 @@ fn pod(live: &Value, _: &dyn World) -> Health {
         }
         phase => Health::progressing(phase.unwrap_or("Pending"), "The pod is not ready."),
     }
-}
-
-/// Why a container of a pod will not start without help.
-pub(super) fn waiting_reason(pod: &Value) -> Option<(String, String)> {
-    const STUCK: [&str; 7] = [
-        "ImagePullBackOff",
-        "ErrImagePull",
-        "InvalidImageName",
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-    ];
-    let waiting = conditions(pod, "/status/containerStatuses").filter_map(|c| c.pointer("/state/waiting"));
-    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    waiting.map(|w| (text(w, "reason"), text(w, "message"))).find(|(reason, _)| STUCK.contains(&reason.as_str()))
 }

@@ -5,7 +5,7 @@ use crate::kinds::Verdict;
 use crate::live::Observed;
 use crate::object::hex;
 use crate::object::{ObjectRef, Untrusted};
-use crate::ops::{Outcome, Planned};
+use crate::ops::{Outcome, Planned, owed};
 use crate::plan::{Action, Cause, Change, OwnDrift};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -125,6 +125,14 @@ pub fn gather(planned: &mut Planned, outcome: Option<&Outcome>) -> Vec<News> {
         }
     }
     found.extend(held_destruction(planned));
+    // Nobody looked at them in a turn that had nothing to do; what has failed is told below.
+    let owed = if outcome.is_some() { Vec::new() } else { owed(planned) };
+    for owed in owed.into_iter().filter(|owed| owed.health.verdict == Verdict::Progressing) {
+        let Some(change) = planned.plan.change(&owed.object) else { continue };
+        let text =
+            format!("It still waits to become healthy: {} {}", owed.health.reason.raw(), owed.health.message.raw());
+        found.push(about(environment, What::Unhealthy, change, &text, "waits"));
+    }
     found.extend(unhealthy(planned, &found));
     found
 }

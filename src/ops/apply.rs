@@ -1,7 +1,8 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
-use super::{Planned, gates};
+use super::owed::{follow, owed, recovered};
 use super::record::{Deleted, Done, Written, save, write_ahead};
+use super::{Planned, gates, is_idle};
 use crate::apply::{Class, Run, Standing, State, StepOutcome, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, Observer, Sought, is_other, with_identity};
 use crate::inventory::{Applied, comes_back};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub deadline: f64,
     /// Whether a step waits until what it needs is healthy.
     pub wait: bool,
+    /// Whether it waits as well for what earlier turns wrote and did not see healthy; else that is looked at once.
+    pub follow: bool,
     /// Requests under way at once.
     pub concurrency: usize,
     /// The time, in seconds since 1970.
@@ -120,6 +123,7 @@ pub async fn apply(
         planned.cluster = Some(cluster);
         return outcome;
     }
+    let (idle, owed, mut healed) = (is_idle(planned), owed(planned), recovered(planned));
     // The plan is only read from here on; the driver changes what is known of live state.
     let plan = std::mem::take(&mut planned.plan);
     let mut driver = Driver {
@@ -194,12 +198,27 @@ pub async fn apply(
     outcome.results = results(&run, &plan);
     drop(sending);
     let (wait, apply) = (waited.as_secs_f64(), driver.seconds());
+    let given_up = driver.given_up(&run);
     let Driver { written, deleted, .. } = driver;
     planned.plan = plan;
+    if settings.wait && !owed.is_empty() && !outcome.interrupted {
+        follow(&cluster, planned, owed, &given_up, &settings, start, interrupt.as_mut(), &mut outcome, tell).await;
+        // A run that began with nothing to write has not taken the Lease; another one records it.
+        if !idle {
+            healed = recovered(planned);
+        }
+    }
     planned.seconds.extend([("apply", apply - wait), ("wait", wait)]);
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    outcome.unhealthy = unhealthy(&outcome, &written);
-    let done = Done { written: &written, deleted: &deleted, outcome: &outcome, settings: &settings, milliseconds };
+    outcome.unhealthy.extend(unhealthy(&outcome, &written));
+    let done = Done {
+        written: &written,
+        deleted: &deleted,
+        recovered: &healed,
+        outcome: &outcome,
+        settings: &settings,
+        milliseconds,
+    };
     let saved = save(&cluster, planned, parents, &done).await;
     outcome.inventory = saved.err().map(|refused| refused.message);
     planned.cluster = Some(cluster);
@@ -275,6 +294,12 @@ impl<'c> Driver<'c, '_> {
                 State::Settling(_) => comes_back(&self.planned.desired, run.object(step)).is_none(),
                 State::Waiting | State::Done | State::Failed(_) | State::Blocked(_) | State::Late(_) => true,
             })
+    }
+
+    /// What gates waited for until the deadline was over.
+    fn given_up(&self, run: &Run<'_>) -> BTreeSet<ObjectRef> {
+        let late = self.barred.iter().filter(|(step, _)| matches!(run.states()[**step], State::Late(_)));
+        late.map(|(_, (object, _))| object.clone()).collect()
     }
 
     /// Looks at the gates of the steps for which nothing else is missing, when they are due.
@@ -402,7 +427,8 @@ impl<'c> Driver<'c, '_> {
     /// The health of a step's object. A route that is attached to old and new parents is judged by the new ones: the old
     /// may be what it moves away from.
     fn health(&self, object: &ObjectRef, step: usize) -> Health {
-        let observed = Observed::with_made(&self.planned.desired, &self.planned.reading.live, &self.made);
+        let now = jiff::Timestamp::now().as_second();
+        let observed = Observed::with_made(&self.planned.desired, &self.planned.reading.live, &self.made).at(now);
         let step = &self.plan.steps[step];
         let body = self.plan.changes[step.change].body.as_ref();
         let parents = body.and_then(|b| b.pointer("/spec/parentRefs")).filter(|_| step.kind == StepKind::Expand);
@@ -428,9 +454,12 @@ impl<'c> Driver<'c, '_> {
             let object = run.object(index);
             let event = match state {
                 State::Waiting => match self.barred.get(&index) {
-                    Some((on, health)) => {
-                        Event::Waiting { object: on.to_string(), reason: reason_of(health), holds: vec![object.to_string()], seconds }
-                    }
+                    Some((on, health)) => Event::Waiting {
+                        object: on.to_string(),
+                        reason: reason_of(health),
+                        holds: vec![object.to_string()],
+                        seconds,
+                    },
                     None => continue,
                 },
                 State::Sent => continue,

@@ -24,12 +24,19 @@ pub(super) async fn look(
 ) -> Vec<(usize, Standing)> {
     let unread = read(cluster, planned, asked, concurrency).await;
     let (desired, live) = (&*planned.desired, &planned.reading.live);
-    let keeper = Gatekeeper { plan, desired, live, observed: Observed::with_made(desired, live, made), unread };
+    let now = jiff::Timestamp::now().as_second();
+    let observed = Observed::with_made(desired, live, made).at(now);
+    let keeper = Gatekeeper { plan, desired, live, observed, unread };
     asked.iter().map(|(step, gates)| (*step, keeper.standing(*step, gates))).collect()
 }
 
 /// Reads again what gates are about; gives what could not be read.
-async fn read(cluster: &Cluster, planned: &mut Planned, asked: &[Asked], concurrency: usize) -> Vec<(ObjectRef, Refused)> {
+async fn read(
+    cluster: &Cluster,
+    planned: &mut Planned,
+    asked: &[Asked],
+    concurrency: usize,
+) -> Vec<(ObjectRef, Refused)> {
     let gates: BTreeSet<&Gate> = asked.iter().flat_map(|(_, gates)| gates).collect();
     let is_backend = |gate: &&&Gate| matches!(gate.proof, Proof::Serves | Proof::StillServes);
     let mut objects: BTreeSet<ObjectRef> = gates.iter().map(|gate| gate.object.clone()).collect();
@@ -59,7 +66,8 @@ async fn read(cluster: &Cluster, planned: &mut Planned, asked: &[Asked], concurr
         let _ = cluster.read_again(&mut planned.reading.live, &slices, Some(namespace)).await;
     }
     if gates.iter().any(|gate| gate.proof == Proof::Unused) {
-        let routes: Vec<GroupKind> = planned.reading.live.kinds.keys().filter(|kind| is_route_kind(kind)).cloned().collect();
+        let routes: Vec<GroupKind> =
+            planned.reading.live.kinds.keys().filter(|kind| is_route_kind(kind)).cloned().collect();
         for kind in routes {
             if let Err(refused) = cluster.read_again(&mut planned.reading.live, &kind, None).await {
                 unread.push((ObjectRef::new(&kind.group, &kind.kind, "", ""), refused));

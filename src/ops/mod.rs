@@ -2,9 +2,11 @@
 
 mod apply;
 mod check;
+mod comeback;
 mod gates;
 mod lock;
 mod new;
+mod owed;
 mod people;
 mod pin;
 mod plan;
@@ -13,8 +15,10 @@ mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
 pub use check::{Beside, Checked, check};
+pub use comeback::{Comeback, Stays, bring_back};
 pub use lock::{Lock, REPLANS, Writer, holder, is_current, is_idle, lost, machine};
 pub use new::{Created, NewError, Opened, new_repository, vacant};
+pub use owed::{Owed, owed};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
 pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_again, plan_live, plan_read};

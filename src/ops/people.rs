@@ -134,7 +134,9 @@ impl Environment {
     ) -> Result<Option<Stop>, PeopleError> {
         let (parent, scope) = self.place(&Part::App(app.to_owned()))?;
         let Some(revision) = parent.state.healthy.get(app) else { return Ok(None) };
-        if parent.stops.iter().any(|stop| stop.scope == scope && stop.is_in_force(now)) {
+        // One that another text caused is over by now.
+        let holds = |stop: &Stop| stop.failed.as_deref().is_none_or(|text| text == failed);
+        if parent.stops.iter().any(|stop| stop.scope == scope && stop.is_in_force(now) && holds(stop)) {
             return Ok(None);
         }
         let end = jiff::Timestamp::from_second(now + MAX_PAUSE).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Keeping the inventory: what is announced before an apply, and what is recorded after it.
 
+use super::owed::recovered;
 use super::{Outcome, Planned, Settings};
 use crate::apply::StepOutcome;
 use crate::cluster::{Cluster, Mode, with_identity};
@@ -11,7 +12,7 @@ use crate::live::{Coverage, Observed};
 use crate::object::{ObjectRef, meta};
 use crate::plan::{self, Action, Cause, Change, FieldChange, Refused};
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What is kept of an object that was written.
 pub(super) struct Written {
@@ -110,6 +111,8 @@ async fn write_parent(cluster: &Cluster, planned: &Planned, parent: &mut Parent)
 pub(super) struct Done<'a> {
     pub(super) written: &'a BTreeMap<ObjectRef, Written>,
     pub(super) deleted: &'a [Deleted],
+    /// Partitions in which everything is healthy by now that was not at the end of the turn before.
+    pub(super) recovered: &'a BTreeSet<String>,
     pub(super) outcome: &'a Outcome,
     pub(super) settings: &'a Settings,
     pub(super) milliseconds: u64,
@@ -152,9 +155,15 @@ async fn reread(cluster: &Cluster, planned: &Planned, parent: &mut Parent) -> bo
 
 /// Whether the inventory has something to learn although the plan has nothing to do: a run before ended too early for it.
 pub fn is_unrecorded(planned: &Planned) -> bool {
-    let (outcome, settings) = (Outcome::default(), Settings::default());
-    let nothing =
-        Done { written: &BTreeMap::new(), deleted: &[], outcome: &outcome, settings: &settings, milliseconds: 0 };
+    let (outcome, settings, recovered) = (Outcome::default(), Settings::default(), recovered(planned));
+    let nothing = Done {
+        written: &BTreeMap::new(),
+        deleted: &[],
+        recovered: &recovered,
+        outcome: &outcome,
+        settings: &settings,
+        milliseconds: 0,
+    };
     !recorded(planned, planned.plan.parents.clone(), &nothing).is_empty()
 }
 
@@ -301,7 +310,7 @@ fn renewed(planned: &Planned, partition: &str, done: &Done<'_>) -> Vec<(ObjectRe
 
 /// Whether all of a partition is as it is wanted, and that was not so when it was recorded last: the run that did it ended
 /// too early to record it.
-fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
+pub(super) fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
     let texts = planned.plan.texts.get(&before.partition);
     let changes = || planned.plan.changes.iter().filter(|change| change.partition == before.partition);
     let wanted = planned.desired.objects.values().filter(|member| member.partition == before.partition).count();
@@ -323,7 +332,7 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
     for change in planned.plan.changes.iter().filter(changed) {
         *counts.entry(format!("{:?}", change.action).to_lowercase()).or_default() += 1;
     }
-    if counts.is_empty() && !was_forgotten(planned, before) {
+    if counts.is_empty() && !was_forgotten(planned, before) && !done.recovered.contains(partition) {
         return None;
     }
     let found = planned.repository.revision.clone().unwrap_or_default();
@@ -338,8 +347,24 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
         counts,
         result: result(planned, partition, done.outcome).to_owned(),
         milliseconds: done.milliseconds,
+        waits: waits(planned, before, done),
         superseded: done.settings.superseded.clone(),
     })
+}
+
+/// The objects of a partition that are not healthy at the end of a turn, though this turn or one before wrote them.
+fn waits(planned: &Planned, before: &Parent, done: &Done<'_>) -> Vec<String> {
+    let owed = before.state.waits();
+    let changes = planned.plan.changes.iter().filter(|change| change.partition == before.partition);
+    let waits = changes.filter(|change| {
+        let wrote = done.written.contains_key(&change.object) || owed.contains(&change.object.to_string());
+        match done.outcome.results.get(&change.object) {
+            Some(result) => (wrote || change.action == Action::Unchanged) && *result != StepOutcome::Done,
+            // Nobody looked, so nothing is known that was not known before.
+            None => owed.contains(&change.object.to_string()) && !done.recovered.contains(&before.partition),
+        }
+    });
+    waits.map(|change| change.object.to_string()).collect()
 }
 
 /// History is kept for years: of a commit only so much.
@@ -349,8 +374,7 @@ fn shortened(text: &str) -> String {
 
 fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str {
     let of_partition = planned.plan.changes.iter().filter(|change| change.partition == partition);
-    let results: Vec<&StepOutcome> =
-        of_partition.filter_map(|change| outcome.results.get(&change.object)).collect();
+    let results: Vec<&StepOutcome> = of_partition.filter_map(|change| outcome.results.get(&change.object)).collect();
     let not_begun = |result: &StepOutcome| *result == StepOutcome::NotBegun;
     let is_fine = |result: &&StepOutcome| {
         **result == StepOutcome::Done || result.is_under_way() || outcome.overtaken && not_begun(result)

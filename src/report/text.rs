@@ -101,7 +101,10 @@ impl Writer {
 
     fn plan(&mut self, report: &Report, details: bool) {
         self.header(report);
-        for row in report.changes.iter().filter(|r| details || r.action != Action::Unchanged || !r.because.is_empty()) {
+        // What an earlier turn wrote and is not healthy is no change of this one.
+        let sick = |row: &Row| row.result.as_ref().is_some_and(|result| result.raw() != "done");
+        let is_shown = |row: &Row| row.action != Action::Unchanged || !row.because.is_empty() || sick(row);
+        for row in report.changes.iter().filter(|row| details || is_shown(row)) {
             self.row(row);
         }
         let unchanged = report.summary.get(&Action::Unchanged).copied().unwrap_or_default();

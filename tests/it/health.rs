@@ -2,8 +2,11 @@
 
 use crate::cluster::Cluster;
 use crate::repo::Repo;
-use crate::run::json;
+use crate::run::{Ran, code, json, stderr, stdout};
+use crate::stand_in::StandIn;
 use serde_json::{Value, json};
+use std::process::Output;
+use std::time::Duration;
 
 const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes";
 const GATEWAYS: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/default/gateways";
@@ -113,6 +116,19 @@ impl Bed {
     }
 }
 
+impl Bed {
+    /// A pod of an app that waits for a reason; with a time, since then.
+    fn pod(&self, name: &str, image: &str, reason: &str, since: &str) {
+        let pods = "/api/v1/namespaces/default/pods";
+        self.cluster.send("POST", pods, "application/json", &json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"core.spinkube.dev/app-name": name}}, "spec": {"containers": [{"name": "c", "image": image}]}}));
+        let mut status = json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": reason, "message": "back-off"}}}]});
+        if !since.is_empty() {
+            status["conditions"] = json!([{"type": "PodScheduled", "status": "True", "lastTransitionTime": since}]);
+        }
+        self.status(pods, name, &status);
+    }
+}
+
 #[test]
 #[allow(clippy::too_many_lines)]
 fn status_is_right_on_every_state_that_peers_get_wrong() {
@@ -198,9 +214,33 @@ fn status_is_right_on_every_state_that_peers_get_wrong() {
     bed.app("copied", false, &settled, Some(("example/app:1", true, [2, 2, 2, 2], "NewReplicaSetAvailable")));
     bed.app("unseen", false, &settled, Some((image, false, [2, 2, 2, 2], "NewReplicaSetAvailable")));
     // A bad image leaves the old replicas available.
-    bed.app("unpullable", false, &settled, Some((image, true, [2, 1, 2, 3], "ReplicaSetUpdated")));
-    bed.cluster.send("POST", "/api/v1/namespaces/default/pods", "application/json", &json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"core.spinkube.dev/app-name": "unpullable"}}, "spec": {"containers": [{"name": "c", "image": image}]}}));
-    bed.status("/api/v1/namespaces/default/pods", "p", &json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "back-off"}}}]}));
+    let long_ago = "2026-01-01T00:00:00Z";
+    for (name, reason, since) in [
+        ("unpullable", "ImagePullBackOff", ""),
+        ("unpullable-long", "ImagePullBackOff", long_ago),
+        ("secretless", "CreateContainerConfigError", long_ago),
+        ("crashing", "CrashLoopBackOff", ""),
+    ] {
+        bed.app(name, false, &settled, Some((image, true, [2, 1, 2, 3], "ReplicaSetUpdated")));
+        bed.pod(name, image, reason, since);
+    }
+    // A quota keeps pods from being created; only the Deployment says so.
+    bed.app("over-quota", false, &settled, Some((image, true, [2, 0, 2, 2], "ReplicaSetUpdated")));
+    bed.status(DEPLOYMENTS, "over-quota", &json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota", "lastTransitionTime": long_ago}]}));
+    // Changes in place that the operator has not reacted to, beside a Deployment that is rolled out.
+    for (name, change) in [
+        ("variable", json!({"variables": [{"name": "greeting", "value": "new"}]})),
+        ("probe", json!({"checks": {"readiness": {"httpGet": {"path": "/new"}}}})),
+    ] {
+        bed.app(name, false, &settled, Some((image, true, [2, 2, 2, 2], "NewReplicaSetAvailable")));
+        let mut spec = json!({"image": image, "executor": "shim", "replicas": 2});
+        change.as_object().into_iter().flatten().for_each(|(field, value)| spec[field] = value.clone());
+        bed.write(
+            APPS,
+            name,
+            &json!({"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinApp", "metadata": {}, "spec": spec}),
+        );
+    }
 
     let report = json(&bed.cluster.spinway(&["status", bed.repo.dir(), "-o", "json"]));
     let rows = report["health"].as_array().expect("health");
@@ -232,7 +272,14 @@ fn status_is_right_on_every_state_that_peers_get_wrong() {
         ("SpinApp", "silent", "progressing", "NotClaimed"),
         ("SpinApp", "copied", "progressing", "Updating"),
         ("SpinApp", "unseen", "progressing", "Stale"),
-        ("SpinApp", "unpullable", "failed", "ImagePullBackOff"),
+        ("SpinApp", "unpullable", "progressing", "ImagePullBackOff"),
+        ("SpinApp", "unpullable-long", "failed", "ImagePullBackOff"),
+        ("SpinApp", "secretless", "failed", "CreateContainerConfigError"),
+        ("SpinApp", "crashing", "failed", "CrashLoopBackOff"),
+        // The condition is older than what the Deployment wants now.
+        ("SpinApp", "over-quota", "progressing", "FailedCreate"),
+        ("SpinApp", "variable", "progressing", "Updating"),
+        ("SpinApp", "probe", "progressing", "Updating"),
     ];
     let mut wrong = Vec::new();
     for (kind, name, verdict, reason) in expected {
@@ -246,4 +293,120 @@ fn status_is_right_on_every_state_that_peers_get_wrong() {
     let row = |name: &str| rows.iter().find(|r| r["object"]["name"] == name).expect("a row").clone();
     assert!(row("conflicted")["message"].as_str().is_some_and(|m| m.contains("`http`")));
     assert!(row("partial")["warning"].is_string());
+}
+
+/// An app that is changed in place, with its operator.
+struct InPlace {
+    cluster: Cluster,
+    repo: Repo,
+    _operator: StandIn,
+}
+
+const APP: &str = "/apis/core.spinkube.dev/v1alpha1/namespaces/default/spinapps/cart";
+
+impl InPlace {
+    fn new() -> Self {
+        let cluster = Cluster::take();
+        let repo = Repo::with_config();
+        repo.write(
+            "platform/executor.yaml",
+            "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: shim, namespace: default}\nspec: {createDeployment: true, deploymentConfig: {runtimeClassName: wasmtime-spin-v2}}\n",
+        );
+        // The real operator needs half a second.
+        let operator = StandIn::start(&cluster, Duration::from_millis(500));
+        Self { cluster, repo, _operator: operator }
+    }
+
+    fn write(&self, greeting: &str, on_failure: bool) {
+        let annotations = if on_failure { ", annotations: {spinway.dev/on-failure: rollback}" } else { "" };
+        let text = format!(
+            "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: cart, namespace: default{annotations}}}\nspec:\n  image: ghcr.io/acme/cart:1\n  executor: shim\n  replicas: 1\n  variables: [{{name: greeting, value: {greeting}}}]\n"
+        );
+        self.repo.write("platform/cart.yaml", &text);
+    }
+
+    fn apply(&self, more: &[&str]) -> Output {
+        let arguments = [&["apply", self.repo.dir(), "--yes", "--timeout", "15"], more].concat();
+        self.cluster.spinway(&arguments)
+    }
+
+    fn results(&self) -> Vec<String> {
+        let history = json(&self.cluster.spinway(&["history", "-o", "json"]));
+        let entries = history["platform"]["history"].as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| entry["result"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    fn greeting(&self) -> String {
+        let app = self.cluster.get(APP).unwrap_or_default();
+        app["spec"]["variables"][0]["value"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[test]
+fn a_changed_variable_that_crashes_fails_and_stays_failed_until_it_is_healthy() {
+    let mut bed = InPlace::new();
+    bed.write("hello", false);
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    bed.write("crash", false);
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(format!("{}", Ran(&ran)).contains("CrashLoopBackOff"), "{}", Ran(&ran));
+    assert_eq!(bed.results(), ["done", "failed"]);
+    // A rerun has nothing to write, and is not done.
+    bed.cluster.mark();
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(stderr(&ran).contains("CrashLoopBackOff"), "{}", Ran(&ran));
+    assert!(stdout(&ran).contains("Failed: CrashLoopBackOff"), "{}", Ran(&ran));
+    let ours = |bed: &InPlace| -> Vec<String> {
+        let writes = bed.cluster.writes().into_iter().map(|write| write.object);
+        writes
+            .filter(|object| object.starts_with("configmaps") || object.starts_with("spinapps default/cart"))
+            .collect()
+    };
+    assert!(ours(&bed).iter().all(|object| !object.starts_with("configmaps")), "{:?}", ours(&bed));
+    assert_eq!(bed.results(), ["done", "failed"]);
+    // Another change beside it does not make it done either.
+    bed.repo.write("platform/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\n");
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert_eq!(bed.results(), ["done", "failed", "failed"]);
+    // The cause goes away: the next turn says so, once.
+    let deployment = "/apis/apps/v1/namespaces/default/deployments/cart";
+    bed.cluster.send(
+        "PATCH",
+        &format!("{deployment}/status?fieldManager=controller"),
+        "application/merge-patch+json",
+        &json!({"status": {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 0}}),
+    );
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(bed.results(), ["done", "failed", "failed", "done"]);
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert_eq!(bed.results().len(), 4);
+}
+
+#[test]
+fn apply_brings_back_what_does_not_become_healthy_or_says_that_it_cannot() {
+    let bed = InPlace::new();
+    bed.write("hello", true);
+    bed.repo.commit("good");
+    let ran = bed.apply(&["--ref", "HEAD"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    bed.write("crash", true);
+    bed.repo.commit("crash");
+    let ran = bed.apply(&["--ref", "HEAD"]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(stderr(&ran).contains("App default/cart was brought back. Held at revision"), "{}", Ran(&ran));
+    assert_eq!(bed.greeting(), "hello");
+    // The text that failed is not tried again.
+    let ran = bed.apply(&["--ref", "HEAD"]);
+    assert_eq!((code(&ran), bed.greeting().as_str()), (0, "hello"), "{}", Ran(&ran));
+    // Files have no revision to go back to.
+    bed.write("crash-again", true);
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(stderr(&ran).contains("was not brought back") || bed.greeting() == "hello", "{}", Ran(&ran));
 }

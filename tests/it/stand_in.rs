@@ -4,7 +4,8 @@
 //! Since it runs no pods, it publishes the endpoints of Services itself: those of a SpinApp are ready when its Deployment says
 //! so, those of any other Service always.
 //!
-//! Annotations steer it: `test/reject: REASON` makes a Gateway be refused; an image that holds `bad` never starts.
+//! Annotations steer it: `test/reject: REASON` makes a Gateway be refused; an image that holds `bad` never starts, and one
+//! whose environment holds `crash` crashes.
 
 use crate::cluster::Cluster;
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ impl StandIn {
             handle: cluster.runtime().handle().clone(),
             delay,
             seen: HashMap::new(),
+            made: HashMap::new(),
         };
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -58,6 +60,8 @@ struct Controller {
     delay: Duration,
     /// When a generation of an object was first seen.
     seen: HashMap<String, Instant>,
+    /// What was made of each app, by uid.
+    made: HashMap<String, Value>,
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -138,7 +142,9 @@ impl Controller {
         for deployment in &deployments {
             self.deployment(deployment);
         }
-        let slices = self.list("/apis/discovery.k8s.io/v1/endpointslices?labelSelector=endpointslice.kubernetes.io/managed-by=stand-in");
+        let slices = self.list(
+            "/apis/discovery.k8s.io/v1/endpointslices?labelSelector=endpointslice.kubernetes.io/managed-by=stand-in",
+        );
         for service in &services {
             self.endpoints(service, &deployments, &slices);
         }
@@ -216,24 +222,26 @@ impl Controller {
         let before = self.request("GET", &path, "application/json", &Value::Null);
         let ready = format!("core.spinkube.dev/app.{name}.status");
         let pod_labels = json!({"core.spinkube.dev/app-name": name, &ready: "ready"});
-        // The operator hands variables to the app in its environment.
-        let variables = app["spec"]["variables"].as_array().cloned().unwrap_or_default();
-        let env: Vec<Value> = variables
-            .iter()
-            .filter(|v| v["value"].is_string())
-            .map(|v| json!({"name": format!("SPIN_VARIABLE_{}", text(v, "/name").to_uppercase()), "value": v["value"]}))
-            .collect();
-        let mut spec = json!({"selector": {"matchLabels": pod_labels}, "template": {"metadata": {"labels": pod_labels},
-            "spec": {"containers": [{"name": name, "image": app["spec"]["image"], "command": ["/"], "env": env, "ports": [{"name": "http-app", "containerPort": 80}]}]}}});
+        let mut spec = json!({"selector": {"matchLabels": pod_labels}, "template": {"metadata": {"labels": pod_labels}, "spec": pod_spec(app)}});
+        for (from, to) in [("podLabels", "labels"), ("podAnnotations", "annotations")] {
+            for (key, value) in app["spec"][from].as_object().into_iter().flatten() {
+                spec["template"]["metadata"][to][key] = value.clone();
+            }
+        }
         if app["spec"]["enableAutoscaling"] != json!(true) {
             spec["replicas"] = app["spec"].get("replicas").cloned().unwrap_or(json!(1));
         }
         let image = before.as_ref().map(|d| d["spec"]["template"]["spec"]["containers"][0]["image"].clone());
         let replicas = before.as_ref().map(|d| d["spec"]["replicas"].clone());
-        if image.as_ref() != Some(&app["spec"]["image"])
+        let metadata = json!({"name": name, "namespace": namespace, "labels": labels, "annotations": app["spec"].get("deploymentAnnotations").cloned().unwrap_or(json!({})), "ownerReferences": owner});
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec});
+        let uid = text(app, "/metadata/uid").to_owned();
+        if self.made.get(&uid) != Some(&body)
+            || image.as_ref() != Some(&app["spec"]["image"])
             || (spec.get("replicas").is_some() && replicas.as_ref() != spec.get("replicas"))
         {
-            self.apply(&path, &json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owner}, "spec": spec}));
+            self.apply(&path, &body);
+            self.made.insert(uid, body);
         }
         if before.is_none() {
             self.apply(
@@ -282,20 +290,28 @@ impl Controller {
             return;
         }
         let owner = json!([{"apiVersion": "v1", "kind": "Service", "name": name, "uid": service["metadata"]["uid"]}]);
-        self.apply(&format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{slice}"), &json!({
+        self.apply(
+            &format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{slice}"),
+            &json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
             "metadata": {"name": slice, "namespace": namespace, "ownerReferences": owner,
                 "labels": {"kubernetes.io/service-name": name, "endpointslice.kubernetes.io/managed-by": "stand-in"}},
             "endpoints": [{"addresses": ["10.77.0.9"], "conditions": {"ready": ready}}],
-            "ports": [{"name": "", "port": 80, "protocol": "TCP"}]}));
+            "ports": [{"name": "", "port": 80, "protocol": "TCP"}]}),
+        );
     }
 
     /// What the Deployment controller and a kubelet would report.
     fn deployment(&mut self, deployment: &Value) {
         let generation = number(deployment, "/metadata/generation");
-        let bad = text(deployment, "/spec/template/spec/containers/0/image").contains("bad");
+        let env = deployment.pointer("/spec/template/spec/containers/0/env").and_then(Value::as_array);
+        let crashes = env.into_iter().flatten().any(|variable| text(variable, "/value").contains("crash"));
+        let bad = crashes || text(deployment, "/spec/template/spec/containers/0/image").contains("bad");
         if !self.is_due(deployment) || number(deployment, "/status/observedGeneration") == generation {
             return;
+        }
+        if crashes {
+            self.crashing_pod(deployment);
         }
         let wanted = number(deployment, "/spec/replicas");
         let old = number(deployment, "/status/readyReplicas");
@@ -310,4 +326,52 @@ impl Controller {
         self.status(&path, &json!({"observedGeneration": generation, "replicas": if bad { ready + updated } else { ready.max(updated) }, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
             "conditions": [row("Available", ready > 0, "MinimumReplicasAvailable"), row("Progressing", true, progress)]}));
     }
+
+    /// A pod of a Deployment's template that crashes each time.
+    fn crashing_pod(&self, deployment: &Value) {
+        let (namespace, name) = (text(deployment, "/metadata/namespace"), text(deployment, "/metadata/name"));
+        let pods = format!("/api/v1/namespaces/{namespace}/pods");
+        let name = format!("{name}-{}", number(deployment, "/metadata/generation"));
+        let template = &deployment["spec"]["template"];
+        let mut metadata = template["metadata"].clone();
+        metadata["name"] = json!(name);
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]});
+        self.request("POST", &pods, "application/json", &pod);
+        let waiting =
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}});
+        self.status(&format!("{pods}/{name}"), &json!({"phase": "Running", "containerStatuses": [{"name": template["spec"]["containers"][0]["name"], "image": "i", "imageID": "", "ready": false, "restartCount": 2, "state": waiting}]}));
+    }
+}
+
+/// The pods that the operator wants for an app.
+fn pod_spec(app: &Value) -> Value {
+    let spec = &app["spec"];
+    let variables = spec["variables"].as_array().cloned().unwrap_or_default();
+    let env: Vec<Value> = variables
+        .iter()
+        .map(|variable| {
+            let mut entry = variable.clone();
+            entry["name"] = json!(format!("SPIN_VARIABLE_{}", text(variable, "/name").to_uppercase()));
+            entry
+        })
+        .collect();
+    let mut container = json!({"name": app["metadata"]["name"], "image": spec["image"], "command": ["/"], "env": env, "ports": [{"name": "http-app", "containerPort": 80}]});
+    for (check, probe) in [("readiness", "readinessProbe"), ("liveness", "livenessProbe")] {
+        if let Some(wanted) = spec["checks"].get(check).filter(|wanted| wanted.get("httpGet").is_some()) {
+            container[probe] = wanted.clone();
+            container[probe]["httpGet"]["port"] = json!(80);
+        }
+    }
+    for field in ["resources", "volumeMounts"] {
+        if let Some(value) = spec.get(field) {
+            container[field] = value.clone();
+        }
+    }
+    let mut pod = json!({"containers": [container]});
+    for field in ["imagePullSecrets", "serviceAccountName", "volumes"] {
+        if let Some(value) = spec.get(field) {
+            pod[field] = value.clone();
+        }
+    }
+    pod
 }

@@ -62,7 +62,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
             made.routes[index] = route.and_then(|(hosts, paths, backends, redirect)| {
                 let apps: Vec<usize> = backends.into_iter().filter(|app| apps[*app]).collect();
                 let redirect = redirect && hosts != 3;
-                (redirect || !apps.is_empty()).then(|| RouteIs { hosts, paths, apps, redirect })
+                (redirect || !apps.is_empty()).then_some(RouteIs { hosts, paths, apps, redirect })
             });
         }
         without_conflicts(made)
