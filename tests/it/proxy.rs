@@ -144,7 +144,7 @@ async fn forward(request: http::Request<Incoming>, client: kube::Client, before:
     let Ok(answer) = answer else {
         return Ok(boxed(http::Response::builder().status(502).body(Full::default()).expect("an answer")));
     };
-    let status = answer.status();
+    let (status, content) = (answer.status(), answer.headers().get("content-type").cloned());
     let body = match strike {
         Strike::Lose => return Err(Trouble::other("lost")),
         Strike::Truncate => {
@@ -155,5 +155,8 @@ async fn forward(request: http::Request<Incoming>, client: kube::Client, before:
         }
         _ => answer.into_body().map_err(Trouble::other).boxed_unsync(),
     };
-    Ok(http::Response::builder().status(status).body(body).expect("an answer"))
+    let mut answer = http::Response::builder().status(status).body(body).expect("an answer");
+    // kubectl tells by it which of the forms of discovery it was given.
+    answer.headers_mut().extend(content.map(|content| (http::header::CONTENT_TYPE, content)));
+    Ok(answer)
 }

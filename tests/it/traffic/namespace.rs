@@ -69,11 +69,11 @@ fn check_prerequisites() {
     };
     let mut missing = crate::control_plane::missing_prerequisites();
     missing.extend(NEEDED.iter().filter(|(program, arguments, _)| !runs(program, arguments)).map(|(_, _, name)| *name));
-    let namespace = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--", "true"];
+    let namespace = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--", "unshare", "--version"];
     if runs("unshare", &["--version"]) && !runs("unshare", &namespace) {
         missing.push("unprivileged user and network namespaces (sysctl kernel.unprivileged_userns_clone)");
     }
-    assert!(missing.is_empty(), "the traffic bed needs {}, which this machine lacks", missing.join(" and "));
+    assert!(missing.is_empty(), "the traffic bed needs {}, which this machine lacks", missing.join(", "));
 }
 
 fn command(program: &str, arguments: &[&str]) {

@@ -7,7 +7,7 @@ use super::team::{Files, Team};
 use super::traefik::Lane;
 use crate::repo::Repo;
 use crate::run::{Ran, code};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
@@ -55,16 +55,16 @@ impl<'a> Site<'a> {
         let id = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
         let gone: Vec<&Value> =
             self.rendered.iter().filter(|old| !after.iter().any(|new| id(new) == id(old))).collect();
-        let list = |items: &Value| json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
-        let run = |verb: &[&str], items: &Value| {
-            self.repo.write("kubectl.json", &list(items));
-            let file = self.repo.file("kubectl.json").display().to_string();
+        let run = |verb: &[&str], objects: &[&Value]| {
+            let documents: Vec<String> = objects.iter().map(|object| format!("---\n{object}\n")).collect();
+            self.repo.write("kubectl.yaml", &documents.concat());
+            let file = self.repo.file("kubectl.yaml").display().to_string();
             let mut command = self.bed.kubectl_command(&[verb, &["-f", &file]].concat());
             expect(&command.env("KUBECONFIG", &self.kubeconfig).output().expect("kubectl runs"), 0)
         };
-        run(&["apply"], &json!(after))?;
+        run(&["apply"], &after.iter().collect::<Vec<_>>())?;
         if !gone.is_empty() {
-            run(&["delete", "--wait=false"], &json!(gone))?;
+            run(&["delete", "--wait=false"], &gone)?;
         }
         self.rendered = after;
         Ok(())
