@@ -243,9 +243,10 @@ impl Controller {
             self.apply(&path, &body);
             self.made.insert(uid, body);
         }
-        if before.is_none() {
+        let service = format!("/api/v1/namespaces/{namespace}/services/{name}");
+        if self.request("GET", &service, "application/json", &Value::Null).is_none() {
             self.apply(
-                &format!("/api/v1/namespaces/{namespace}/services/{name}"),
+                &service,
                 &json!({"apiVersion": "v1", "kind": "Service",
                 "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owner},
                 "spec": {"selector": {&ready: "ready"}, "ports": [{"port": 80, "targetPort": "http-app"}]}}),
