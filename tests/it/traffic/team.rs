@@ -25,18 +25,19 @@ impl Team {
         format!("{}/{app}:1@sha256:{}", self.host(), digit.to_string().repeat(64))
     }
 
-    /// How long the old way is kept after the new one was accepted: longer than the controller lags.
-    fn settle(&self) -> &'static str {
-        if self.lane.throttle > 2 { "8s" } else { "5s" }
+    /// How long the old way is kept after the new one was accepted: spinway's default for Traefik, unless it is throttled further
+    /// than by its own default.
+    fn settle(&self) -> String {
+        if self.lane.throttle > 2 { format!(", settle: {}s", self.lane.throttle + 4) } else { String::new() }
     }
 
     /// spinway.yaml.
     pub fn config(&self) -> (String, String) {
         let text = format!(
             "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {{name: {name}}}\nspec:\n  \
-             sources: [platform, apps]\n  inventory: {{namespace: {name}-inventory}}\n  environments: [{{name: test}}]\n  \
+             sources: [platform, apps]\n  inventory: {{namespace: {name}-inventory}}\n  environments: [{{name: test{settle}}}]\n  \
              executors: {{default: containerd-shim-spin}}\n  externals: [{{kind: GatewayClass, name: {class}}}]\n  \
-             defaults:\n    rollout: {{settle: {settle}}}\n    \
+             defaults:\n    \
              healthChecks: {{readiness: {{initialDelaySeconds: 1, periodSeconds: 1}}}}\n",
             name = self.name,
             class = self.lane.class(),
