@@ -136,7 +136,7 @@ impl Controller {
             self.route(&route, &gateways, &services);
         }
         for app in self.list("/apis/core.spinkube.dev/v1alpha1/spinapps") {
-            self.app(&app);
+            self.app(&app, &services);
         }
         let deployments = self.list("/apis/apps/v1/deployments");
         for deployment in &deployments {
@@ -211,7 +211,7 @@ impl Controller {
     }
 
     /// The children that the operator makes, and the status that it copies from the Deployment of its previous look.
-    fn app(&mut self, app: &Value) {
+    fn app(&mut self, app: &Value, services: &[Value]) {
         let (namespace, name) = (text(app, "/metadata/namespace"), text(app, "/metadata/name"));
         if !self.is_due(app) || app["metadata"].get("deletionTimestamp").is_some() {
             return;
@@ -243,7 +243,11 @@ impl Controller {
             self.apply(&path, &body);
             self.made.insert(uid, body);
         }
-        if before.is_none() {
+        // The operator watches what it makes, and makes a Service again that someone deletes.
+        let is_made = services.iter().any(|service| {
+            text(service, "/metadata/namespace") == namespace && text(service, "/metadata/name") == name
+        });
+        if before.is_none() || !is_made {
             self.apply(
                 &format!("/api/v1/namespaces/{namespace}/services/{name}"),
                 &json!({"apiVersion": "v1", "kind": "Service",
