@@ -9,6 +9,7 @@ use super::drift::is_annotation;
 use super::gates::{guard_steps, judge_gates};
 use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
+use super::rollout::{self, Rollouts};
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::check;
@@ -404,12 +405,14 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
             needs.entry(then).or_default().push(plan.changes[first].object.clone());
         }
     }
+    let rollouts = Rollouts::new(desired, live);
     let mut broken: BTreeMap<usize, &String> = breaks.iter().map(|(at, text)| (acting[*at], text)).collect();
     for (index, change) in plan.changes.iter_mut().enumerate() {
         change.needs = needs.remove(&index).unwrap_or_default();
         change.needs.sort();
         change.needs.dedup();
         let breaks = broken.remove(&index).cloned().or_else(|| handover(change, desired, live));
+        let breaks = breaks.or_else(|| rollouts.disturbed(change).map(rollout::told));
         change.breaks = breaks.map(Untrusted::new);
     }
     plan.steps = steps;

@@ -20,6 +20,7 @@ mod policy;
 mod renamed;
 mod restrain;
 mod rollback;
+mod rollout;
 mod screen;
 mod selection;
 mod steps;

@@ -279,7 +279,30 @@ impl Cluster {
     }
 }
 
-async fn client(plane: &ControlPlane) -> kube::Client {
+/// Installs the kinds of the Gateway API and of SpinKube.
+pub fn install_crds(runtime: &tokio::runtime::Runtime, client: &kube::Client) {
+    let mut crds: Vec<PathBuf> =
+        fs::read_dir(gateway_api_crds()).expect("the CRDs are there").flatten().map(|e| e.path()).collect();
+    crds.push(tests_dir().join("crds/spinkube.yaml"));
+    crds.sort();
+    for path in crds.iter().filter(|p| !p.ends_with("gateway.networking.k8s.io_vap_safeupgrades.yaml")) {
+        let text = fs::read_to_string(path).expect("a CRD file");
+        let (documents, _) = spinway::desired::yaml::read(&std::sync::Arc::from("crd"), &text);
+        for document in documents {
+            let name = document.value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let request = http::Request::patch(format!(
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=tests"
+            ))
+            .header("content-type", "application/apply-patch+yaml")
+            .body(document.value.to_string().into_bytes());
+            let answer = runtime.block_on(client.request::<Value>(request.expect("a request")));
+            answer.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}
+
+/// A client of the administrator.
+pub async fn client(plane: &ControlPlane) -> kube::Client {
     let config = kube::config::Kubeconfig::read_from(plane.dir.join("kubeconfig")).expect("the kubeconfig is readable");
     let options = kube::config::KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("the kubeconfig is usable");
@@ -298,24 +321,7 @@ impl Shared {
         };
         plane.wait("the API server to be ready", || get("/readyz"));
         plane.wait("the namespace default", || get("/api/v1/namespaces/default"));
-        let mut crds: Vec<PathBuf> =
-            fs::read_dir(gateway_api_crds()).expect("the CRDs are there").flatten().map(|e| e.path()).collect();
-        crds.push(tests_dir().join("crds/spinkube.yaml"));
-        crds.sort();
-        for path in crds.iter().filter(|p| !p.ends_with("gateway.networking.k8s.io_vap_safeupgrades.yaml")) {
-            let text = fs::read_to_string(path).expect("a CRD file");
-            let (documents, _) = spinway::desired::yaml::read(&std::sync::Arc::from("crd"), &text);
-            for document in documents {
-                let name = document.value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                let request = http::Request::patch(format!(
-                    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=tests"
-                ))
-                .header("content-type", "application/apply-patch+yaml")
-                .body(document.value.to_string().into_bytes());
-                let answer = runtime.block_on(client.request::<Value>(request.expect("a request")));
-                answer.unwrap_or_else(|error| panic!("{name}: {error}"));
-            }
-        }
+        install_crds(&runtime, &client);
         let shared = Self { base: BTreeMap::new(), plane };
         shared.wait_for_crds(&runtime, &client);
         let etcd = Etcd { port: shared.plane.etcd };

@@ -21,12 +21,46 @@ pub const TOKEN: &str = "spinway-test-administrator";
 
 /// The running control plane. It ends when this process does, however it ends: the supervisor watches its input.
 pub struct ControlPlane {
-    _supervisor: Child,
+    _supervisor: Supervised,
     pub dir: PathBuf,
     pub apiserver: u16,
     pub etcd: u16,
     /// The program kubectl, of the same version.
     pub kubectl: PathBuf,
+}
+
+/// What differs between the control planes of the tests.
+pub struct Options {
+    /// Where its files are kept until it ends.
+    pub dir: PathBuf,
+    /// An address that endpoints may have, where no network interface has one.
+    pub advertise: Option<&'static str>,
+    /// The controllers that run; without them no controller manager is started.
+    pub controllers: Option<&'static str>,
+}
+
+/// Programs that end with this process: their supervisor watches its input.
+pub struct Supervised {
+    _process: Child,
+}
+
+impl Supervised {
+    /// Starts programs, each with its log in the folder; the folder is removed when they end.
+    pub fn start(dir: &Path, processes: &serde_json::Value) -> Self {
+        let mut supervisor = Command::new(&programs()[3])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the supervisor starts");
+        let request = json!({"dir": dir, "processes": processes});
+        writeln!(supervisor.stdin.as_mut().expect("a pipe"), "{request}").expect("the supervisor reads");
+        let mut answer = String::new();
+        BufReader::new(supervisor.stdout.take().expect("a pipe"))
+            .read_line(&mut answer)
+            .expect("the supervisor writes");
+        assert_eq!(answer.trim(), "started");
+        Self { _process: supervisor }
+    }
 }
 
 /// The folder of the tests' own files.
@@ -64,22 +98,27 @@ fn go(dir: &Path, arguments: &[&str]) -> String {
 
 /// Fails naming every missing prerequisite at once.
 pub fn check_prerequisites() {
+    let missing = missing_prerequisites();
+    assert!(missing.is_empty(), "the tests need {}, which are not on the PATH", missing.join(" and "));
+}
+
+/// What the tests need and is not there.
+pub fn missing_prerequisites() -> Vec<&'static str> {
     let wanted = [
         ("go", "version", "Go 1.26"),
         ("git", "--version", "git"),
         ("cc", "--version", "a C compiler"),
         ("script", "--version", "script (util-linux)"),
     ];
-    let missing: Vec<&str> = wanted
+    wanted
         .iter()
         .filter(|(program, argument, _)| Command::new(program).arg(argument).output().is_err())
         .map(|(_, _, name)| *name)
-        .collect();
-    assert!(missing.is_empty(), "the tests need {}, which are not on the PATH", missing.join(" and "));
+        .collect()
 }
 
 /// The folders that hold the programs, built when no one has yet.
-fn programs() -> Vec<PathBuf> {
+pub fn programs() -> Vec<PathBuf> {
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let find = |folder: &Path| {
         PROGRAMS.map(|program| {
@@ -144,12 +183,21 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 impl ControlPlane {
-    /// Starts it and waits until the API server is ready.
+    /// Starts it for the tests that need no more than its API.
     pub fn start() -> Self {
+        Self::start_with(Options {
+            dir: std::env::temp_dir().join(format!("spinway-tests-{}", std::process::id())),
+            advertise: None,
+            controllers: Some("namespace-controller,garbage-collector-controller"),
+        })
+    }
+
+    /// Starts it.
+    pub fn start_with(options: Options) -> Self {
         let programs = programs();
-        let dir = std::env::temp_dir().join(format!("spinway-tests-{}", std::process::id()));
+        let dir = options.dir;
         fs::create_dir_all(&dir).expect("the temporary folder can be written");
-        let [etcd, peer, apiserver, manager] = free_ports();
+        let [etcd, peer, apiserver] = free_ports();
         write_configuration(&dir, apiserver);
         let path = |file: &str| dir.join(file).display().to_string();
         let program = |index: usize| programs[index].display().to_string();
@@ -165,7 +213,7 @@ impl ControlPlane {
             format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
             format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
         ];
-        let apiserver_argv = [
+        let mut apiserver_argv = vec![
             program(1),
             format!("--etcd-servers=http://127.0.0.1:{etcd}"),
             "--bind-address=127.0.0.1".to_owned(),
@@ -185,32 +233,11 @@ impl ControlPlane {
             // One file, however long: it is read as a whole.
             "--audit-log-maxsize=8192".to_owned(),
         ];
-        let manager_argv = [
-            program(2),
-            format!("--kubeconfig={}", path("kubeconfig")),
-            "--bind-address=127.0.0.1".to_owned(),
-            format!("--secure-port={manager}"),
-            format!("--cert-dir={}", path("manager-certs")),
-            "--leader-elect=false".to_owned(),
-            "--use-service-account-credentials=false".to_owned(),
-            "--controllers=namespace-controller,garbage-collector-controller".to_owned(),
-        ];
-        let mut supervisor = Command::new(program(3))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the supervisor starts");
-        let request = json!({"dir": dir, "processes": [
-            {"name": "etcd", "argv": etcd_argv},
-            {"name": "kube-apiserver", "argv": apiserver_argv},
-            {"name": "kube-controller-manager", "argv": manager_argv, "after": path("certs/apiserver.crt")},
-        ]});
-        writeln!(supervisor.stdin.as_mut().expect("a pipe"), "{request}").expect("the supervisor reads");
-        let mut answer = String::new();
-        BufReader::new(supervisor.stdout.take().expect("a pipe"))
-            .read_line(&mut answer)
-            .expect("the supervisor writes");
-        assert_eq!(answer.trim(), "started");
+        apiserver_argv.extend(options.advertise.map(|address| format!("--advertise-address={address}")));
+        let mut processes =
+            vec![json!({"name": "etcd", "argv": etcd_argv}), json!({"name": "kube-apiserver", "argv": apiserver_argv})];
+        processes.extend(options.controllers.map(|controllers| manager(&dir, controllers)));
+        let supervisor = Supervised::start(&dir, &json!(processes));
         Self { _supervisor: supervisor, dir, apiserver, etcd, kubectl: programs[4].clone() }
     }
 
@@ -226,6 +253,23 @@ impl ControlPlane {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// A controller manager for the control plane whose files are there, once that has its certificate.
+pub fn manager(dir: &Path, controllers: &str) -> serde_json::Value {
+    let [port] = free_ports();
+    let path = |file: &str| dir.join(file).display().to_string();
+    let argv = [
+        programs()[2].display().to_string(),
+        format!("--kubeconfig={}", path("kubeconfig")),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--cert-dir={}", path("manager-certs")),
+        "--leader-elect=false".to_owned(),
+        "--use-service-account-credentials=false".to_owned(),
+        format!("--controllers={controllers}"),
+    ];
+    json!({"name": "kube-controller-manager", "argv": argv, "after": path("certs/apiserver.crt")})
 }
 
 fn write_configuration(dir: &Path, apiserver: u16) {

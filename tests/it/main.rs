@@ -58,5 +58,6 @@ mod stand_in;
 mod telling;
 mod tenants;
 mod tour;
+mod traffic;
 mod upgrade;
 mod validation;

@@ -60,13 +60,23 @@ impl Proxy {
         before: impl Fn(&Parts) -> Strike + Send + Sync + 'static,
         after: impl Fn(usize) + Send + Sync + 'static,
     ) -> Self {
+        Self::before(cluster.client(), cluster.runtime().handle(), before, after)
+    }
+
+    /// Starts one in front of any API server; it sends on as that client.
+    pub fn before(
+        client: kube::Client,
+        handle: &tokio::runtime::Handle,
+        before: impl Fn(&Parts) -> Strike + Send + Sync + 'static,
+        after: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let port = listener.local_addr().expect("a port").port();
         let proxy = Self { port, count: Arc::default() };
-        let (client, count) = (cluster.client(), Arc::clone(&proxy.count));
+        let count = Arc::clone(&proxy.count);
         let (before, after): (Before, After) = (Arc::new(before), Arc::new(after));
-        cluster.runtime().spawn(async move {
+        handle.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
             while let Ok((stream, _)) = listener.accept().await {
                 let (client, count) = (client.clone(), Arc::clone(&count));
@@ -134,7 +144,7 @@ async fn forward(request: http::Request<Incoming>, client: kube::Client, before:
     let Ok(answer) = answer else {
         return Ok(boxed(http::Response::builder().status(502).body(Full::default()).expect("an answer")));
     };
-    let status = answer.status();
+    let (status, content) = (answer.status(), answer.headers().get("content-type").cloned());
     let body = match strike {
         Strike::Lose => return Err(Trouble::other("lost")),
         Strike::Truncate => {
@@ -145,5 +155,8 @@ async fn forward(request: http::Request<Incoming>, client: kube::Client, before:
         }
         _ => answer.into_body().map_err(Trouble::other).boxed_unsync(),
     };
-    Ok(http::Response::builder().status(status).body(body).expect("an answer"))
+    let mut answer = http::Response::builder().status(status).body(body).expect("an answer");
+    // kubectl tells by it which of the forms of discovery it was given.
+    answer.headers_mut().extend(content.map(|content| (http::header::CONTENT_TYPE, content)));
+    Ok(answer)
 }

@@ -136,7 +136,7 @@ impl Controller {
             self.route(&route, &gateways, &services);
         }
         for app in self.list("/apis/core.spinkube.dev/v1alpha1/spinapps") {
-            self.app(&app, &services);
+            self.app(&app);
         }
         let deployments = self.list("/apis/apps/v1/deployments");
         for deployment in &deployments {
@@ -211,7 +211,7 @@ impl Controller {
     }
 
     /// The children that the operator makes, and the status that it copies from the Deployment of its previous look.
-    fn app(&mut self, app: &Value, services: &[Value]) {
+    fn app(&mut self, app: &Value) {
         let (namespace, name) = (text(app, "/metadata/namespace"), text(app, "/metadata/name"));
         if !self.is_due(app) || app["metadata"].get("deletionTimestamp").is_some() {
             return;
@@ -243,13 +243,10 @@ impl Controller {
             self.apply(&path, &body);
             self.made.insert(uid, body);
         }
-        // The operator watches what it makes, and makes a Service again that someone deletes.
-        let is_made = services.iter().any(|service| {
-            text(service, "/metadata/namespace") == namespace && text(service, "/metadata/name") == name
-        });
-        if before.is_none() || !is_made {
+        let service = format!("/api/v1/namespaces/{namespace}/services/{name}");
+        if self.request("GET", &service, "application/json", &Value::Null).is_none() {
             self.apply(
-                &format!("/api/v1/namespaces/{namespace}/services/{name}"),
+                &service,
                 &json!({"apiVersion": "v1", "kind": "Service",
                 "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owner},
                 "spec": {"selector": {&ready: "ready"}, "ports": [{"port": 80, "targetPort": "http-app"}]}}),

@@ -1,0 +1,131 @@
+//! Changes that replace the pods of something that serves requests. The operator and the kubelet take pods away before every
+//! proxy knows of it, and nothing in a SpinApp can make them wait, so requests may fail: the plan names it (law 2).
+
+use super::gates::makers;
+use super::{Action, Change};
+use crate::desired::Desired;
+use crate::fields::FieldPath;
+use crate::kinds::{SPIN, each};
+use crate::live::Live;
+use crate::object::ObjectRef;
+use crate::routing::{claims, is_route};
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
+/// The fields of a SpinApp's spec that no pod is made of.
+const NOT_OF_PODS: [&str; 4] = ["f:replicas", "f:enableAutoscaling", "f:deploymentAnnotations", "f:serviceAnnotations"];
+
+/// Finds changes that replace pods which serve.
+pub(super) struct Rollouts<'a> {
+    desired: &'a Desired,
+    live: &'a Live,
+    /// The backends of live routes.
+    backends: OnceCell<BTreeSet<ObjectRef>>,
+}
+
+impl<'a> Rollouts<'a> {
+    pub(super) fn new(desired: &'a Desired, live: &'a Live) -> Self {
+        Self { desired, live, backends: OnceCell::new() }
+    }
+
+    /// A backend whose requests may fail while a change is made, if there is one.
+    pub(super) fn disturbed(&self, change: &Change) -> Option<&ObjectRef> {
+        if !matches!(change.action, Action::Update | Action::Adopt) || !replaces_pods(change) {
+            return None;
+        }
+        self.backends()
+            .iter()
+            .find(|backend| backend.namespace == change.object.namespace && self.is_behind(change, backend))
+    }
+
+    fn backends(&self) -> &BTreeSet<ObjectRef> {
+        self.backends.get_or_init(|| {
+            let routes = self.live.identities().filter(|object| is_route(object));
+            let claimed = routes.filter_map(|route| Some(claims(route, self.live.get(route)?)));
+            claimed.flatten().flat_map(|claim| claim.backends.into_keys()).collect()
+        })
+    }
+
+    fn is_behind(&self, change: &Change, backend: &ObjectRef) -> bool {
+        if change.object.is(SPIN, "SpinApp") {
+            return makers(backend, self.desired, self.live).any(|app| app == change.object);
+        }
+        let labels = change.body.as_ref().and_then(|body| body.pointer("/spec/template/metadata/labels"));
+        let selector = self.live.get(backend).map(|service| each(service, "spec.selector{}")).unwrap_or_default();
+        !selector.is_empty()
+            && selector.iter().all(|(pointer, value)| {
+                let key = pointer.rsplit_once('/').map(|(_, key)| format!("/{key}")).unwrap_or_default();
+                labels.and_then(|labels| labels.pointer(&key)) == Some(*value)
+            })
+    }
+}
+
+fn replaces_pods(change: &Change) -> bool {
+    let of_pods: fn(&FieldPath) -> bool = match (change.object.group.as_str(), change.object.kind.as_str()) {
+        (SPIN, "SpinApp") => |path| match path.0.as_slice() {
+            [spec, field, ..] => spec == "f:spec" && !NOT_OF_PODS.contains(&field.as_str()),
+            [spec] => spec == "f:spec",
+            [] => true,
+        },
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => |path| match path.0.as_slice() {
+            [spec, field, ..] => spec == "f:spec" && field == "f:template",
+            [spec] => spec == "f:spec",
+            [] => true,
+        },
+        _ => return false,
+    };
+    change.fields.iter().any(|field| of_pods(&field.path))
+}
+
+/// In words, for the plan.
+pub(super) fn told(backend: &ObjectRef) -> String {
+    format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Cause, FieldChange};
+    use serde_json::json;
+
+    #[test]
+    fn a_change_of_pods_that_serve_is_named() {
+        let mut live = Live::default();
+        live.insert(json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "r", "namespace": "ns"},
+            "spec": {"rules": [{"backendRefs": [{"name": "cart", "port": 80}, {"name": "plain", "port": 80}]}]}}));
+        for name in ["cart", "idle"] {
+            live.insert(json!({"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinApp", "metadata": {"name": name, "namespace": "ns"}, "spec": {}}));
+        }
+        live.insert(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "plain", "namespace": "ns"}, "spec": {"selector": {"app/x": "plain"}}}));
+        let desired = Desired::default();
+        let rollouts = Rollouts::new(&desired, &live);
+        let change = |group: &str, kind: &str, name: &str, path: &[&str]| Change {
+            action: Action::Update,
+            fields: vec![FieldChange {
+                path: FieldPath::of(path),
+                before: None,
+                after: None,
+                cause: Cause::Pending,
+                holder: None,
+            }],
+            body: Some(json!({"spec": {"template": {"metadata": {"labels": {"app/x": "plain"}}}}})),
+            ..Change::unchanged(&ObjectRef::new(group, kind, "ns", name), "v1", "platform")
+        };
+        for (group, kind, name, path, expected) in [
+            (SPIN, "SpinApp", "cart", &["spec", "variables"][..], true),
+            (SPIN, "SpinApp", "cart", &["spec", "image"], true),
+            (SPIN, "SpinApp", "cart", &["spec", "replicas"], false),
+            (SPIN, "SpinApp", "cart", &["metadata", "labels", "a"], false),
+            (SPIN, "SpinApp", "idle", &["spec", "image"], false),
+            ("apps", "Deployment", "any", &["spec", "template", "spec"], true),
+            ("apps", "Deployment", "any", &["spec", "replicas"], false),
+            ("", "ConfigMap", "cart", &["data"], false),
+        ] {
+            assert_eq!(
+                rollouts.disturbed(&change(group, kind, name, path)).is_some(),
+                expected,
+                "{kind} {name} {path:?}"
+            );
+        }
+    }
+}
