@@ -208,7 +208,10 @@ fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String
     match (change.action, result) {
         (Action::Blocked, _) => Some((What::Blocked, because())),
         (Action::Held, _) => Some((What::Held, because())),
-        (_, Some(StepOutcome::Done)) => Some((What::Applied, done(change.action).to_owned())),
+        // What an earlier turn wrote is healthy by now: nothing was changed.
+        (action, Some(StepOutcome::Done)) if action != Action::Unchanged => {
+            Some((What::Applied, done(action).to_owned()))
+        }
         (_, Some(result @ (StepOutcome::Failed(_) | StepOutcome::Blocked(_) | StepOutcome::Late(_)))) => {
             Some((What::Failed, crate::report::result(result).raw().to_owned()))
         }

@@ -197,18 +197,22 @@ pub async fn apply(
     outcome.complete = run.states().iter().all(|s| *s == State::Done);
     outcome.results = results(&run, &plan);
     drop(sending);
-    let (wait, apply) = (waited.as_secs_f64(), driver.seconds());
+    let apply = driver.seconds() - waited.as_secs_f64();
     let given_up = driver.given_up(&run);
     let Driver { written, deleted, .. } = driver;
     planned.plan = plan;
     if settings.wait && !owed.is_empty() && !outcome.interrupted {
+        let since = Instant::now();
         follow(&cluster, planned, owed, &given_up, &settings, start, interrupt.as_mut(), &mut outcome, tell).await;
+        waited += since.elapsed();
         // A run that began with nothing to write has not taken the Lease; another one records it.
         if !idle {
             healed = recovered(planned);
         }
     }
-    planned.seconds.extend([("apply", apply - wait), ("wait", wait)]);
+    for (phase, seconds) in [("apply", apply), ("wait", waited.as_secs_f64())] {
+        *planned.seconds.entry(phase).or_default() += seconds;
+    }
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.unhealthy.extend(unhealthy(&outcome, &written));
     let done = Done {

@@ -279,6 +279,15 @@ fn a_contested_weight_is_left_alone_while_the_rest_of_its_list_goes_through() {
     };
     route("/one", 90);
     let server = GitServer::https(&repo);
+    // Requests are moved only to what can serve them.
+    for name in ["a", "b"] {
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": {"ports": [{"port": 80}]}});
+        cluster.apply_as(&format!("/api/v1/namespaces/default/services/{name}"), "other", &service);
+        let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
+            "endpoints": [{"addresses": ["10.77.0.9"], "conditions": {"ready": true}}], "ports": [{"port": 80}]});
+        cluster.apply_as(&format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}"), "other", &slice);
+    }
     let live = || {
         let rule = cluster.get(ROUTE).expect("the route")["spec"]["rules"][0].clone();
         (rule["matches"][0]["path"]["value"].clone(), rule["backendRefs"][0]["weight"].clone())

@@ -326,7 +326,11 @@ impl InPlace {
     }
 
     fn apply(&self, more: &[&str]) -> Output {
-        let arguments = [&["apply", self.repo.dir(), "--yes", "--timeout", "15"], more].concat();
+        self.apply_within("15", more)
+    }
+
+    fn apply_within(&self, seconds: &str, more: &[&str]) -> Output {
+        let arguments = [&["apply", self.repo.dir(), "--yes", "--timeout", seconds], more].concat();
         self.cluster.spinway(&arguments)
     }
 
@@ -334,6 +338,33 @@ impl InPlace {
         let history = json(&self.cluster.spinway(&["history", "-o", "json"]));
         let entries = history["platform"]["history"].as_array().cloned().unwrap_or_default();
         entries.iter().map(|entry| entry["result"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// What was done with the Lease of the environment since the last mark.
+    fn of_lease(&self) -> Vec<String> {
+        let all = self.cluster.audit().into_iter().filter(|request| request.object.starts_with("leases "));
+        all.filter(|request| request.code < 300).map(|request| request.verb).collect()
+    }
+
+    /// Who held that Lease since the last mark, one after the other.
+    fn holders(&self) -> Vec<String> {
+        let all = self.cluster.audit().into_iter().filter(|request| request.object.starts_with("leases "));
+        let mut holders: Vec<String> = all
+            .filter(|request| request.code < 300)
+            .map(|request| request.body["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        holders.dedup();
+        holders
+    }
+
+    /// The Deployment of the app becomes healthy, whatever the stand-in thinks.
+    fn heal(&self) {
+        self.cluster.send(
+            "PATCH",
+            &format!("{DEPLOYMENTS}/cart/status?fieldManager=controller"),
+            "application/merge-patch+json",
+            &json!({"status": {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 0}}),
+        );
     }
 
     fn greeting(&self) -> String {
@@ -373,13 +404,7 @@ fn a_changed_variable_that_crashes_fails_and_stays_failed_until_it_is_healthy() 
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     assert_eq!(bed.results(), ["done", "failed", "failed"]);
     // The cause goes away: the next turn says so, once.
-    let deployment = "/apis/apps/v1/namespaces/default/deployments/cart";
-    bed.cluster.send(
-        "PATCH",
-        &format!("{deployment}/status?fieldManager=controller"),
-        "application/merge-patch+json",
-        &json!({"status": {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 0}}),
-    );
+    bed.heal();
     let ran = bed.apply(&[]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     assert_eq!(bed.results(), ["done", "failed", "failed", "done"]);
@@ -390,15 +415,22 @@ fn a_changed_variable_that_crashes_fails_and_stays_failed_until_it_is_healthy() 
 
 #[test]
 fn apply_brings_back_what_does_not_become_healthy_or_says_that_it_cannot() {
-    let bed = InPlace::new();
+    let mut bed = InPlace::new();
     bed.write("hello", true);
     bed.repo.commit("good");
     let ran = bed.apply(&["--ref", "HEAD"]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     bed.write("crash", true);
     bed.repo.commit("crash");
+    bed.cluster.mark();
     let ran = bed.apply(&["--ref", "HEAD"]);
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    // Nobody can come in between: it is taken and given back once.
+    let of_lease = bed.of_lease();
+    assert!(of_lease.len() >= 2 && of_lease.iter().all(|verb| verb == "update"), "{of_lease:?}");
+    let holders = bed.holders();
+    assert_eq!(holders.len(), 2, "{holders:?}");
+    assert!(!holders[0].is_empty() && holders[1].is_empty(), "{holders:?}");
     assert!(stderr(&ran).contains("App default/cart was brought back. Held at revision"), "{}", Ran(&ran));
     assert_eq!(bed.greeting(), "hello");
     // The text that failed is not tried again.
@@ -409,4 +441,43 @@ fn apply_brings_back_what_does_not_become_healthy_or_says_that_it_cannot() {
     let ran = bed.apply(&[]);
     assert_eq!(code(&ran), 1, "{}", Ran(&ran));
     assert!(stderr(&ran).contains("was not brought back") || bed.greeting() == "hello", "{}", Ran(&ran));
+}
+
+/// What an earlier run left is waited for without the Lease; what came of it is recorded by the same run, under it.
+#[test]
+fn what_becomes_healthy_while_it_is_waited_for_is_recorded_at_once() {
+    let mut bed = InPlace::new();
+    bed.write("hello", false);
+    let text = |image: &str| format!("image: ghcr.io/acme/{image}");
+    bed.repo.edit("platform/cart.yaml", &text("cart:1"), &text("bad:1"));
+    let ran = bed.apply_within("3", &[]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(stdout(&ran).contains("Waiting: not healthy after 3 s"), "{}", Ran(&ran));
+    assert_eq!(bed.results(), ["unfinished"]);
+    bed.cluster.mark();
+    let arguments = ["apply", bed.repo.dir(), "--yes", "--timeout", "30"];
+    let mut waiting = bed.cluster.command(&arguments).spawn().expect("spinway runs");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!((waiting.try_wait().expect("its state"), bed.of_lease()), (None, Vec::new()));
+    bed.heal();
+    assert!(waiting.wait().expect("it ends").success());
+    assert_eq!(bed.results(), ["unfinished", "done"]);
+    assert_eq!(bed.holders().len(), 2, "{:?}", bed.holders());
+    bed.cluster.mark();
+    assert_eq!(code(&bed.apply(&[])), 0);
+    assert!(bed.of_lease().is_empty());
+}
+
+/// The pods of any workload say why it is not healthy, not only those of apps.
+#[test]
+fn a_deployment_whose_pods_crash_fails_at_once() {
+    let bed = InPlace::new();
+    bed.write("hello", false);
+    bed.repo.write(
+        "platform/worker.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: worker, namespace: default}\nspec:\n  selector: {matchLabels: {app: worker}}\n  template:\n    metadata: {labels: {app: worker}}\n    spec: {containers: [{name: c, image: worker, env: [{name: A, value: crash}]}]}\n",
+    );
+    let ran = bed.apply_within("60", &[]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(stdout(&ran).contains("Failed: CrashLoopBackOff: Pod default/worker-1"), "{}", Ran(&ran));
 }
