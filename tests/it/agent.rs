@@ -286,7 +286,11 @@ fn a_contested_weight_is_left_alone_while_the_rest_of_its_list_goes_through() {
         let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
             "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
             "endpoints": [{"addresses": ["10.77.0.9"], "conditions": {"ready": true}}], "ports": [{"port": 80}]});
-        cluster.apply_as(&format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}"), "other", &slice);
+        cluster.apply_as(
+            &format!("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}"),
+            "other",
+            &slice,
+        );
     }
     let live = || {
         let rule = cluster.get(ROUTE).expect("the route")["spec"]["rules"][0].clone();
