@@ -47,8 +47,12 @@ impl Gatekeeper<'_> {
         for standing in gates.iter().map(|gate| self.gate(step, gate)) {
             match standing {
                 Standing::Open => {}
-                Standing::NotYet(..) if worst == Standing::Open => worst = standing,
-                Standing::NotYet(..) => {}
+                // What nothing is known of is not waited for as long as what is on its way: it must not stand for that.
+                Standing::NotYet(_, ref health) => match &worst {
+                    Standing::NotYet(_, known) if known.verdict != Verdict::Unknown => {}
+                    Standing::NotYet(..) if health.verdict == Verdict::Unknown => {}
+                    _ => worst = standing,
+                },
                 shut => return shut,
             }
         }
@@ -62,10 +66,10 @@ impl Gatekeeper<'_> {
         }
         match gate.proof {
             Proof::Healthy => told(object, self.observed.health(object)),
-            Proof::Serves => match self.makers(object).find(|(_, health)| health.verdict != Verdict::Current) {
-                Some((app, health)) => told(&app, health),
-                None => self.endpoints(object),
-            },
+            Proof::Serves => {
+                let mut makers = self.makers(object).map(|(app, health)| told(&app, health));
+                makers.find(|standing| *standing != Standing::Open).unwrap_or_else(|| self.endpoints(object))
+            }
             Proof::StillServes => self.endpoints(object),
             Proof::Unused => plan::user_of(object, live).map_or(Standing::Open, |user| Standing::Used(user.clone())),
             Proof::Ours => {
