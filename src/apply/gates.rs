@@ -4,7 +4,8 @@ use crate::desired::Desired;
 use crate::kinds::{self, GATEWAY, Health, SPIN, Verdict};
 use crate::live::{Live, Observed};
 use crate::object::{GroupKind, ObjectRef};
-use crate::plan::{self, Gate, Plan, Proof, Refused};
+use crate::plan::{self, Gate, Plan, Proof, Refused, Users};
+use std::cell::OnceCell;
 
 /// How the gates of a step stand.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,8 @@ pub struct Gatekeeper<'a> {
     pub observed: Observed<'a>,
     /// What could not be read; an object without a name stands for all of its kind.
     pub unread: Vec<(ObjectRef, Refused)>,
+    /// Who refers to what, once it is asked for.
+    pub users: OnceCell<Users<'a>>,
 }
 
 impl Gatekeeper<'_> {
@@ -71,7 +74,10 @@ impl Gatekeeper<'_> {
                 makers.find(|standing| *standing != Standing::Open).unwrap_or_else(|| self.endpoints(object))
             }
             Proof::StillServes => self.endpoints(object),
-            Proof::Unused => plan::user_of(object, live).map_or(Standing::Open, |user| Standing::Used(user.clone())),
+            Proof::Unused => {
+                let user = self.users.get_or_init(|| Users::of(live)).user_of(object, live);
+                user.map_or(Standing::Open, |user| Standing::Used(user.clone()))
+            }
             Proof::Ours => {
                 let uid = &self.plan.changes[self.plan.steps[step].change].uid;
                 match live.get(object) {

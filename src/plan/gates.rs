@@ -2,13 +2,13 @@
 //! a gate is held against what is live. A step that moves requests, or takes away what serves them, waits until what takes
 //! over is healthy and the Gateway has had time to learn of it.
 
-use super::Plan;
+use super::{Change, Plan};
 use super::blocks::block;
-use super::steps::{Gate, Proof, StepKind, WORKLOADS, new_redirects, selects};
+use super::steps::{Gate, Need, Proof, StepKind, WORKLOADS, available, needs_of, new_redirects, selects};
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
 use crate::inventory::{Owner, ids, keep_mark, owner};
-use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict, each};
+use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
 use crate::live::{Live, Observed, Presence, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, annotation, label, meta};
 use crate::routing::{Claim, Claims, beyond, claims, is_route, lag_of_controllers};
@@ -74,6 +74,10 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
             found.gates.remove(&(change.object.clone(), Proof::Unused));
             let after = later.objects(plan, index);
             found.gates.retain(|(object, _), _| *object == change.object || !after.contains(object));
+        }
+        // A replace deletes too.
+        if step.kind == StepKind::Replace && before.is_some_and(|live| is_ours(plan, &change.uid, live)) {
+            found.gate(&change.object, Proof::Ours, true);
         }
         if change.superseded {
             guard.superseded(&change.object, &mut found);
@@ -336,10 +340,19 @@ impl<'a> Guard<'a> {
     fn is_down(&self, claim: &Claim) -> bool {
         let down = |backend: &ObjectRef| {
             let apps: Vec<ObjectRef> = makers(backend, self.desired, self.live).collect();
-            let dead = |app: &ObjectRef| matches!(self.health(app).verdict, Verdict::Failed | Verdict::Missing);
+            let dead = |app: &ObjectRef| {
+                matches!(self.health(app).verdict, Verdict::Failed | Verdict::Missing) && !self.has_pods(app)
+            };
             !apps.is_empty() && apps.iter().all(dead) || self.live.presence(backend) == Presence::Absent
         };
         claim.redirect.is_none() && claim.backends.keys().all(down)
+    }
+
+    /// Whether an app has pods that are available: one whose last change failed serves with those of the change before it.
+    fn has_pods(&self, app: &ObjectRef) -> bool {
+        let deployment = self.live.get(&ObjectRef::new("apps", "Deployment", app.namespace(), &app.name));
+        let available = deployment.and_then(|value| value.pointer("/status/availableReplicas")?.as_i64());
+        available.is_some_and(|count| count > 0)
     }
 
     /// A Service that leads to other pods.
@@ -387,12 +400,12 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// A version of an App goes when the versions that take its place are healthy; one that is not healthy itself takes nothing
-    /// with it.
+    /// A version of an App goes when the versions that take its place are healthy; one that is not healthy itself and has no pod
+    /// that serves takes nothing with it.
     fn superseded(&self, object: &ObjectRef, found: &mut Found) {
         let version = ObjectRef::new(SPIN, "SpinApp", object.namespace(), &object.name);
         let Some(app) = self.live.get(object).and_then(|value| label(value, APP)) else { return };
-        if self.health(&version).verdict != Verdict::Current {
+        if !matches!(self.health(&version).verdict, Verdict::Current | Verdict::Unknown) && !self.has_pods(&version) {
             return;
         }
         let leads = self.leads();
@@ -469,6 +482,12 @@ pub(super) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph
         blocked = true;
         notes.remove(&index);
     }
+    for (index, user) in still_needed(plan, live) {
+        let text = format!("{user} still needs what this takes away, and does not cease to by this plan.");
+        block(&mut plan.changes[index], text);
+        blocked = true;
+        notes.remove(&index);
+    }
     for (index, (blocks, texts)) in notes {
         let change = &mut plan.changes[index];
         let text = texts.into_iter().collect::<Vec<_>>().join(" ");
@@ -518,6 +537,58 @@ fn given_up(plan: &Plan, desired: &Desired, live: &Live) -> Vec<(usize, ObjectRe
     found
 }
 
+/// Changes that take away a listener, a port or a grant which a live route needs and goes on to need: as with the deletion of a
+/// whole object, a use that is held, not selected or not ours keeps what it uses (law 2).
+fn still_needed(plan: &Plan, live: &Live) -> Vec<(usize, ObjectRef)> {
+    let kinds = [(GATEWAY, "Gateway"), (GATEWAY, "ListenerSet"), (GATEWAY, "ReferenceGrant"), ("", "Service")];
+    let (mut providers, mut grants): (BTreeMap<&ObjectRef, usize>, Vec<usize>) = (BTreeMap::new(), Vec::new());
+    let mut changes: BTreeMap<&ObjectRef, &Change> = BTreeMap::new();
+    for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| change.action.is_acting()) {
+        changes.insert(&change.object, change);
+        if live.has(&change.object) && kinds.iter().any(|(group, kind)| change.object.is(group, kind)) {
+            providers.insert(&change.object, index);
+            grants.extend(change.object.is(GATEWAY, "ReferenceGrant").then_some(index));
+        }
+    }
+    let mut found = Vec::new();
+    if providers.is_empty() {
+        return found;
+    }
+    let states = |index: usize| (live.get(&plan.changes[index].object), plan.changes[index].body.as_ref());
+    let meets = |object: &ObjectRef, state: Option<&Value>, need: &Need| state.is_some_and(|s| available(object, s, need));
+    // Another grant may allow the same, as it will be after the plan.
+    let others = |index: usize, need: &Need| {
+        let all = live.of_kind(GATEWAY, "ReferenceGrant", None).filter(|(grant, _)| **grant != plan.changes[index].object);
+        all.into_iter().any(|(grant, value)| {
+            let after = changes.get(grant).map_or(Some(value), |change| change.body.as_ref());
+            meets(grant, after, need)
+        })
+    };
+    for (route, value) in live.objects().filter(|(object, _)| is_route(object)) {
+        let after = changes.get(route).map_or(Some(value), |change| change.body.as_ref());
+        let Some(after) = after else { continue };
+        let keeps = needs_of(route, after);
+        for need in needs_of(route, value).intersection(&keeps) {
+            let by: &[usize] = match need {
+                Need::Grant(..) => &grants,
+                // Whether a whole object goes that is used is looked at before.
+                Need::Object(object, Some(_)) => providers.get(object).map_or(&[], std::slice::from_ref),
+                Need::Object(..) => &[],
+            };
+            for index in by {
+                let (object, (before, then)) = (&plan.changes[*index].object, states(*index));
+                let goes = then.is_some() || matches!(need, Need::Grant(..));
+                if goes && meets(object, before, need) && !meets(object, then, need) && !others(*index, need) {
+                    found.push((*index, route.clone()));
+                }
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by_key(|(index, _)| *index);
+    found
+}
+
 /// The health of what a backend is made of, as far as planning looks; none when this plan changes it, or nothing is known.
 fn backend_health(
     backend: &ObjectRef,
@@ -562,16 +633,28 @@ pub fn is_ours(plan: &Plan, uid: &str, live: &Value) -> bool {
     meta(live, "uid") == uid && matches!(owner(live, &ids(&plan.parents)), Owner::Ours(_)) && keep_mark(live).is_none()
 }
 
-/// A live object that refers to an object, or to what is made for it.
-pub fn user_of<'a>(object: &ObjectRef, live: &'a Live) -> Option<&'a ObjectRef> {
-    let mut targets = live.get(object).map(|value| kinds::provides(object, value)).unwrap_or_default();
-    targets.push(object.clone());
-    let users = live.identities().filter(|user| is_route(user) || user.is("", "Service"));
-    let mut users = users.filter(|user| !targets.contains(user));
-    users.find(|user| {
-        let references = live.get(user).map(|value| kinds::references(user, value)).unwrap_or_default();
-        references.iter().any(|reference| !reference.optional && targets.contains(&reference.to))
-    })
+/// Live routes and Services by what they refer to.
+#[derive(Debug)]
+pub struct Users<'a>(BTreeMap<ObjectRef, Vec<&'a ObjectRef>>);
+
+impl<'a> Users<'a> {
+    /// Looks at all of them once.
+    pub fn of(live: &'a Live) -> Self {
+        let mut found: BTreeMap<ObjectRef, Vec<&ObjectRef>> = BTreeMap::new();
+        for (user, value) in live.objects().filter(|(user, _)| is_route(user) || user.is("", "Service")) {
+            let references = kinds::references(user, value).into_iter().filter(|reference| !reference.optional);
+            references.for_each(|reference| found.entry(reference.to).or_default().push(user));
+        }
+        Self(found)
+    }
+
+    /// A live object that refers to an object, or to what is made for it.
+    pub fn user_of(&self, object: &ObjectRef, live: &Live) -> Option<&'a ObjectRef> {
+        let mut targets = live.get(object).map(|value| kinds::provides(object, value)).unwrap_or_default();
+        targets.push(object.clone());
+        let users = targets.iter().filter_map(|target| self.0.get(target)).flatten().copied();
+        users.filter(|user| !targets.contains(user)).min()
+    }
 }
 
 #[cfg(test)]
