@@ -4,7 +4,8 @@ use crate::desired::Desired;
 use crate::kinds::{self, GATEWAY, Health, SPIN, Verdict};
 use crate::live::{Live, Observed};
 use crate::object::{GroupKind, ObjectRef};
-use crate::plan::{self, Gate, Plan, Proof, Refused};
+use crate::plan::{self, Gate, Plan, Proof, Refused, Users};
+use std::cell::OnceCell;
 
 /// How the gates of a step stand.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,8 @@ pub struct Gatekeeper<'a> {
     pub observed: Observed<'a>,
     /// What could not be read; an object without a name stands for all of its kind.
     pub unread: Vec<(ObjectRef, Refused)>,
+    /// Who refers to what, once it is asked for.
+    pub users: OnceCell<Users<'a>>,
 }
 
 impl Gatekeeper<'_> {
@@ -47,8 +50,12 @@ impl Gatekeeper<'_> {
         for standing in gates.iter().map(|gate| self.gate(step, gate)) {
             match standing {
                 Standing::Open => {}
-                Standing::NotYet(..) if worst == Standing::Open => worst = standing,
-                Standing::NotYet(..) => {}
+                // What nothing is known of is not waited for as long as what is on its way: it must not stand for that.
+                Standing::NotYet(_, ref health) => match &worst {
+                    Standing::NotYet(_, known) if known.verdict != Verdict::Unknown => {}
+                    Standing::NotYet(..) if health.verdict == Verdict::Unknown => {}
+                    _ => worst = standing,
+                },
                 shut => return shut,
             }
         }
@@ -62,12 +69,15 @@ impl Gatekeeper<'_> {
         }
         match gate.proof {
             Proof::Healthy => told(object, self.observed.health(object)),
-            Proof::Serves => match self.makers(object).find(|(_, health)| health.verdict != Verdict::Current) {
-                Some((app, health)) => told(&app, health),
-                None => self.endpoints(object),
-            },
+            Proof::Serves => {
+                let mut makers = self.makers(object).map(|(app, health)| told(&app, health));
+                makers.find(|standing| *standing != Standing::Open).unwrap_or_else(|| self.endpoints(object))
+            }
             Proof::StillServes => self.endpoints(object),
-            Proof::Unused => plan::user_of(object, live).map_or(Standing::Open, |user| Standing::Used(user.clone())),
+            Proof::Unused => {
+                let user = self.users.get_or_init(|| Users::of(live)).user_of(object, live);
+                user.map_or(Standing::Open, |user| Standing::Used(user.clone()))
+            }
             Proof::Ours => {
                 let uid = &self.plan.changes[self.plan.steps[step].change].uid;
                 match live.get(object) {

@@ -65,6 +65,10 @@ pub struct Run<'a> {
     resting: Vec<(usize, f64)>,
     /// Steps whose gates are looked at, and since when.
     gated: BTreeMap<usize, f64>,
+    /// Since when gates that were seen shut are looked at.
+    shut: BTreeMap<usize, f64>,
+    /// Steps whose gates were shut when they were looked at last: they rest again after what they waited for came.
+    opening: BTreeSet<usize>,
     /// Steps that are becoming healthy.
     settling: BTreeSet<usize>,
     /// Steps whose state changed and was not told.
@@ -97,6 +101,8 @@ impl<'a> Run<'a> {
             ready: BTreeSet::new(),
             resting: Vec::new(),
             gated: BTreeMap::new(),
+            shut: BTreeMap::new(),
+            opening: BTreeSet::new(),
             now: 0.0,
             before,
             after,
@@ -129,7 +135,8 @@ impl<'a> Run<'a> {
     /// Only the gates of a step are left.
     fn has_rested(&mut self, step: usize) {
         if self.plan.steps[step].gates.iter().any(|gate| gate.always || self.wait) {
-            self.gated.insert(step, self.now);
+            let since = self.shut.get(&step).copied().unwrap_or(self.now);
+            self.gated.insert(step, since);
         } else {
             self.ready.insert(step);
         }
@@ -162,7 +169,11 @@ impl<'a> Run<'a> {
                 Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(
                     format!("{object} is not healthy after {:.0} s: {}", self.deadline, shown(&health).raw()),
                 ))),
-                Standing::NotYet(..) => return,
+                Standing::NotYet(..) => {
+                    self.shut.insert(step, since);
+                    self.opening.insert(step);
+                    return;
+                }
                 Standing::Sick(object, health) => Some(State::Blocked(Untrusted::new(format!(
                     "It needs {object}, which is not healthy: {}",
                     shown(&health).raw()
@@ -175,6 +186,10 @@ impl<'a> Run<'a> {
         self.gated.remove(&step);
         match state {
             Some(state) => self.set(step, state),
+            // What it waited for came just now, and the Gateway has yet to learn of it.
+            None if self.opening.remove(&step) && self.plan.steps[step].settle > 0.0 => {
+                self.resting.push((step, now + self.plan.steps[step].settle));
+            }
             None => {
                 self.ready.insert(step);
             }
@@ -430,6 +445,34 @@ mod tests {
         run.interrupt();
         assert!(run.start_ready(9.0).is_empty());
         assert_eq!(run.states()[1], State::Blocked(Untrusted::new(INTERRUPTED)));
+    }
+
+    /// What it waits for may come long after the rest: the Gateway learns of it only then.
+    #[test]
+    fn a_step_whose_gate_opens_late_rests_again() {
+        let mut plan = plan(&[], 1);
+        let object = plan.changes[0].object.clone();
+        plan.steps[0].settle = 5.0;
+        plan.steps[0].gates = vec![Gate { object: object.clone(), proof: crate::plan::Proof::Healthy, always: true }];
+        let mut run = Run::new(&plan, 60.0, true);
+        assert!(run.start_ready(5.0).is_empty());
+        let not_yet = || Standing::NotYet(object.clone(), Health::progressing("Stale", ""));
+        run.judged(0, not_yet(), 5.5);
+        run.judged(0, Standing::Open, 30.0);
+        assert!(run.start_ready(34.9).is_empty());
+        assert!(run.start_ready(35.0).is_empty(), "its gates are looked at again");
+        run.judged(0, Standing::Open, 35.5);
+        assert_eq!(run.start_ready(35.5), [0]);
+        // One that opens and shuts is not waited for longer than any other.
+        let mut run = Run::new(&plan, 60.0, true);
+        run.start_ready(5.0);
+        for at in [10.0, 20.0, 30.0, 40.0, 50.0, 60.0] {
+            run.judged(0, not_yet(), at);
+            run.judged(0, Standing::Open, at + 1.0);
+            assert!(run.start_ready(at + 6.0).is_empty());
+        }
+        run.judged(0, not_yet(), 66.0);
+        assert!(matches!(run.states()[0], State::Late(_)));
     }
 
     #[test]

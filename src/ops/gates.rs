@@ -8,6 +8,7 @@ use crate::live::Observed;
 use crate::object::{GroupKind, ObjectRef};
 use crate::plan::{self, Gate, Plan, Proof, Refused};
 use futures::stream::{self, StreamExt as _};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// A step with the gates that are asked of it.
@@ -26,7 +27,7 @@ pub(super) async fn look(
     let (desired, live) = (&*planned.desired, &planned.reading.live);
     let now = jiff::Timestamp::now().as_second();
     let observed = Observed::with_made(desired, live, made).at(now);
-    let keeper = Gatekeeper { plan, desired, live, observed, unread };
+    let keeper = Gatekeeper { plan, desired, live, observed, unread, users: OnceCell::new() };
     asked.iter().map(|(step, gates)| (*step, keeper.standing(*step, gates))).collect()
 }
 

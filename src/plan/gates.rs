@@ -2,13 +2,13 @@
 //! a gate is held against what is live. A step that moves requests, or takes away what serves them, waits until what takes
 //! over is healthy and the Gateway has had time to learn of it.
 
-use super::Plan;
+use super::{Change, Plan};
 use super::blocks::block;
-use super::steps::{Gate, Proof, StepKind, new_redirects};
+use super::steps::{Gate, Need, Proof, StepKind, WORKLOADS, available, needs_of, new_redirects, selects};
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
 use crate::inventory::{Owner, ids, keep_mark, owner};
-use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict, each};
+use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
 use crate::live::{Live, Observed, Presence, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, annotation, label, meta};
 use crate::routing::{Claim, Claims, beyond, claims, is_route, lag_of_controllers};
@@ -56,7 +56,8 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
     if plan.steps.is_empty() {
         return;
     }
-    let guard = Guard::new(desired, live);
+    let guard = Guard::new(desired, live, acting(plan));
+    let later = Later::new(plan);
     let mut states: BTreeMap<usize, Option<Value>> = BTreeMap::new();
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
@@ -71,6 +72,12 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         if change.breaks.is_some() {
             // What has no safe order cannot wait for one: it is named, and held where that is asked for.
             found.gates.remove(&(change.object.clone(), Proof::Unused));
+            let after = later.objects(plan, index);
+            found.gates.retain(|(object, _), _| *object == change.object || !after.contains(object));
+        }
+        // A replace deletes too.
+        if step.kind == StepKind::Replace && before.is_some_and(|live| is_ours(plan, &change.uid, live)) {
+            found.gate(&change.object, Proof::Ours, true);
         }
         if change.superseded {
             guard.superseded(&change.object, &mut found);
@@ -81,6 +88,38 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         step.settle = seconds;
         step.gates = found.gates.into_iter().map(|((object, proof), always)| Gate { object, proof, always }).collect();
         states.insert(of, body);
+    }
+}
+
+/// The objects to which the plan does something.
+fn acting(plan: &Plan) -> BTreeSet<ObjectRef> {
+    plan.changes.iter().filter(|change| change.action.is_acting()).map(|change| change.object.clone()).collect()
+}
+
+/// What comes after a step: a step that was named as a break cannot wait for that.
+struct Later {
+    after: Vec<Vec<usize>>,
+}
+
+impl Later {
+    fn new(plan: &Plan) -> Self {
+        let mut after = vec![Vec::new(); plan.steps.len()];
+        if plan.changes.iter().any(|change| change.breaks.is_some()) {
+            plan.order.iter().for_each(|(first, then)| after[*first].push(*then));
+        }
+        Self { after }
+    }
+
+    fn objects(&self, plan: &Plan, step: usize) -> BTreeSet<ObjectRef> {
+        let (mut found, mut queue) = (BTreeSet::new(), vec![step]);
+        let mut seen: BTreeSet<usize> = BTreeSet::new();
+        while let Some(step) = queue.pop() {
+            for then in self.after[step].iter().filter(|then| seen.insert(**then)) {
+                found.insert(plan.changes[plan.steps[*then].change].object.clone());
+                queue.push(*then);
+            }
+        }
+        found
     }
 }
 
@@ -109,19 +148,59 @@ impl Found {
 struct Guard<'a> {
     desired: &'a Desired,
     live: &'a Live,
-    /// The claims of the routes that the repository wants.
+    /// The objects to which the plan does something.
+    acting: BTreeSet<ObjectRef>,
+    /// The claims of the routes of the repository as they are after the plan: one that is held stays as it is.
     wanted: OnceCell<Claims<&'a ObjectRef>>,
     /// The claims of the live routes.
     there: OnceCell<Claims<&'a ObjectRef>>,
     /// Whether there is any route, wanted or live.
     routes: OnceCell<bool>,
     observed: OnceCell<Observed<'a>>,
+    /// What the wanted routes and Services lead to.
+    leads: OnceCell<Leads<'a>>,
+}
+
+/// What wanted routes and Services lead to.
+struct Leads<'a> {
+    /// The routes that lead to any app, with all apps that they lead to.
+    routes: Vec<(&'a ObjectRef, BTreeSet<ObjectRef>)>,
+    /// The places of the routes that lead to an app.
+    by_app: BTreeMap<ObjectRef, Vec<usize>>,
+    /// The apps that Services lead to.
+    by_service: BTreeSet<ObjectRef>,
+    /// The versions of each App, by namespace and name.
+    versions: BTreeMap<(&'a str, &'a str), Vec<(&'a ObjectRef, &'a Member)>>,
+}
+
+impl<'a> Leads<'a> {
+    fn of(desired: &'a Desired, live: &Live) -> Self {
+        let (mut routes, mut by_app): (Vec<_>, BTreeMap<ObjectRef, Vec<usize>>) = (Vec::new(), BTreeMap::new());
+        for (route, member) in desired.objects.iter().filter(|(object, _)| is_route(object)) {
+            let claimed = claims(route, &member.object.value);
+            let backends: BTreeSet<&ObjectRef> = claimed.iter().flat_map(|claim| claim.backends.keys()).collect();
+            let apps: BTreeSet<ObjectRef> =
+                backends.into_iter().flat_map(|backend| makers(backend, desired, live)).collect();
+            apps.iter().for_each(|app| by_app.entry(app.clone()).or_default().push(routes.len()));
+            routes.push((route, apps));
+        }
+        let services = desired.of_kind("", "Service", None);
+        let by_service = services.flat_map(|(object, member)| selected_apps(object, &member.object.value)).collect();
+        let mut versions: BTreeMap<(&str, &str), Vec<(&ObjectRef, &Member)>> = BTreeMap::new();
+        for (version, member) in desired.of_kind(SPIN, "SpinApp", None) {
+            if let Some(app) = label(&member.object.value, APP) {
+                versions.entry((version.namespace(), app)).or_default().push((version, member));
+            }
+        }
+        Self { routes, by_app, by_service, versions }
+    }
 }
 
 impl<'a> Guard<'a> {
-    fn new(desired: &'a Desired, live: &'a Live) -> Self {
+    fn new(desired: &'a Desired, live: &'a Live, acting: BTreeSet<ObjectRef>) -> Self {
         let (wanted, there) = (OnceCell::new(), OnceCell::new());
-        Self { desired, live, wanted, there, routes: OnceCell::new(), observed: OnceCell::new() }
+        let (routes, observed, leads) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { desired, live, acting, wanted, there, routes, observed, leads }
     }
 
     fn health(&self, object: &ObjectRef) -> Health {
@@ -131,7 +210,11 @@ impl<'a> Guard<'a> {
     fn wanted(&self) -> &Claims<&'a ObjectRef> {
         self.wanted.get_or_init(|| {
             let routes = self.desired.objects.iter().filter(|(object, _)| is_route(object));
-            collect(routes.map(|(object, member)| (object, &member.object.value)))
+            let value = |object: &'a ObjectRef, member: &'a Member| {
+                let stays = if self.acting.contains(object) { None } else { self.live.get(object) };
+                stays.unwrap_or(&member.object.value)
+            };
+            collect(routes.map(|(object, member)| (object, value(object, member))))
         })
     }
 
@@ -160,6 +243,7 @@ impl<'a> Guard<'a> {
         if kind == StepKind::Delete && serves_requests(object) && self.has_routes() {
             found.gate(object, Proof::Unused, true);
             found.settles = true;
+            self.workload(object, found);
         }
         if kind == StepKind::Contract && (serves_requests(object) || is_route(object)) {
             found.settles = true;
@@ -191,8 +275,11 @@ impl<'a> Guard<'a> {
                 None => self.gained(object, claim, &old, found),
             }
         }
-        for target in new_redirects(&old, &new) {
-            for (route, claim) in self.wanted().meeting_target(target).filter(|(route, _)| *route != object) {
+        for (redirect, target) in new_redirects(&old, &new) {
+            let serves = self.wanted().meeting_target(target).filter(|(route, claim)| {
+                *route != object && !claim.lead_to_each_other(redirect)
+            });
+            for (route, claim) in serves {
                 found.served_by(route, claim);
                 found.settles = true;
             }
@@ -253,10 +340,19 @@ impl<'a> Guard<'a> {
     fn is_down(&self, claim: &Claim) -> bool {
         let down = |backend: &ObjectRef| {
             let apps: Vec<ObjectRef> = makers(backend, self.desired, self.live).collect();
-            let dead = |app: &ObjectRef| matches!(self.health(app).verdict, Verdict::Failed | Verdict::Missing);
+            let dead = |app: &ObjectRef| {
+                matches!(self.health(app).verdict, Verdict::Failed | Verdict::Missing) && !self.has_pods(app)
+            };
             !apps.is_empty() && apps.iter().all(dead) || self.live.presence(backend) == Presence::Absent
         };
         claim.redirect.is_none() && claim.backends.keys().all(down)
+    }
+
+    /// Whether an app has pods that are available: one whose last change failed serves with those of the change before it.
+    fn has_pods(&self, app: &ObjectRef) -> bool {
+        let deployment = self.live.get(&ObjectRef::new("apps", "Deployment", app.namespace(), &app.name));
+        let available = deployment.and_then(|value| value.pointer("/status/availableReplicas")?.as_i64());
+        available.is_some_and(|count| count > 0)
     }
 
     /// A Service that leads to other pods.
@@ -268,20 +364,28 @@ impl<'a> Guard<'a> {
         }
         let selector = |value: &Value| value.pointer("/spec/selector").cloned();
         let Some(before) = before.filter(|before| selector(before) != selector(after)) else { return };
-        let leads_to = |value: &Value, service: &Value| {
-            let labels = value.pointer("/spec/template/metadata/labels");
-            each(service, "spec.selector{}").iter().all(|(pointer, wanted)| {
-                let key = pointer.rsplit_once('/').map(|(_, key)| key).unwrap_or_default();
-                labels.and_then(|labels| labels.pointer(&format!("/{key}"))) == Some(wanted)
-            }) && selector(service).is_some()
-        };
-        for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
-            for (workload, member) in self.desired.of_kind("apps", kind, Some(object.namespace())) {
-                let value = &member.object.value;
-                if leads_to(value, after) && !leads_to(value, before) {
-                    found.gate(workload, Proof::Healthy, true);
-                }
+        for (workload, member) in self.workloads(object.namespace()) {
+            let value = &member.object.value;
+            if selects(after, value) && !selects(before, value) {
+                found.gate(workload, Proof::Healthy, true);
             }
+        }
+    }
+
+    fn workloads<'b>(&'b self, namespace: &'b str) -> impl Iterator<Item = (&'a ObjectRef, &'a Member)> + 'b {
+        WORKLOADS.into_iter().flat_map(move |kind| self.desired.of_kind("apps", kind, Some(namespace)))
+    }
+
+    /// A workload goes when those are healthy that the Services lead to which led to it.
+    fn workload(&self, object: &ObjectRef, found: &mut Found) {
+        let gone = self.live.get(object).filter(|_| object.group == "apps");
+        let Some(gone) = gone else { return };
+        for (service, member) in self.desired.of_kind("", "Service", Some(object.namespace())) {
+            if !self.live.get(service).is_some_and(|service| selects(service, gone)) {
+                continue;
+            }
+            let next = self.workloads(object.namespace()).filter(|(_, w)| selects(&member.object.value, &w.object.value));
+            next.for_each(|(workload, _)| found.gate(workload, Proof::Healthy, true));
         }
     }
 
@@ -296,48 +400,37 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// A version of an App goes when the versions that take its place are healthy; one that is not healthy itself takes nothing
-    /// with it.
+    /// A version of an App goes when the versions that take its place are healthy; one that is not healthy itself and has no pod
+    /// that serves takes nothing with it.
     fn superseded(&self, object: &ObjectRef, found: &mut Found) {
         let version = ObjectRef::new(SPIN, "SpinApp", object.namespace(), &object.name);
         let Some(app) = self.live.get(object).and_then(|value| label(value, APP)) else { return };
-        if self.health(&version).verdict != Verdict::Current {
+        if !matches!(self.health(&version).verdict, Verdict::Current | Verdict::Unknown) && !self.has_pods(&version) {
             return;
         }
-        let versions: BTreeSet<&ObjectRef> =
-            self.versions(object.namespace(), app).map(|(version, _)| version).collect();
-        let mut used: BTreeSet<ObjectRef> = BTreeSet::new();
-        for (route, member) in self.desired.objects.iter().filter(|(object, _)| is_route(object)) {
-            let claimed = claims(route, &member.object.value);
-            let backends = claimed.iter().flat_map(|claim| claim.backends.keys());
-            let apps: BTreeSet<ObjectRef> =
-                backends.flat_map(|backend| makers(backend, self.desired, self.live)).collect();
-            if apps.iter().any(|app| versions.contains(app)) {
-                found.gate(route, Proof::Healthy, true);
-                used.extend(apps);
-            }
+        let leads = self.leads();
+        let versions = leads.versions.get(&(object.namespace(), app)).map(Vec::as_slice).unwrap_or_default();
+        let routes: BTreeSet<usize> =
+            versions.iter().filter_map(|(version, _)| leads.by_app.get(*version)).flatten().copied().collect();
+        let mut used: BTreeSet<&ObjectRef> = BTreeSet::new();
+        for (route, apps) in routes.into_iter().map(|place| &leads.routes[place]) {
+            found.gate(route, Proof::Healthy, true);
+            used.extend(apps);
         }
-        for (service, member) in self.desired.of_kind("", "Service", Some(object.namespace())) {
-            used.extend(selected_apps(service, &member.object.value));
-        }
-        used.iter().filter(|app| versions.contains(app)).for_each(|app| found.gate(app, Proof::Healthy, true));
+        let taking = versions.iter().filter(|(version, _)| used.contains(version) || leads.by_service.contains(*version));
+        taking.for_each(|(version, _)| found.gate(version, Proof::Healthy, true));
     }
 
-    fn versions<'b>(
-        &'b self,
-        namespace: &'b str,
-        app: &'b str,
-    ) -> impl Iterator<Item = (&'a ObjectRef, &'a Member)> + 'b {
-        let of_app = move |member: &Member| label(&member.object.value, APP) == Some(app);
-        self.desired.of_kind(SPIN, "SpinApp", Some(namespace)).filter(move |(_, member)| of_app(member))
+    fn leads(&self) -> &Leads<'a> {
+        self.leads.get_or_init(|| Leads::of(self.desired, self.live))
     }
 
     /// For how many seconds a step rests: what the App says, else the environment, else what is known of its controllers.
     fn settle(&self, object: &ObjectRef, before: Option<&Value>) -> f64 {
         let app = before.and_then(|value| label(value, APP));
         let asked = app.and_then(|app| {
-            let mut versions = self.versions(object.namespace(), app);
-            versions.find_map(|(_, member)| annotation(&member.object.value, SETTLE)?.parse::<f64>().ok())
+            let versions = self.leads().versions.get(&(object.namespace(), app))?;
+            versions.iter().find_map(|(_, member)| annotation(&member.object.value, SETTLE)?.parse::<f64>().ok())
         });
         let asked = asked.or_else(|| self.desired.environment.settle.as_ref().map(|settle| settle.seconds));
         asked.filter(|seconds| (0.0..=3600.0).contains(seconds)).unwrap_or_else(|| self.lag())
@@ -384,6 +477,17 @@ pub(super) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph
         }
     }
     let mut blocked = false;
+    for (index, route) in given_up(plan, desired, live) {
+        block(&mut plan.changes[index], format!("It gives up requests that {route} takes over, which this plan does not change."));
+        blocked = true;
+        notes.remove(&index);
+    }
+    for (index, user) in still_needed(plan, live) {
+        let text = format!("{user} still needs what this takes away, and does not cease to by this plan.");
+        block(&mut plan.changes[index], text);
+        blocked = true;
+        notes.remove(&index);
+    }
     for (index, (blocks, texts)) in notes {
         let change = &mut plan.changes[index];
         let text = texts.into_iter().collect::<Vec<_>>().join(" ");
@@ -406,6 +510,83 @@ pub(super) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph
         super::blocks::block_used_deletes(plan, live);
     }
     blocked
+}
+
+/// Changes of routes that give up requests which the repository wants another route to take over, while that one is held,
+/// blocked or not selected: it does not come before them, and not with this plan.
+fn given_up(plan: &Plan, desired: &Desired, live: &Live) -> Vec<(usize, ObjectRef)> {
+    let acting = acting(plan);
+    let mut withheld: Claims<&ObjectRef> = Claims::default();
+    for (route, member) in desired.objects.iter().filter(|(object, _)| is_route(object) && !acting.contains(*object)) {
+        let of = |value: &Value| claims(route, value);
+        let (there, wanted) = (live.get(route).map(of).unwrap_or_default(), of(&member.object.value));
+        let missing = beyond(&wanted, &there).into_iter().filter(|claim| claim.is_served());
+        missing.for_each(|claim| withheld.add(route, claim.clone()));
+    }
+    if withheld.all().is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (index, change) in plan.changes.iter().enumerate().filter(|(_, c)| c.action.is_acting() && is_route(&c.object)) {
+        let of = |value: Option<&Value>| value.map(|value| claims(&change.object, value)).unwrap_or_default();
+        let (before, after) = (of(live.get(&change.object)), of(change.body.as_ref()));
+        let mut lost = beyond(&before, &after).into_iter().filter(|claim| claim.is_served());
+        let route = lost.find_map(|claim| withheld.meeting(claim).next().map(|(route, _)| (*route).clone()));
+        found.extend(route.map(|route| (index, route)));
+    }
+    found
+}
+
+/// Changes that take away a listener, a port or a grant which a live route needs and goes on to need: as with the deletion of a
+/// whole object, a use that is held, not selected or not ours keeps what it uses (law 2).
+fn still_needed(plan: &Plan, live: &Live) -> Vec<(usize, ObjectRef)> {
+    let kinds = [(GATEWAY, "Gateway"), (GATEWAY, "ListenerSet"), (GATEWAY, "ReferenceGrant"), ("", "Service")];
+    let (mut providers, mut grants): (BTreeMap<&ObjectRef, usize>, Vec<usize>) = (BTreeMap::new(), Vec::new());
+    let mut changes: BTreeMap<&ObjectRef, &Change> = BTreeMap::new();
+    for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| change.action.is_acting()) {
+        changes.insert(&change.object, change);
+        if live.has(&change.object) && kinds.iter().any(|(group, kind)| change.object.is(group, kind)) {
+            providers.insert(&change.object, index);
+            grants.extend(change.object.is(GATEWAY, "ReferenceGrant").then_some(index));
+        }
+    }
+    let mut found = Vec::new();
+    if providers.is_empty() {
+        return found;
+    }
+    let states = |index: usize| (live.get(&plan.changes[index].object), plan.changes[index].body.as_ref());
+    let meets = |object: &ObjectRef, state: Option<&Value>, need: &Need| state.is_some_and(|s| available(object, s, need));
+    // Another grant may allow the same, as it will be after the plan.
+    let others = |index: usize, need: &Need| {
+        let all = live.of_kind(GATEWAY, "ReferenceGrant", None).filter(|(grant, _)| **grant != plan.changes[index].object);
+        all.into_iter().any(|(grant, value)| {
+            let after = changes.get(grant).map_or(Some(value), |change| change.body.as_ref());
+            meets(grant, after, need)
+        })
+    };
+    for (route, value) in live.objects().filter(|(object, _)| is_route(object)) {
+        let after = changes.get(route).map_or(Some(value), |change| change.body.as_ref());
+        let Some(after) = after else { continue };
+        let keeps = needs_of(route, after);
+        for need in needs_of(route, value).intersection(&keeps) {
+            let by: &[usize] = match need {
+                Need::Grant(..) => &grants,
+                // Whether a whole object goes that is used is looked at before.
+                Need::Object(object, Some(_)) => providers.get(object).map_or(&[], std::slice::from_ref),
+                Need::Object(..) => &[],
+            };
+            for index in by {
+                let (object, (before, then)) = (&plan.changes[*index].object, states(*index));
+                let goes = then.is_some() || matches!(need, Need::Grant(..));
+                if goes && meets(object, before, need) && !meets(object, then, need) && !others(*index, need) {
+                    found.push((*index, route.clone()));
+                }
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by_key(|(index, _)| *index);
+    found
 }
 
 /// The health of what a backend is made of, as far as planning looks; none when this plan changes it, or nothing is known.
@@ -452,17 +633,31 @@ pub fn is_ours(plan: &Plan, uid: &str, live: &Value) -> bool {
     meta(live, "uid") == uid && matches!(owner(live, &ids(&plan.parents)), Owner::Ours(_)) && keep_mark(live).is_none()
 }
 
-/// A live object that refers to an object, or to what is made for it.
-pub fn user_of<'a>(object: &ObjectRef, live: &'a Live) -> Option<&'a ObjectRef> {
-    let mut targets = live.get(object).map(|value| kinds::provides(object, value)).unwrap_or_default();
-    targets.push(object.clone());
-    let users = live.identities().filter(|user| is_route(user) || user.is("", "Service"));
-    let mut users = users.filter(|user| !targets.contains(user));
-    users.find(|user| {
-        let references = live.get(user).map(|value| kinds::references(user, value)).unwrap_or_default();
-        references.iter().any(|reference| !reference.optional && targets.contains(&reference.to))
-    })
+/// Live routes and Services by what they refer to.
+#[derive(Debug)]
+pub struct Users<'a>(BTreeMap<ObjectRef, Vec<&'a ObjectRef>>);
+
+impl<'a> Users<'a> {
+    /// Looks at all of them once.
+    pub fn of(live: &'a Live) -> Self {
+        let mut found: BTreeMap<ObjectRef, Vec<&ObjectRef>> = BTreeMap::new();
+        for (user, value) in live.objects().filter(|(user, _)| is_route(user) || user.is("", "Service")) {
+            let references = kinds::references(user, value).into_iter().filter(|reference| !reference.optional);
+            references.for_each(|reference| found.entry(reference.to).or_default().push(user));
+        }
+        Self(found)
+    }
+
+    /// A live object that refers to an object, or to what is made for it.
+    pub fn user_of(&self, object: &ObjectRef, live: &Live) -> Option<&'a ObjectRef> {
+        let mut targets = live.get(object).map(|value| kinds::provides(object, value)).unwrap_or_default();
+        targets.push(object.clone());
+        let users = targets.iter().filter_map(|target| self.0.get(target)).flatten().copied();
+        users.filter(|user| !targets.contains(user)).min()
+    }
 }
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ mod steps;
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::Drift;
-pub use gates::{is_ours, makers, user_of};
+pub use gates::{Users, is_ours, makers};
 pub use left::wanted;
 pub use owned::{OwnDrift, drift_of_owned};
 pub use policy::is_same_but_status;

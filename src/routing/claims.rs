@@ -113,6 +113,13 @@ impl Claim {
         self.hostname.as_deref().filter(|name| !name.starts_with('*'))
     }
 
+    /// Whether both are redirects that may lead to each other: as those from HTTP to HTTPS on the same hostname do, since listeners
+    /// are left out. Neither serves what the other leads to.
+    pub fn lead_to_each_other(&self, other: &Self) -> bool {
+        let leads = |from: &Self, to: &Self| from.redirect.as_ref().is_some_and(|target| target.is_met_by(to));
+        leads(self, other) && leads(other, self)
+    }
+
     /// Whether requests are answered at all.
     pub fn is_served(&self) -> bool {
         self.redirect.is_some() || !self.backends.is_empty()
@@ -158,7 +165,7 @@ pub fn claims(route: &ObjectRef, value: &Value) -> Vec<Claim> {
                 family,
                 hostname: hostname.clone(),
                 path: path(route, one),
-                conditions: json!([one.get("method"), one.get("headers"), one.get("queryParams")]),
+                conditions: conditions(one),
                 backends: backends.clone(),
                 redirect: None,
             };
@@ -167,6 +174,24 @@ pub fn claims(route: &ObjectRef, value: &Value) -> Vec<Claim> {
         }
     }
     found
+}
+
+/// The conditions of a match in one way of writing: the API server adds defaults (Gateway API HTTPHeaderMatch), all must hold in
+/// whatever order, and names of headers have no case. The method of a GRPCRoute is its path.
+fn conditions(one: &Value) -> Value {
+    let all = |list: &str, has_case: bool| {
+        let text = |item: &Value, field: &str| item.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let items = each(one, list).into_iter().map(|(_, item)| {
+            let kind = item.get("type").and_then(Value::as_str).unwrap_or("Exact").to_owned();
+            let name = text(item, "name");
+            [if has_case { name } else { name.to_ascii_lowercase() }, kind, text(item, "value")]
+        });
+        let mut items: Vec<[String; 3]> = items.collect();
+        items.sort();
+        items
+    };
+    let method = one.get("method").filter(|method| method.is_string());
+    json!([method, all("headers[]", false), all("queryParams[]", true)])
 }
 
 fn path(route: &ObjectRef, one: &Value) -> Option<Path> {

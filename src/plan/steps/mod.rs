@@ -289,7 +289,7 @@ impl<'a> Sequencer<'a> {
     /// both, at last the new alone.
     fn split_claims(&mut self) {
         let (mut gained, mut lost) = (Claims::default(), Claims::default());
-        let mut both = Vec::new();
+        let (mut both, mut led) = (Vec::new(), Vec::new());
         for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
             let of = |state: &Option<Value>| state.as_ref().map(|value| claims(path.object, value)).unwrap_or_default();
             let (Some(before), Some(after)) = (path.states.first().map(of), path.states.last().map(of)) else {
@@ -299,6 +299,7 @@ impl<'a> Sequencer<'a> {
             if path.kinds == [StepKind::Set] && !gains.is_empty() && !losses.is_empty() {
                 both.push(index);
             }
+            led.extend(new_redirects(&before, &after).into_iter().map(|(_, target)| (index, target.clone())));
             gains.into_iter().for_each(|claim| gained.add(index, claim.clone()));
             losses.into_iter().for_each(|claim| lost.add(index, claim.clone()));
         }
@@ -307,7 +308,9 @@ impl<'a> Sequencer<'a> {
             let of_it = |found: &Claims<usize>| -> Vec<Claim> {
                 found.all().iter().filter(|(of, _)| *of == index).map(|(_, claim)| claim.clone()).collect()
             };
-            let takes = of_it(&gained).iter().any(|claim| others(&lost, claim));
+            // What another route's redirect leads to must be there before that one takes over what this one gives up.
+            let is_led_to = |claim: &Claim| led.iter().any(|(of, target)| *of != index && target.is_met_by(claim));
+            let takes = of_it(&gained).iter().any(|claim| others(&lost, claim) || is_led_to(claim));
             if takes && let Some(union) = self.union_of_claims(index) {
                 self.insert(index, union, true);
             }
@@ -317,12 +320,17 @@ impl<'a> Sequencer<'a> {
     /// A route that claims both what it claimed and what it will claim; none where it would claim more than that, or where it
     /// moves to other parents.
     fn union_of_claims(&self, index: usize) -> Option<Value> {
-        let [Some(before), Some(after)] = self.paths[index].states.as_slice() else { return None };
-        let same = |pointer: &str| before.pointer(pointer) == after.pointer(pointer);
-        if !same("/spec/hostnames") || !same("/spec/parentRefs") {
+        let path = &self.paths[index];
+        let [Some(before), Some(after)] = path.states.as_slice() else { return None };
+        if before.pointer("/spec/parentRefs") != after.pointer("/spec/parentRefs") {
             return None;
         }
         let mut union = after.clone();
+        let has_names = |value: &Value| !each(value, "spec.hostnames[]").is_empty();
+        if has_names(before) != has_names(after) {
+            return None;
+        }
+        extend(&mut union, before, "/spec/hostnames", &Value::clone);
         let rules = union.pointer_mut("/spec/rules").and_then(Value::as_array_mut)?;
         let known: BTreeSet<String> = rules.iter().flat_map(matches_of).collect();
         for rule in before.pointer("/spec/rules").and_then(Value::as_array)? {
@@ -339,7 +347,13 @@ impl<'a> Sequencer<'a> {
                 rules.push(rule);
             }
         }
-        (rules.len() <= MAX_RULES).then_some(union)
+        let matches: usize = rules.iter().map(|rule| each(rule, "matches[]").len()).sum();
+        let fits = rules.len() <= MAX_RULES && matches < MAX_MATCHES;
+        let fits = fits && each(&union, "spec.hostnames[]").len() <= MAX_HOSTNAMES;
+        // A path of the one state on a hostname of the other may be what neither serves.
+        let (old, new) = (claims(path.object, before), claims(path.object, after));
+        let is_claimed = |claim: &Claim| old.contains(claim) || new.contains(claim);
+        (fits && claims(path.object, &union).iter().all(is_claimed)).then_some(union)
     }
 
     fn insert(&mut self, index: usize, union: Value, wait: bool) {
@@ -462,6 +476,7 @@ impl<'a> Sequencer<'a> {
             edges.add(nodes[&(*provider, 0)], nodes[&(*user, last)], true);
         }
         self.succession(&mut edges, &nodes);
+        self.workload_edges(&mut edges, &nodes);
         edges.into_graph(&mut graph);
         let breaks = self.break_cycles(&mut graph);
         self.flatten(&graph, breaks)
@@ -488,9 +503,9 @@ impl<'a> Sequencer<'a> {
                     lost.add((index, step), claim.clone());
                 }
                 let led = new_redirects(before, after);
-                redirects.extend(led.into_iter().map(|target| ((index, step), target.clone())));
+                redirects.extend(led.into_iter().map(|(claim, target)| ((index, step), claim.clone(), target.clone())));
                 let dropped = new_redirects(after, before);
-                left.extend(dropped.into_iter().map(|target| ((index, step), target.clone())));
+                left.extend(dropped.into_iter().map(|(_, target)| ((index, step), target.clone())));
             }
         }
         let mut first = |taking: &(usize, usize), giving: &(usize, usize)| {
@@ -510,8 +525,34 @@ impl<'a> Sequencer<'a> {
         for (leaving, target) in &left {
             lost.meeting_target(target).for_each(|(giving, _)| first(leaving, giving));
         }
-        for (leading, target) in &redirects {
-            gained.meeting_target(target).for_each(|(serving, _)| first(serving, leading));
+        for (leading, redirect, target) in &redirects {
+            let serves = gained.meeting_target(target).filter(|(_, claim)| !claim.lead_to_each_other(redirect));
+            serves.for_each(|(serving, _)| first(serving, leading));
+        }
+    }
+
+    /// A workload that goes, goes after the Services that cease to lead to it.
+    fn workload_edges(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
+        let is_gone = |index: &usize| {
+            let path = &self.paths[*index];
+            path.object.group == "apps"
+                && WORKLOADS.contains(&path.object.kind.as_str())
+                && path.states[self.last(*index)].is_none()
+        };
+        let gone: Vec<usize> = (0..self.paths.len()).filter(is_gone).collect();
+        let mut services: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| path.object.is("", "Service")) {
+            services.entry(path.object.namespace()).or_default().push(index);
+        }
+        for workload in gone {
+            let (object, Some(value), _) = self.states_of(workload) else { continue };
+            for service in services.get(object.namespace()).into_iter().flatten() {
+                let (_, before, after) = self.states_of(*service);
+                if before.is_some_and(|s| selects(s, value)) && !after.is_some_and(|s| selects(s, value)) {
+                    let last = self.paths[*service].kinds.len() - 1;
+                    edges.add(nodes[&(*service, last)], nodes[&(workload, 0)], true);
+                }
+            }
         }
     }
 
@@ -632,16 +673,34 @@ impl Edges {
 
 /// The most rules that a route may have (Gateway API HTTPRouteSpec).
 const MAX_RULES: usize = 16;
+/// A route has fewer matches than that in all its rules (Gateway API HTTPRouteSpec).
+const MAX_MATCHES: usize = 128;
+/// The most hostnames that a route may have (Gateway API HTTPRouteSpec).
+const MAX_HOSTNAMES: usize = 16;
 
 fn matches_of(rule: &Value) -> Vec<String> {
     each(rule, "matches[]").into_iter().map(|(_, one)| one.to_string()).collect()
 }
 
 /// The targets of redirects that a state of a route has and the other has not.
-pub(super) fn new_redirects<'a>(before: &[Claim], after: &'a [Claim]) -> Vec<&'a Target> {
+pub(super) fn new_redirects<'a>(before: &[Claim], after: &'a [Claim]) -> Vec<(&'a Claim, &'a Target)> {
     let known = |claim: &Claim| before.iter().any(|old| old.is_same(claim) && old.redirect == claim.redirect);
-    after.iter().filter(|claim| !known(claim)).filter_map(|claim| claim.redirect.as_deref()).collect()
+    after.iter().filter(|claim| !known(claim)).filter_map(|claim| Some((claim, claim.redirect.as_deref()?))).collect()
 }
+
+/// Whether a Service selects the pods of a workload.
+pub(super) fn selects(service: &Value, workload: &Value) -> bool {
+    let labels = workload.pointer("/spec/template/metadata/labels");
+    let selector = each(service, "spec.selector{}");
+    !selector.is_empty()
+        && selector.iter().all(|(pointer, wanted)| {
+            let key = pointer.rsplit_once('/').map(|(_, key)| key).unwrap_or_default();
+            labels.and_then(|labels| labels.pointer(&format!("/{key}"))) == Some(*wanted)
+        })
+}
+
+/// The kinds of workloads that Services select pods of.
+pub(super) const WORKLOADS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
 fn defined(value: &Value) -> Option<GroupKind> {
     crate::schema::crd_versions(value).map(|(kind, _)| kind)
