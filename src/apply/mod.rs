@@ -69,6 +69,8 @@ pub struct Run<'a> {
     shut: BTreeMap<usize, f64>,
     /// Steps whose gates were shut when they were looked at last: they rest again after what they waited for came.
     opening: BTreeSet<usize>,
+    /// Steps whose gates were looked at since nothing else was missing.
+    looked: BTreeSet<usize>,
     /// Steps that are becoming healthy.
     settling: BTreeSet<usize>,
     /// Steps whose state changed and was not told.
@@ -103,6 +105,7 @@ impl<'a> Run<'a> {
             gated: BTreeMap::new(),
             shut: BTreeMap::new(),
             opening: BTreeSet::new(),
+            looked: BTreeSet::new(),
             now: 0.0,
             before,
             after,
@@ -136,6 +139,7 @@ impl<'a> Run<'a> {
     fn has_rested(&mut self, step: usize) {
         if self.plan.steps[step].gates.iter().any(|gate| gate.always || self.wait) {
             let since = self.shut.get(&step).copied().unwrap_or(self.now);
+            self.looked.remove(&step);
             self.gated.insert(step, since);
         } else {
             self.ready.insert(step);
@@ -147,9 +151,9 @@ impl<'a> Run<'a> {
         self.gated.keys().copied()
     }
 
-    /// Whether a step rests before it is begun.
+    /// Whether a step rests before it is begun, or has rested and its gates were not looked at since: it may go on in a moment.
     pub fn rests(&self) -> bool {
-        !self.resting.is_empty()
+        !self.resting.is_empty() || self.gated.keys().any(|step| !self.looked.contains(step))
     }
 
     /// Whether a gate is asked in this run.
@@ -162,6 +166,7 @@ impl<'a> Run<'a> {
         self.now = now;
         let Some(since) = self.gated.get(&step).copied() else { return };
         let waited = now - since;
+        self.looked.insert(step);
         let state =
             match standing {
                 Standing::NotYet(_, health) if is_open(&health, waited) => None,
@@ -461,6 +466,7 @@ mod tests {
         run.judged(0, Standing::Open, 30.0);
         assert!(run.start_ready(34.9).is_empty());
         assert!(run.start_ready(35.0).is_empty(), "its gates are looked at again");
+        assert!(run.rests(), "and a newer commit does not end it right before that");
         run.judged(0, Standing::Open, 35.5);
         assert_eq!(run.start_ready(35.5), [0]);
         // One that opens and shuts is not waited for longer than any other.

@@ -2,16 +2,16 @@
 //! a gate is held against what is live. A step that moves requests, or takes away what serves them, waits until what takes
 //! over is healthy and the Gateway has had time to learn of it.
 
-use super::{Change, Plan};
 use super::blocks::block;
 use super::steps::{Gate, Need, Proof, StepKind, WORKLOADS, available, needs_of, new_redirects, selects};
+use super::{Change, Plan};
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
 use crate::inventory::{Owner, ids, keep_mark, owner};
 use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
 use crate::live::{Live, Observed, Presence, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, annotation, label, meta};
-use crate::routing::{Claim, Claims, beyond, claims, is_route, lag_of_controllers};
+use crate::routing::{Claim, Claims, attached, attached_beyond, beyond, claims, is_route, lag_of_controllers};
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,12 +210,14 @@ impl<'a> Guard<'a> {
     fn wanted(&self) -> &Claims<&'a ObjectRef> {
         self.wanted.get_or_init(|| {
             let routes = self.desired.objects.iter().filter(|(object, _)| is_route(object));
-            let value = |object: &'a ObjectRef, member: &'a Member| {
-                let stays = if self.acting.contains(object) { None } else { self.live.get(object) };
-                stays.unwrap_or(&member.object.value)
-            };
-            collect(routes.map(|(object, member)| (object, value(object, member))))
+            collect(routes.filter_map(|(object, _)| Some((object, self.value_after(object)?))))
         })
+    }
+
+    /// An object of the repository as it is after the plan.
+    fn value_after(&self, object: &ObjectRef) -> Option<&'a Value> {
+        let stays = if self.acting.contains(object) { None } else { self.live.get(object) };
+        stays.or_else(|| self.desired.objects.get(object).map(|member| &member.object.value))
     }
 
     fn there(&self) -> &Claims<&'a ObjectRef> {
@@ -276,9 +278,10 @@ impl<'a> Guard<'a> {
             }
         }
         for (redirect, target) in new_redirects(&old, &new) {
-            let serves = self.wanted().meeting_target(target).filter(|(route, claim)| {
-                *route != object && !claim.lead_to_each_other(redirect)
-            });
+            let serves = self
+                .wanted()
+                .meeting_target(target)
+                .filter(|(route, claim)| *route != object && !claim.lead_to_each_other(redirect));
             for (route, claim) in serves {
                 found.served_by(route, claim);
                 found.settles = true;
@@ -304,6 +307,16 @@ impl<'a> Guard<'a> {
         }
         if let (Some(before), Some(after)) = (before, after) {
             self.gained_references(object, before, after, found);
+            let left = attached_beyond(&attached(object, before), &attached(object, after));
+            let kept = old.iter().filter(|claim| claim.is_served() && !left.is_empty());
+            for (route, next) in kept.flat_map(|claim| self.wanted().meeting(claim)).filter(|(r, _)| *r != object) {
+                let value = self.value_after(route);
+                let there = value.map(|value| attached(route, value)).unwrap_or_default();
+                if next.is_served() && there.iter().any(|at| left.iter().any(|left| left.overlaps(at))) {
+                    found.served_by(route, next);
+                    found.settles = true;
+                }
+            }
         }
     }
 
@@ -384,7 +397,8 @@ impl<'a> Guard<'a> {
             if !self.live.get(service).is_some_and(|service| selects(service, gone)) {
                 continue;
             }
-            let next = self.workloads(object.namespace()).filter(|(_, w)| selects(&member.object.value, &w.object.value));
+            let next =
+                self.workloads(object.namespace()).filter(|(_, w)| selects(&member.object.value, &w.object.value));
             next.for_each(|(workload, _)| found.gate(workload, Proof::Healthy, true));
         }
     }
@@ -417,7 +431,8 @@ impl<'a> Guard<'a> {
             found.gate(route, Proof::Healthy, true);
             used.extend(apps);
         }
-        let taking = versions.iter().filter(|(version, _)| used.contains(version) || leads.by_service.contains(*version));
+        let taking =
+            versions.iter().filter(|(version, _)| used.contains(version) || leads.by_service.contains(*version));
         taking.for_each(|(version, _)| found.gate(version, Proof::Healthy, true));
     }
 
@@ -478,7 +493,10 @@ pub(super) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph
     }
     let mut blocked = false;
     for (index, route) in given_up(plan, desired, live) {
-        block(&mut plan.changes[index], format!("It gives up requests that {route} takes over, which this plan does not change."));
+        block(
+            &mut plan.changes[index],
+            format!("It gives up requests that {route} takes over, which this plan does not change."),
+        );
         blocked = true;
         notes.remove(&index);
     }
@@ -527,7 +545,8 @@ fn given_up(plan: &Plan, desired: &Desired, live: &Live) -> Vec<(usize, ObjectRe
         return Vec::new();
     }
     let mut found = Vec::new();
-    for (index, change) in plan.changes.iter().enumerate().filter(|(_, c)| c.action.is_acting() && is_route(&c.object)) {
+    for (index, change) in plan.changes.iter().enumerate().filter(|(_, c)| c.action.is_acting() && is_route(&c.object))
+    {
         let of = |value: Option<&Value>| value.map(|value| claims(&change.object, value)).unwrap_or_default();
         let (before, after) = (of(live.get(&change.object)), of(change.body.as_ref()));
         let mut lost = beyond(&before, &after).into_iter().filter(|claim| claim.is_served());
@@ -555,10 +574,12 @@ fn still_needed(plan: &Plan, live: &Live) -> Vec<(usize, ObjectRef)> {
         return found;
     }
     let states = |index: usize| (live.get(&plan.changes[index].object), plan.changes[index].body.as_ref());
-    let meets = |object: &ObjectRef, state: Option<&Value>, need: &Need| state.is_some_and(|s| available(object, s, need));
+    let meets =
+        |object: &ObjectRef, state: Option<&Value>, need: &Need| state.is_some_and(|s| available(object, s, need));
     // Another grant may allow the same, as it will be after the plan.
     let others = |index: usize, need: &Need| {
-        let all = live.of_kind(GATEWAY, "ReferenceGrant", None).filter(|(grant, _)| **grant != plan.changes[index].object);
+        let all =
+            live.of_kind(GATEWAY, "ReferenceGrant", None).filter(|(grant, _)| **grant != plan.changes[index].object);
         all.into_iter().any(|(grant, value)| {
             let after = changes.get(grant).map_or(Some(value), |change| change.body.as_ref());
             meets(grant, after, need)

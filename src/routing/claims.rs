@@ -79,7 +79,10 @@ impl Claim {
             (Some(a), Some(b)) => a.meets(b),
             _ => true,
         };
-        self.family == other.family && paths && meet(self.hostname.as_deref(), other.hostname.as_deref())
+        // What a TLSRoute leaves to its backend, an HTTPRoute may serve at a listener that ends TLS.
+        let by_name = |claim: &Self| matches!(claim.family, Family::Http | Family::Tls);
+        let families = self.family == other.family || by_name(self) && by_name(other);
+        families && paths && meet(self.hostname.as_deref(), other.hostname.as_deref())
     }
 
     /// Whether both are the same requests, whoever answers them.
@@ -252,6 +255,51 @@ fn led_to(claim: &Claim, filter: &Value) -> Claim {
 /// The claims of a state that the other state has not.
 pub fn beyond<'a>(claims: &'a [Claim], other: &[Claim]) -> Vec<&'a Claim> {
     claims.iter().filter(|claim| !other.iter().any(|known| known.is_same(claim))).collect()
+}
+
+/// Where a route is attached: a Gateway or ListenerSet, all of its listeners or some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    to: ObjectRef,
+    section: Option<String>,
+    port: Option<i64>,
+}
+
+impl Attached {
+    /// Whether every listener of the other one is meant.
+    fn covers(&self, other: &Self) -> bool {
+        self.to == other.to
+            && (self.section.is_none() || self.section == other.section)
+            && (self.port.is_none() || self.port == other.port)
+    }
+
+    /// Whether some listener may be meant by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.to == other.to
+            && (self.section.is_none() || other.section.is_none() || self.section == other.section)
+            && (self.port.is_none() || other.port.is_none() || self.port == other.port)
+    }
+}
+
+/// Where a state of a route is attached.
+pub fn attached(route: &ObjectRef, value: &Value) -> Vec<Attached> {
+    let parents = each(value, "spec.parentRefs[]").into_iter().map(|(_, parent)| parent);
+    let parents = parents.filter_map(|parent| {
+        let text = |field: &str| parent.get(field).and_then(Value::as_str);
+        let group = text("group").unwrap_or(GATEWAY);
+        let namespace = text("namespace").unwrap_or(route.namespace());
+        Some(Attached {
+            to: ObjectRef::new(group, text("kind").unwrap_or("Gateway"), namespace, text("name")?),
+            section: text("sectionName").map(str::to_owned),
+            port: parent.get("port").and_then(Value::as_i64),
+        })
+    });
+    parents.collect()
+}
+
+/// Where a state is attached and the other is not.
+pub fn attached_beyond(here: &[Attached], other: &[Attached]) -> Vec<Attached> {
+    here.iter().filter(|at| !other.iter().any(|known| known.covers(at))).cloned().collect()
 }
 
 /// Claims with the routes that make them, found by what they may meet.

@@ -10,7 +10,7 @@ mod hostname;
 mod lag;
 
 pub use attach::{Attachment, attach, listeners};
-pub use claims::{Claim, Claims, Target, beyond, claims, is_route};
+pub use claims::{Attached, Claim, Claims, Target, attached, attached_beyond, beyond, claims, is_route};
 pub use features::features;
 pub use hostname::{covers, meet};
 pub use lag::lag_of_controllers;

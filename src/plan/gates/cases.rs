@@ -47,7 +47,12 @@ fn cluster(values: &[Value]) -> Live {
 /// A plan of all that differs; `held` are blocked for another reason.
 fn plan(desired: &Desired, live: &Live, held: &[&ObjectRef]) -> Plan {
     let mut plan = Plan { parents: vec![Parent::default()], ..Plan::default() };
-    let planned = |object: &&ObjectRef| object.is(GATEWAY, "ReferenceGrant") || object.is("apps", "Deployment") || object.is("", "Service") || is_route(object);
+    let planned = |object: &&ObjectRef| {
+        object.is(GATEWAY, "ReferenceGrant")
+            || object.is("apps", "Deployment")
+            || object.is("", "Service")
+            || is_route(object)
+    };
     let gone = live.identities().filter(planned).filter(|o| live.get(o).is_some_and(|v| v["made"].is_null()));
     let all: BTreeSet<&ObjectRef> = gone.chain(desired.objects.keys()).collect();
     for object in all {
@@ -145,7 +150,9 @@ fn done(plan: &Plan, desired: &Desired, mut live: Live) -> (Vec<String>, bool) {
             let Step { kind, body, .. } = &plan.steps[step];
             sent.push(format!("{kind:?} {}", run.object(step).name));
             match body {
-                Some(body) => live.insert(if body["kind"] == "HTTPRoute" { accepted(body.clone()) } else { body.clone() }),
+                Some(body) => {
+                    live.insert(if body["kind"] == "HTTPRoute" { accepted(body.clone()) } else { body.clone() })
+                }
                 None => live.remove(run.object(step)),
             }
             run.accepted(step, now);
@@ -217,7 +224,9 @@ fn defaults_of_conditions_make_no_other_claim() {
     let value = |matches: Value, backend: &str| route("r", &["a.example"], &rule(matches, backend));
     let route = object("HTTPRoute", "r");
     let of = |matches: Value| claims(&route, &value(matches, "a"));
-    let written = of(json!({"headers": [{"name": "X-B", "value": "1"}, {"name": "X-A", "value": "1"}], "queryParams": [{"name": "q", "value": "1"}]}));
+    let written = of(
+        json!({"headers": [{"name": "X-B", "value": "1"}, {"name": "X-A", "value": "1"}], "queryParams": [{"name": "q", "value": "1"}]}),
+    );
     let live = of(json!({"path": {"type": "PathPrefix", "value": "/"},
         "headers": [{"name": "x-a", "type": "Exact", "value": "1"}, {"name": "X-B", "type": "Exact", "value": "1"}],
         "queryParams": [{"name": "q", "type": "Exact", "value": "1"}]}));
@@ -249,7 +258,14 @@ fn redirects_to_https_do_not_wait_for_each_other() {
 fn an_app_without_a_deployment_is_judged_by_its_endpoints() {
     let executor = json!({"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinAppExecutor", "metadata": {"name": "e", "namespace": "ns"}, "spec": {"createDeployment": false}});
     let desired = wanted(&[app("a"), app("b"), executor.clone(), route("r", &["a.example"], &json!([to("/", "b")]))]);
-    let mut there = vec![executor, app("a"), app("b"), service("a", &json!({"x": "a"})), service("b", &json!({"x": "b"})), slice("a")];
+    let mut there = vec![
+        executor,
+        app("a"),
+        app("b"),
+        service("a", &json!({"x": "a"})),
+        service("b", &json!({"x": "b"})),
+        slice("a"),
+    ];
     there.iter_mut().for_each(|value| value["made"] = json!(true));
     there.push(accepted(route("r", &["a.example"], &json!([to("/", "a")]))));
     let mut live = cluster(&there);
@@ -314,7 +330,8 @@ fn an_app_whose_last_change_failed_is_not_down_while_it_has_pods() {
     let desired = wanted(&[app("b"), route("takes", &["a.example"], &json!([to("/", "b")]))]);
     let mut there = running("a");
     there.extend(running("b"));
-    there[1]["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
+    there[1]["status"]["conditions"] =
+        json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
     there[1]["status"]["updatedReplicas"] = json!(0);
     there.push(accepted(route("gives", &["a.example"], &json!([to("/", "a")]))));
     let live = cluster(&there);
@@ -335,8 +352,11 @@ fn a_route_that_is_held_keeps_its_grant_and_its_listener() {
     let grant = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "ReferenceGrant", "metadata": {"name": "grant", "namespace": "other"},
         "spec": {"from": [{"group": GATEWAY, "kind": "HTTPRoute", "namespace": "ns"}], "to": [{"group": "", "kind": "Service"}]}});
     let gateway = |listeners: &[&str]| {
-        let listeners: Vec<Value> = listeners.iter().map(|name| json!({"name": name, "port": 80, "protocol": "HTTP"})).collect();
-        accepted(json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g", "namespace": "ns"}, "spec": {"gatewayClassName": "c", "listeners": listeners}}))
+        let listeners: Vec<Value> =
+            listeners.iter().map(|name| json!({"name": name, "port": 80, "protocol": "HTTP"})).collect();
+        accepted(
+            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g", "namespace": "ns"}, "spec": {"gatewayClassName": "c", "listeners": listeners}}),
+        )
     };
     let at = |listener: &str, rule: Value| {
         let mut route = route("r", &["a.example"], &json!([rule]));
@@ -356,4 +376,55 @@ fn a_route_that_is_held_keeps_its_grant_and_its_listener() {
     let held = plan(&desired, &live, &[&r]);
     assert_eq!((action(&held, &grant), action(&held, &object("Gateway", "g"))), (Action::Blocked, Action::Blocked));
     assert!(held.steps.is_empty());
+}
+
+/// The listener without TLS goes over to a redirect: it is there before the route leaves that listener.
+#[test]
+fn a_redirect_takes_over_a_listener() {
+    let at = |section: Option<&str>, mut route: Value| {
+        if let Some(section) = section {
+            route["spec"]["parentRefs"] = json!([{"name": "g", "sectionName": section}]);
+        }
+        route
+    };
+    let main = |name: &str, path: &str| route(name, &["a.example"], &json!([to(path, "a")]));
+    let plain = route("plain", &["a.example"], &json!([moved("/", &json!({"scheme": "https"}))]));
+    let listeners =
+        json!([{"name": "http", "port": 80, "protocol": "HTTP"}, {"name": "https", "port": 443, "protocol": "HTTPS"}]);
+    let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g", "namespace": "ns"},
+        "spec": {"gatewayClassName": "c", "listeners": listeners},
+        "status": {"conditions": [{"type": "Accepted", "status": "True"}, {"type": "Programmed", "status": "True"}]}});
+    let desired = wanted(&[
+        app("a"),
+        gateway.clone(),
+        at(Some("https"), main("main", "/")),
+        at(Some("https"), main("cart", "/cart")),
+        at(Some("http"), plain),
+    ]);
+    let mut there = running("a");
+    there.extend([gateway, accepted(main("main", "/")), accepted(main("cart", "/cart"))]);
+    let live = cluster(&there);
+    let plan = plan(&desired, &live, &[]);
+    let breaks: Vec<_> = plan.changes.iter().filter_map(|c| c.breaks.clone()).collect();
+    assert!(breaks.is_empty(), "{breaks:?}");
+    let first = &plan.changes[plan.steps[0].change].object;
+    assert_eq!(first.name, "plain");
+    for step in 1..3 {
+        assert!(plan.order.contains(&(0, step)) && plan.steps[step].settle > 0.0);
+        assert!(plan.steps[step].gates.iter().any(|g| g.object == *first && g.proof == Proof::Healthy && g.always));
+    }
+}
+
+/// Where TLS ends moves from the Gateway to the backend: both are about the same requests.
+#[test]
+fn a_tls_route_takes_over_from_an_http_route() {
+    let tls = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "TLSRoute", "metadata": {"name": "tls", "namespace": "ns"},
+        "spec": {"parentRefs": [{"name": "g"}], "hostnames": ["a.example"], "rules": [{"backendRefs": [{"name": "a", "port": 443}]}]}});
+    let desired = wanted(&[app("a"), tls]);
+    let mut there = running("a");
+    there.push(accepted(route("main", &["a.example"], &json!([to("/", "a")]))));
+    let plan = plan(&desired, &cluster(&there), &[]);
+    let names: Vec<&str> = plan.steps.iter().map(|s| plan.changes[s.change].object.name.as_str()).collect();
+    assert_eq!(names, ["tls", "main"]);
+    assert!(plan.order.contains(&(0, 1)));
 }

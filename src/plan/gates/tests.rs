@@ -403,7 +403,8 @@ fn turn(
                 if let Some(step) = (!gated.is_empty()).then(|| gated[pick % gated.len()]) {
                     let observed = Observed::new(&desired, &cluster.live);
                     let (live, unread) = (&cluster.live, Vec::new());
-                    let keeper = Gatekeeper { plan: &plan, desired: &desired, live, observed, unread, users: OnceCell::new() };
+                    let keeper =
+                        Gatekeeper { plan: &plan, desired: &desired, live, observed, unread, users: OnceCell::new() };
                     run.judged(step, keeper.standing(step, &plan.steps[step].gates), *now - start);
                 }
             }

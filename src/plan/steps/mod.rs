@@ -11,7 +11,7 @@
 use crate::graph::grants_reference;
 use crate::kinds::{self, GATEWAY, Section, each};
 use crate::object::{GroupKind, ObjectRef};
-use crate::routing::{Claim, Claims, Target, beyond, claims, is_route};
+use crate::routing::{Attached, Claim, Claims, Target, attached, attached_beyond, beyond, claims, is_route};
 use crate::schema::CRD_GROUP;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -525,10 +525,55 @@ impl<'a> Sequencer<'a> {
         for (leaving, target) in &left {
             lost.meeting_target(target).for_each(|(giving, _)| first(leaving, giving));
         }
+        for (taking, giving) in self.taken_at_listeners() {
+            first(&taking, &giving);
+        }
         for (leading, redirect, target) in &redirects {
             let serves = gained.meeting_target(target).filter(|(_, claim)| !claim.lead_to_each_other(redirect));
             serves.for_each(|(serving, _)| first(serving, leading));
         }
+    }
+
+    /// Steps by which a route leaves a listener with claims that it keeps elsewhere, each after the steps by which another route
+    /// comes to that listener with such claims: as when a redirect takes over the one without TLS.
+    fn taken_at_listeners(&self) -> Vec<((usize, usize), (usize, usize))> {
+        type At = ((usize, usize), Vec<Attached>);
+        let (mut left, mut came): (Vec<(At, Vec<Claim>)>, Vec<At>) = (Vec::new(), Vec::new());
+        let mut taken: Claims<usize> = Claims::default();
+        for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
+            let state = |value: &Option<Value>| {
+                let value = value.as_ref();
+                let claimed = value.map(|value| claims(path.object, value)).unwrap_or_default();
+                (claimed, value.map(|value| attached(path.object, value)).unwrap_or_default())
+            };
+            let states: Vec<_> = path.states.iter().map(state).collect();
+            for (step, pair) in states.windows(2).enumerate() {
+                let [(old, from), (new, to)] = pair else { continue };
+                let known = |claim: &Claim| old.iter().any(|old| old.is_same(claim));
+                let lost = attached_beyond(from, to);
+                let kept = new.iter().filter(|claim| claim.is_served() && known(claim)).cloned().collect();
+                if !lost.is_empty() {
+                    left.push((((index, step), lost), kept));
+                }
+                for claim in new.iter().filter(|claim| claim.is_served()) {
+                    let gained = if known(claim) { attached_beyond(to, from) } else { to.clone() };
+                    if !gained.is_empty() {
+                        taken.add(came.len(), claim.clone());
+                        came.push(((index, step), gained));
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for ((giving, lost), claims) in &left {
+            for (place, _) in claims.iter().flat_map(|claim| taken.meeting(claim)) {
+                let (taking, gained) = &came[*place];
+                if lost.iter().any(|at| gained.iter().any(|to| to.overlaps(at))) {
+                    found.push((*taking, *giving));
+                }
+            }
+        }
+        found
     }
 
     /// A workload that goes, goes after the Services that cease to lead to it.
