@@ -67,9 +67,7 @@ impl Gatekeeper<'_> {
                 None => self.endpoints(object),
             },
             Proof::StillServes => self.endpoints(object),
-            Proof::Unused => {
-                plan::user_of(object, live).map_or(Standing::Open, |user| Standing::Used(user.clone()))
-            }
+            Proof::Unused => plan::user_of(object, live).map_or(Standing::Open, |user| Standing::Used(user.clone())),
             Proof::Ours => {
                 let uid = &self.plan.changes[self.plan.steps[step].change].uid;
                 match live.get(object) {
@@ -84,7 +82,8 @@ impl Gatekeeper<'_> {
     /// What could not be read may be readable in a moment; until it is, nothing is known, and nothing goes.
     fn not_read(&self, gate: &Gate) -> Option<Health> {
         let about = |object: &ObjectRef| {
-            *object == gate.object || gate.proof == Proof::Unused && is_route_kind(&object.group_kind()) && object.name.is_empty()
+            *object == gate.object
+                || gate.proof == Proof::Unused && is_route_kind(&object.group_kind()) && object.name.is_empty()
         };
         let (_, refused) = self.unread.iter().find(|(object, _)| about(object))?;
         Some(Health::progressing("NotRead", format!("It cannot be read: {} {}", refused.code, refused.reason)))

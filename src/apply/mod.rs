@@ -155,23 +155,23 @@ impl<'a> Run<'a> {
         self.now = now;
         let Some(since) = self.gated.get(&step).copied() else { return };
         let waited = now - since;
-        let state = match standing {
-            Standing::NotYet(_, health) if is_open(&health, waited) => None,
-            Standing::Open => None,
-            Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(format!(
-                "{object} is not healthy after {:.0} s: {}",
-                self.deadline,
-                shown(&health).raw()
-            )))),
-            Standing::NotYet(..) => return,
-            Standing::Sick(object, health) => {
-                Some(State::Blocked(Untrusted::new(format!("It needs {object}, which is not healthy: {}", shown(&health).raw()))))
-            }
-            Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
-            Standing::NotOurs => Some(State::Blocked(Untrusted::new(
-                "it was changed meanwhile and does not belong to this inventory any more.",
-            ))),
-        };
+        let state =
+            match standing {
+                Standing::NotYet(_, health) if is_open(&health, waited) => None,
+                Standing::Open => None,
+                Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(
+                    format!("{object} is not healthy after {:.0} s: {}", self.deadline, shown(&health).raw()),
+                ))),
+                Standing::NotYet(..) => return,
+                Standing::Sick(object, health) => Some(State::Blocked(Untrusted::new(format!(
+                    "It needs {object}, which is not healthy: {}",
+                    shown(&health).raw()
+                )))),
+                Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
+                Standing::NotOurs => Some(State::Blocked(Untrusted::new(
+                    "it was changed meanwhile and does not belong to this inventory any more.",
+                ))),
+            };
         self.gated.remove(&step);
         match state {
             Some(state) => self.set(step, state),
@@ -224,7 +224,9 @@ impl<'a> Run<'a> {
                         State::Blocked(Untrusted::new(format!("It needs {object}, which failed: {}", why.raw())))
                     }
                     State::Blocked(why) if why.raw() == INTERRUPTED => State::Blocked(Untrusted::new(INTERRUPTED)),
-                    State::Late(_) => State::Late(Untrusted::new(format!("It needs {object}, which is not healthy yet."))),
+                    State::Late(_) => {
+                        State::Late(Untrusted::new(format!("It needs {object}, which is not healthy yet.")))
+                    }
                     _ => State::Blocked(Untrusted::new(format!("It needs {object}, which is blocked."))),
                 };
                 self.states[then] = state;

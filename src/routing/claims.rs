@@ -282,8 +282,7 @@ mod tests {
 
     fn route(hostnames: &[&str], paths: &[Value], backends: &Value) -> Vec<Claim> {
         let matches: Vec<Value> = paths.iter().map(|path| json!({"path": path})).collect();
-        let value =
-            json!({"spec": {"hostnames": hostnames, "rules": [{"matches": matches, "backendRefs": backends}]}});
+        let value = json!({"spec": {"hostnames": hostnames, "rules": [{"matches": matches, "backendRefs": backends}]}});
         claims(&ObjectRef::new(GATEWAY, "HTTPRoute", "ns", "r"), &value)
     }
 
@@ -312,7 +311,8 @@ mod tests {
 
     #[test]
     fn shares_are_those_of_the_weights() {
-        let claims = route(&[], &[prefix("/")], &json!([{"name": "a", "weight": 3}, {"name": "b"}, {"name": "c", "weight": 0}]));
+        let claims =
+            route(&[], &[prefix("/")], &json!([{"name": "a", "weight": 3}, {"name": "b"}, {"name": "c", "weight": 0}]));
         let shares: Vec<(&str, u64)> = claims[0].backends.iter().map(|(o, share)| (o.name.as_str(), *share)).collect();
         assert_eq!(shares, [("a", 750_000), ("b", 250_000)]);
     }
