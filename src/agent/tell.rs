@@ -57,7 +57,7 @@ impl Agent {
         let mut news = match (&mut turn.planned, &turn.trouble) {
             (Some(planned), trouble) => {
                 let mut news = gather(planned, turn.outcome.as_ref());
-                if trouble.is_some() {
+                if trouble.as_ref().is_some_and(|trouble| !matches!(trouble, Trouble::Lost)) {
                     // Nothing of it was to be done: only what others changed is news.
                     news.retain(|news| matches!(news.what, What::Drifted | What::Contested | What::Unhealthy));
                 }
@@ -108,8 +108,8 @@ impl Agent {
     fn refusal(&self, turn: &Turn) -> Option<String> {
         let refused = turn.planned.as_ref().and_then(|planned| planned.plan.refused.as_ref());
         match (&turn.trouble, refused) {
-            // Someone else does it.
-            (Some(Trouble::Lease(_) | Trouble::Overtaken | Trouble::Interrupted), _) => None,
+            // Someone else does it, or the next turn.
+            (Some(Trouble::Lease(_) | Trouble::Overtaken | Trouble::Lost | Trouble::Interrupted), _) => None,
             (Some(trouble), _) => Some(trouble.to_string()),
             (None, Some(refused)) => Some(refused.message.raw().to_owned()),
             (None, None) => None,
@@ -153,7 +153,7 @@ fn status(turn: &Turn) -> Option<Status> {
     let planned = match (&turn.trouble, &turn.planned) {
         (Some(Trouble::Pull(_) | Trouble::Read(_)), _) => return Some(Status::Error),
         (None, Some(planned)) if planned.plan.refused.is_some() => return Some(Status::Error),
-        (None, Some(planned)) if turn.is_new || turn.outcome.is_some() => planned,
+        (None | Some(Trouble::Lost), Some(planned)) if turn.is_new || turn.outcome.is_some() => planned,
         _ => return None,
     };
     let outcome = turn.outcome.as_ref();

@@ -45,7 +45,7 @@ pub struct Owned {
     pub drift: Vec<OwnDrift>,
 }
 
-/// Why a turn applied nothing.
+/// Why a turn applied nothing, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// The repository cannot be pulled, or must not be believed.
@@ -60,6 +60,9 @@ pub enum Trouble {
     /// Others wrote each time between planning and writing.
     #[error("other agents or people wrote in between, {REPLANS} times in a row")]
     Overtaken,
+    /// The Lease was not renewed in time, so what was left of the plan was not done.
+    #[error("the Lease of the environment was lost, so nothing more was written")]
+    Lost,
     /// The agent was asked to end before anything was written.
     #[error("the agent was asked to end")]
     Interrupted,
@@ -218,11 +221,13 @@ impl Agent {
             };
             ops::apply(&mut planned, settings, std::pin::pin!(ended), tell).await
         };
+        // When it is lost in the end, and all was done and recorded before, nothing is missing.
+        let lost = lock.fence().was_over() && !(outcome.complete && outcome.inventory.is_none());
         lock.release().await;
         planned.cluster = Some(cluster);
         turn.planned = Some(planned);
         turn.outcome = Some(outcome);
-        Ok(())
+        if lost { Err(Trouble::Lost) } else { Ok(()) }
     }
 
     /// Asks the Git server while a plan is done, and says when there is something newer that can be planned. It never ends.

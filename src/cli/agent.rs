@@ -400,7 +400,7 @@ fn report(turn: &Turn, output: &Output) -> Option<Report> {
     };
     let mut report = report_of("agent", planned, output.wants_health());
     report.notices.clone_from(&turn.brought_back);
-    if turn.trouble.is_some() {
+    if turn.trouble.as_ref().is_some_and(|trouble| !matches!(trouble, Trouble::Lost)) {
         // Nothing of it may be done: only what others changed is told.
         drift_only(&mut report);
     }
@@ -426,6 +426,7 @@ fn code(turn: Turn, report: Option<&Report>, output: &Output) -> Result<u8, Fail
                 error.to_string(),
                 "`spinway install --permissions` prints the Roles that the agent needs.",
             ),
+            error @ Trouble::Lost => Failure::failed(error.to_string(), "The next turn does the rest."),
             error @ (Trouble::Lease(_) | Trouble::Overtaken | Trouble::Interrupted) => {
                 Failure::failed(error.to_string(), "")
             }

@@ -350,8 +350,8 @@ impl Apply<'_> {
         planned.cluster = cluster;
         let signal = self.interrupt.peek().copied().unwrap_or_default();
         // When it is lost in the end, and all was done and recorded before, nothing is missing.
-        let is_over = self.lock.as_ref().is_some_and(|lock| lock.fence().remaining().is_zero());
-        let lost = is_over && !(outcome.complete && outcome.inventory.is_none());
+        let was_over = self.lock.as_ref().is_some_and(|lock| lock.fence().was_over());
+        let lost = was_over && !(outcome.complete && outcome.inventory.is_none());
         Ending::Done { outcome, signal, lost }
     }
 

@@ -5,7 +5,7 @@ use crate::apply::LEASE_LOST;
 use crate::object::Untrusted;
 use crate::plan::Refused;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A limit in time, on the monotonic clock: it goes on while the process is stopped, and nobody can set it. It stands still
@@ -17,12 +17,15 @@ pub struct Fence {
     until: Arc<AtomicU64>,
     /// Milliseconds since 1970.
     on_the_wall: Arc<AtomicU64>,
+    /// Whether someone has seen that the time was over.
+    over: Arc<AtomicBool>,
 }
 
 impl Fence {
     /// Writes may be sent until then.
     pub(super) fn until(limit: Instant) -> Self {
-        let fence = Self { base: Instant::now(), until: Arc::default(), on_the_wall: Arc::default() };
+        let fence =
+            Self { base: Instant::now(), until: Arc::default(), on_the_wall: Arc::default(), over: Arc::default() };
         fence.extend(limit);
         fence
     }
@@ -48,7 +51,17 @@ impl Fence {
     pub fn remaining(&self) -> Duration {
         let until = Duration::from_millis(self.until.load(Ordering::Acquire));
         let on_the_wall = Duration::from_millis(self.on_the_wall.load(Ordering::Acquire));
-        until.saturating_sub(self.base.elapsed()).min(on_the_wall.saturating_sub(wall()))
+        let remaining = until.saturating_sub(self.base.elapsed()).min(on_the_wall.saturating_sub(wall()));
+        if remaining.is_zero() {
+            self.over.store(true, Ordering::Release);
+        }
+        remaining
+    }
+
+    /// Whether the time was over whenever someone asked. A run has stopped by it then, and a renewal that came late does not
+    /// make what was left undone done.
+    pub fn was_over(&self) -> bool {
+        self.remaining().is_zero() || self.over.load(Ordering::Acquire)
     }
 
     /// Refuses when the time is over.
@@ -77,12 +90,13 @@ mod tests {
     #[test]
     fn it_ends_by_either_clock_and_for_good_when_it_is_closed() {
         let fence = Fence::until(Instant::now() + Duration::from_secs(30));
-        assert!(fence.remaining() > Duration::from_secs(29) && fence.check().is_ok());
+        assert!(fence.remaining() > Duration::from_secs(29) && fence.check().is_ok() && !fence.was_over());
         // The machine slept: the clock on the wall went on alone.
         fence.on_the_wall.store(milliseconds(wall().saturating_sub(Duration::from_secs(1))), Ordering::Release);
         assert!(fence.remaining().is_zero() && fence.check().is_err() && !fence.is_closed());
         fence.extend(Instant::now() + Duration::from_secs(30));
         assert!(fence.check().is_ok());
+        assert!(fence.was_over(), "whoever stopped by it has stopped, although it was renewed later");
         // The clock on the wall was set back.
         fence.on_the_wall.store(milliseconds(wall() + Duration::from_secs(3600)), Ordering::Release);
         assert!(fence.remaining() <= Duration::from_secs(30));

@@ -2,6 +2,7 @@
 //! a gate is held against what is live. A step that moves requests, or takes away what serves them, waits until what takes
 //! over is healthy and the Gateway has had time to learn of it.
 
+use super::Plan;
 use super::blocks::block;
 use super::steps::{Gate, Need, Proof, StepKind, WORKLOADS, available, needs_of, new_redirects, selects};
 use super::{Change, Plan};

@@ -39,7 +39,7 @@ fn is(request: &str, head: &Parts) -> bool {
 }
 
 /// The faults. Those that last strike again until their time is over.
-const FAULTS: [&str; 20] = [
+pub const FAULTS: [&str; 20] = [
     "429 storm",
     "429 with seconds",
     "429 without a word",
@@ -62,11 +62,11 @@ const FAULTS: [&str; 20] = [
     "409 modified",
 ];
 
-fn lasts(fault: &str) -> bool {
+pub fn lasts(fault: &str) -> bool {
     matches!(fault, "429 storm" | "500 webhook outage" | "500 permanent")
 }
 
-fn strike(fault: &str) -> Strike {
+pub fn strike(fault: &str) -> Strike {
     let say = |code, reason, message: &str| Strike::Answer(Box::new(status(code, reason, message)));
     let retry = |after: &str| {
         let mut answer = status(429, "TooManyRequests", "too many requests");

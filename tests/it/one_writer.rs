@@ -276,20 +276,24 @@ fn state(cluster: &Cluster) -> (BTreeSet<String>, usize) {
     (ours.iter().map(|map| map["data"]["k"].as_str().unwrap_or_default().to_owned()).collect(), ours.len())
 }
 
-type Log = Arc<Mutex<Vec<&'static str>>>;
+pub type Log = Arc<Mutex<Vec<&'static str>>>;
 
-/// A kubeconfig whose writes take long and are written down under a name.
-fn slow(cluster: &Cluster, place: &Repo, name: &'static str, log: &Log) -> PathBuf {
+/// Holds writes up, and writes them down under a name.
+pub fn written_down(name: &'static str, log: &Log) -> impl Fn(&http::request::Parts) -> Strike + Send + Sync + 'static {
     let log = Arc::clone(log);
-    let strike = move |head: &http::request::Parts| {
+    move |head| {
         let asks = head.uri.query().is_some_and(|query| query.contains("dryRun"));
         if head.method == "GET" || asks || head.uri.path().contains("/leases") {
             return Strike::Pass;
         }
         log.lock().unwrap().push(name);
         Strike::Hang(Duration::from_millis(100))
-    };
-    let proxy = Proxy::striking(cluster, strike, |_| {});
+    }
+}
+
+/// A kubeconfig whose writes take long and are written down under a name.
+fn slow(cluster: &Cluster, place: &Repo, name: &'static str, log: &Log) -> PathBuf {
+    let proxy = Proxy::striking(cluster, written_down(name, log), |_| {});
     let path = place.file(&format!(".git/kubeconfig-{name}"));
     std::fs::write(&path, proxy.kubeconfig()).expect("a file");
     path
@@ -298,11 +302,16 @@ fn slow(cluster: &Cluster, place: &Repo, name: &'static str, log: &Log) -> PathB
 /// Offsets between two writers, from 0 to 4 s: twenty in the full campaign.
 fn offsets() -> Vec<u64> {
     let full = std::env::var("SPINWAY_CAMPAIGN").is_ok_and(|c| c == "full");
-    if full { (0..20).map(|n| n * 4000 / 19).collect() } else { vec![0, 600, 2500] }
+    if full { twenty().collect() } else { vec![0, 600, 2500] }
+}
+
+/// Twenty offsets in milliseconds, from 0 to 4 s.
+pub fn twenty() -> impl Iterator<Item = u64> {
+    (0..20).map(|n| n * 4000 / 19)
 }
 
 /// Starts two commands at an offset, and waits for both.
-fn race(first: Command, second: Command, offset: u64) -> (Output, Output) {
+pub fn race(first: Command, second: Command, offset: u64) -> (Output, Output) {
     let first = start(first);
     pause(offset);
     let second = start(second);
@@ -310,7 +319,7 @@ fn race(first: Command, second: Command, offset: u64) -> (Output, Output) {
 }
 
 /// Who wrote, in the order of the writes.
-fn turns(log: &Log) -> Vec<&'static str> {
+pub fn turns(log: &Log) -> Vec<&'static str> {
     let mut order = log.lock().unwrap().clone();
     order.dedup();
     order

@@ -122,6 +122,15 @@ impl Bed {
         file
     }
 
+    /// A proxy before the bed's API server; `before` may harm a request, `after` hears the number of each answer.
+    pub fn proxy(
+        &self,
+        before: impl Fn(&http::request::Parts) -> Strike + Send + Sync + 'static,
+        after: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Proxy {
+        Proxy::before(self.api.client.clone(), self.runtime.handle(), before, after)
+    }
+
     /// The binary against the bed's cluster.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spinway"));

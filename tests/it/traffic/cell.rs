@@ -2,7 +2,7 @@
 
 use super::bed::Bed;
 use super::kubelet::Pods;
-use super::load::Tally;
+use super::load::{Load, Tally};
 use super::scenarios::{SCENARIOS, Story};
 use super::site::{Site, expect};
 use super::team::Files;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Fewer requests say too little.
 const REQUESTS: usize = 1500;
-const LEAD: Duration = Duration::from_secs(2);
+pub const LEAD: Duration = Duration::from_secs(2);
 /// Beyond the controller's throttle, so that it looks again while the next turn is under way.
 const BETWEEN: Duration = Duration::from_millis(500);
 /// Longer than any controller lags.
@@ -54,6 +54,7 @@ impl fmt::Display for Cell {
 }
 
 /// What came of a cell.
+#[derive(Default)]
 pub struct Outcome {
     pub tally: Tally,
     /// What is not as it should be beside the requests.
@@ -85,17 +86,22 @@ pub fn run(bed: &Bed, cell: Cell, tool: Tool, name: &str) -> Outcome {
         }
         std::thread::sleep(BETWEEN + Duration::from_secs(cell.lane.throttle));
     }
-    let over = Instant::now();
-    while over.elapsed() < TAIL || load.requests() < REQUESTS {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let tally = load.finish();
+    let tally = finish(load);
     wrong.extend(end(&site, tool, &story));
     Outcome { tally, wrong }
 }
 
+/// Waits for what may come late and for enough requests, and ends the load.
+pub fn finish(load: Load) -> Tally {
+    let over = Instant::now();
+    while over.elapsed() < TAIL || load.requests() < REQUESTS {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    load.finish()
+}
+
 /// The state before, served.
-fn begin(site: &mut Site, tool: Tool, story: &Story) -> Result<(), String> {
+pub fn begin(site: &mut Site, tool: Tool, story: &Story) -> Result<(), String> {
     turn(site, tool, &story.before, 0)?;
     site.served(&story.targets, Duration::from_secs(40))?;
     // The way of every configuration of this state to the proxy is over.
@@ -117,7 +123,7 @@ fn announced(site: &Site, cell: Cell) -> Result<(), String> {
     }
 }
 
-fn turn(site: &mut Site, tool: Tool, files: &Files, wanted: i32) -> Result<(), String> {
+pub fn turn(site: &mut Site, tool: Tool, files: &Files, wanted: i32) -> Result<(), String> {
     site.write(files);
     match tool {
         Tool::Spinway => expect(&site.apply(), wanted),
@@ -126,7 +132,7 @@ fn turn(site: &mut Site, tool: Tool, files: &Files, wanted: i32) -> Result<(), S
 }
 
 /// What is wrong at the end.
-fn end(site: &Site, tool: Tool, story: &Story) -> Vec<String> {
+pub fn end(site: &Site, tool: Tool, story: &Story) -> Vec<String> {
     let mut wrong = Vec::new();
     let all: Vec<_> = story.targets.iter().chain(&story.finally).cloned().collect();
     let served = site.served(&all, Duration::from_secs(10));

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 pub const RATE: u32 = 90;
 /// A request that has no answer by then has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
+const TOO_LATE: &str = "no answer in 5 s";
 /// Redirects that a client follows.
 const HOPS: usize = 4;
 /// How many failures are told one by one.
@@ -40,6 +41,8 @@ pub struct Tally {
     pub first: Vec<(Duration, String, String)>,
     /// When the last failure was.
     pub last: Duration,
+    /// The longest time that a request was sent too late: so long this process stood still.
+    pub late: Duration,
 }
 
 impl Tally {
@@ -57,6 +60,15 @@ impl Tally {
                 self.first.push((at, format!("{}{}", target.host, target.path), what));
             }
         }
+    }
+}
+
+impl Tally {
+    /// Whether all that failed are answers that came too late while this process, which also runs the servers, stood still:
+    /// then the machine was measured.
+    pub fn is_of_the_machine(&self) -> bool {
+        let timed_out = self.outcomes.get(&format!("failed: {TOO_LATE}")).copied().unwrap_or_default();
+        self.failed > 0 && timed_out == self.failed && self.late > Duration::from_secs(1)
     }
 }
 
@@ -124,7 +136,11 @@ async fn send(shared: Arc<Shared>, stop: Arc<AtomicBool>, targets: Vec<Target>) 
     let mut requests = tokio::task::JoinSet::new();
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
-        ticks.tick().await;
+        let late = ticks.tick().await.elapsed();
+        {
+            let mut tally = shared.tally.lock().expect("a lock");
+            tally.late = tally.late.max(late);
+        }
         let target = targets[number % targets.len()].clone();
         let fresh = (number / targets.len()).is_multiple_of(2);
         number += 1;
@@ -132,7 +148,7 @@ async fn send(shared: Arc<Shared>, stop: Arc<AtomicBool>, targets: Vec<Target>) 
         requests.spawn(async move {
             let at = shared.start.elapsed();
             let asked = tokio::time::timeout(PATIENCE, ask(&shared, &target, fresh)).await;
-            let outcome = asked.unwrap_or_else(|_| Err("no answer in 5 s".to_owned()));
+            let outcome = asked.unwrap_or_else(|_| Err(TOO_LATE.to_owned()));
             shared.tally.lock().expect("a lock").add(at, &target, outcome);
         });
         while requests.try_join_next().is_some() {}
@@ -208,7 +224,7 @@ pub fn served(
     while shared.start.elapsed() < patience {
         for target in targets {
             let asked = handle.block_on(async { tokio::time::timeout(PATIENCE, ask(&shared, target, true)).await });
-            match asked.unwrap_or_else(|_| Err("no answer in 5 s".to_owned())) {
+            match asked.unwrap_or_else(|_| Err(TOO_LATE.to_owned())) {
                 Ok(_) => row += 1,
                 Err(what) => {
                     row = 0;

@@ -13,6 +13,7 @@ mod children;
 mod churn;
 mod cover;
 mod images;
+mod interrupted;
 mod kubelet;
 mod load;
 mod namespace;
@@ -24,6 +25,7 @@ mod site;
 mod stand_ins;
 mod team;
 mod traefik;
+mod two_writers;
 
 use bed::Bed;
 use namespace::within;
@@ -34,6 +36,16 @@ fn no_request_fails_while_the_repository_changes() {
         let bed = Bed::start();
         campaign::run(&bed);
     });
+}
+
+#[test]
+fn no_request_fails_while_two_writers_meet() {
+    within("traffic::no_request_fails_while_two_writers_meet", || two_writers::run(&Bed::start()));
+}
+
+#[test]
+fn no_request_fails_when_an_apply_is_killed_or_meets_a_fault() {
+    within("traffic::no_request_fails_when_an_apply_is_killed_or_meets_a_fault", || interrupted::run(&Bed::start()));
 }
 
 #[test]

@@ -51,16 +51,16 @@ pub const SCENARIOS: [Scenario; 18] = [
 const GATEWAY: (&str, &str) = ("public", "http");
 
 /// The repository of these files beside the Config and the platform.
-fn files(team: &Team, more: &[(String, String)]) -> Files {
+pub fn files(team: &Team, more: &[(String, String)]) -> Files {
     [team.config(), team.platform(&[GATEWAY])].into_iter().chain(more.iter().cloned()).collect()
 }
 
-fn target(host: String, path: &str, images: &[String]) -> Target {
+pub fn target(host: String, path: &str, images: &[String]) -> Target {
     Target { host, path: path.to_owned(), images: images.to_vec() }
 }
 
 /// A route of an App by path.
-fn by_path(team: &Team, name: Option<&str>, path: &str) -> String {
+pub fn by_path(team: &Team, name: Option<&str>, path: &str) -> String {
     let name = name.map(|name| format!("name: {name}, ")).unwrap_or_default();
     format!("{{{name}gateway: public, hosts: [{}], path: {path}}}", team.host())
 }
