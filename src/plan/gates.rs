@@ -8,7 +8,7 @@ use super::Plan;
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
 use crate::inventory::{Owner, ids, keep_mark, owner};
-use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict, each};
+use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
 use crate::live::{Live, Observed, Presence, Source};
 use crate::object::{Diagnostic, ObjectRef, Untrusted, annotation, label, meta};
 use crate::routing::{Claim, Claims, beyond, claims, is_route, lag_of_controllers};
@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What makes the Service that a backend names, or what its selector leads to: SpinApps.
+/// What makes the Service that a backend names, or what its selector leads to: SpinApps, and workloads that the repository has.
 pub fn makers<'a>(
     backend: &ObjectRef,
     desired: &'a Desired,
@@ -27,7 +27,18 @@ pub fn makers<'a>(
     let own = (wanted.is_none() && (desired.objects.contains_key(&app) || live.has(&app))).then_some(app);
     let service = wanted.or_else(|| live.get(backend)).filter(|_| own.is_none());
     let selected = service.map(|value| selected_apps(backend, value)).unwrap_or_default();
-    own.into_iter().chain(selected)
+    let behind = service.into_iter().flat_map(|value| {
+        let all = workloads(desired, backend.namespace());
+        all.filter(|(_, workload)| kinds::leads_to(value, workload)).map(|(workload, _)| workload.clone())
+    });
+    let behind: Vec<ObjectRef> = behind.collect();
+    own.into_iter().chain(selected).chain(behind)
+}
+
+/// The workloads with pods that the repository wants in a namespace.
+fn workloads<'a>(desired: &'a Desired, namespace: &str) -> impl Iterator<Item = (&'a ObjectRef, &'a Value)> {
+    let all = WORKLOADS.into_iter().flat_map(move |kind| desired.of_kind("apps", kind, Some(namespace)));
+    all.map(|(workload, member)| (workload, &member.object.value))
 }
 
 /// The SpinApps whose pods a Service selects.
@@ -35,6 +46,9 @@ fn selected_apps(service: &ObjectRef, value: &Value) -> Vec<ObjectRef> {
     let found = kinds::references(service, value).into_iter().map(|reference| reference.to);
     found.filter(|to| to.is(SPIN, "SpinApp")).collect()
 }
+
+/// Workloads whose pods Services select.
+const WORKLOADS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
 /// What an object, its kind known, does for requests: kinds whose deletion takes something away that may still be asked.
 fn serves_requests(object: &ObjectRef) -> bool {
@@ -161,6 +175,9 @@ impl<'a> Guard<'a> {
         if kind == StepKind::Delete && serves_requests(object) && self.has_routes() {
             found.gate(object, Proof::Unused, true);
             found.settles = true;
+            if let Some(before) = before.filter(|_| object.group == "apps") {
+                self.workload_goes(object, before, found);
+            }
         }
         if kind == StepKind::Contract && (serves_requests(object) || is_route(object)) {
             found.settles = true;
@@ -266,20 +283,25 @@ impl<'a> Guard<'a> {
         }
         let selector = |value: &Value| value.pointer("/spec/selector").cloned();
         let Some(before) = before.filter(|before| selector(before) != selector(after)) else { return };
-        let leads_to = |value: &Value, service: &Value| {
-            let labels = value.pointer("/spec/template/metadata/labels");
-            each(service, "spec.selector{}").iter().all(|(pointer, wanted)| {
-                let key = pointer.rsplit_once('/').map(|(_, key)| key).unwrap_or_default();
-                labels.and_then(|labels| labels.pointer(&format!("/{key}"))) == Some(wanted)
-            }) && selector(service).is_some()
-        };
-        for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
-            for (workload, member) in self.desired.of_kind("apps", kind, Some(object.namespace())) {
-                let value = &member.object.value;
-                if leads_to(value, after) && !leads_to(value, before) {
-                    found.gate(workload, Proof::Healthy, true);
-                }
+        for (workload, value) in workloads(self.desired, object.namespace()) {
+            if kinds::leads_to(after, value) && !kinds::leads_to(before, value) {
+                found.gate(workload, Proof::Healthy, true);
             }
+        }
+    }
+
+    /// A workload goes. A Service that selects its pods uses it, though no field names it: one that goes as well must have no
+    /// user any more, and one that stays must have healthy pods of others, if others are to be behind it.
+    fn workload_goes(&self, object: &ObjectRef, before: &Value, found: &mut Found) {
+        let services = self.live.identities().filter(|other| other.is("", "Service") && other.namespace == object.namespace);
+        let selects = |service: &&ObjectRef| self.live.get(service).is_some_and(|value| kinds::leads_to(value, before));
+        for service in services.filter(selects) {
+            let Some(after) = self.desired.objects.get(service).map(|member| &member.object.value) else {
+                found.gate(service, Proof::Unused, true);
+                continue;
+            };
+            let behind = workloads(self.desired, object.namespace()).filter(|(_, value)| kinds::leads_to(after, value));
+            behind.for_each(|(workload, _)| found.gate(workload, Proof::Healthy, true));
         }
     }
 

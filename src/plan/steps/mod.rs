@@ -456,10 +456,27 @@ impl<'a> Sequencer<'a> {
             edges.add(nodes[&(*user, 0)], nodes[&(*provider, 0)], true);
             edges.add(nodes[&(*provider, 0)], nodes[&(*user, last)], true);
         }
+        self.selections(&mut edges, &nodes);
         self.succession(&mut edges, &nodes);
         edges.into_graph(&mut graph);
         let breaks = self.break_cycles(&mut graph);
         self.flatten(&graph, breaks)
+    }
+
+    /// A Service that ceases to select the pods of a workload, or goes, does so before the workload goes.
+    fn selections(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
+        let goes = |path: &&Path| path.object.group == "apps" && path.kinds == [StepKind::Delete];
+        let services = || self.paths.iter().enumerate().filter(|(_, path)| path.object.is("", "Service"));
+        for (index, workload) in self.paths.iter().enumerate().filter(|(_, path)| goes(path)) {
+            let Some(pods) = workload.states.first().and_then(Option::as_ref) else { continue };
+            let leads = |state: &Option<Value>| state.as_ref().is_some_and(|service| kinds::leads_to(service, pods));
+            for (service, path) in services().filter(|(_, path)| path.object.namespace == workload.object.namespace) {
+                let last = (1..path.states.len()).rfind(|at| leads(&path.states[at - 1]) && !leads(&path.states[*at]));
+                if let Some(state) = last {
+                    edges.add(nodes[&(service, state - 1)], nodes[&(index, 0)], true);
+                }
+            }
+        }
     }
 
     /// Who takes over requests comes before who gives them up, and what serves the target of a redirect before the redirect
