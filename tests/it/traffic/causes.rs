@@ -103,9 +103,13 @@ impl Story<'_> {
     /// Takes the cause away; what is slow needs only time.
     pub fn heal(&self, bed: &Bed) -> Result<(), String> {
         match self.cause {
-            Cause::BadImage | Cause::CrashLoop | Cause::NeverReady => {
+            Cause::BadImage | Cause::NeverReady => {
                 bed.kubelet.images.heal(&self.image_name());
                 Ok(())
+            }
+            Cause::CrashLoop => {
+                bed.kubelet.images.heal(&self.image_name());
+                self.restarted(bed)
             }
             Cause::Slow => Ok(()),
             Cause::MissingSecret => {
@@ -119,6 +123,20 @@ impl Story<'_> {
     /// Whether the repository alone keeps the new version from serving until someone takes the cause away.
     pub fn lasts(&self) -> bool {
         self.cause != Cause::Slow
+    }
+
+    /// Waits until the kubelet has started again what crashed: until then it has failed, and turns say so.
+    fn restarted(&self, bed: &Bed) -> Result<(), String> {
+        let path = format!("/api/v1/namespaces/{}/pods", self.team.name);
+        let crashes = |pod: &Value| pod["status"]["containerStatuses"][0]["state"].get("running").is_none();
+        let start = Instant::now();
+        while bed.get(&path).unwrap_or_default()["items"].as_array().is_some_and(|pods| pods.iter().any(crashes)) {
+            if start.elapsed() > Duration::from_secs(30) {
+                return Err("a pod still crashes 30 s after its image was mended".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 
     /// Sets how many pods there may be, and waits until that is in force.
