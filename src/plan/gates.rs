@@ -2,9 +2,9 @@
 //! a gate is held against what is live. A step that moves requests, or takes away what serves them, waits until what takes
 //! over is healthy and the Gateway has had time to learn of it.
 
+use super::Plan;
 use super::blocks::block;
 use super::steps::{Gate, Proof, StepKind, new_redirects};
-use super::Plan;
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
 use crate::inventory::{Owner, ids, keep_mark, owner};
@@ -93,8 +93,7 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         let (of, body) = (step.change, step.body.clone());
         let step = &mut plan.steps[index];
         step.settle = seconds;
-        step.gates =
-            found.gates.into_iter().map(|((object, proof), always)| Gate { object, proof, always }).collect();
+        step.gates = found.gates.into_iter().map(|((object, proof), always)| Gate { object, proof, always }).collect();
         states.insert(of, body);
     }
 }
@@ -197,9 +196,12 @@ impl<'a> Guard<'a> {
         for claim in &new {
             match old.iter().find(|known| known.is_same(claim)) {
                 Some(known) => {
-                    let gains = |(backend, share): &(&ObjectRef, &u64)| known.backends.get(*backend).is_none_or(|had| had < *share);
+                    let gains = |(backend, share): &(&ObjectRef, &u64)| {
+                        known.backends.get(*backend).is_none_or(|had| had < *share)
+                    };
                     for (backend, _) in claim.backends.iter().filter(gains) {
-                        let proof = if known.backends.contains_key(backend) { Proof::StillServes } else { Proof::Serves };
+                        let proof =
+                            if known.backends.contains_key(backend) { Proof::StillServes } else { Proof::Serves };
                         found.gate(backend, proof, true);
                     }
                 }
@@ -293,7 +295,8 @@ impl<'a> Guard<'a> {
     /// A workload goes. A Service that selects its pods uses it, though no field names it: one that goes as well must have no
     /// user any more, and one that stays must have healthy pods of others, if others are to be behind it.
     fn workload_goes(&self, object: &ObjectRef, before: &Value, found: &mut Found) {
-        let services = self.live.identities().filter(|other| other.is("", "Service") && other.namespace == object.namespace);
+        let services =
+            self.live.identities().filter(|other| other.is("", "Service") && other.namespace == object.namespace);
         let selects = |service: &&ObjectRef| self.live.get(service).is_some_and(|value| kinds::leads_to(value, before));
         for service in services.filter(selects) {
             let Some(after) = self.desired.objects.get(service).map(|member| &member.object.value) else {
@@ -330,7 +333,8 @@ impl<'a> Guard<'a> {
         for (route, member) in self.desired.objects.iter().filter(|(object, _)| is_route(object)) {
             let claimed = claims(route, &member.object.value);
             let backends = claimed.iter().flat_map(|claim| claim.backends.keys());
-            let apps: BTreeSet<ObjectRef> = backends.flat_map(|backend| makers(backend, self.desired, self.live)).collect();
+            let apps: BTreeSet<ObjectRef> =
+                backends.flat_map(|backend| makers(backend, self.desired, self.live)).collect();
             if apps.iter().any(|app| versions.contains(app)) {
                 found.gate(route, Proof::Healthy, true);
                 used.extend(apps);
@@ -342,7 +346,11 @@ impl<'a> Guard<'a> {
         used.iter().filter(|app| versions.contains(app)).for_each(|app| found.gate(app, Proof::Healthy, true));
     }
 
-    fn versions<'b>(&'b self, namespace: &'b str, app: &'b str) -> impl Iterator<Item = (&'a ObjectRef, &'a Member)> + 'b {
+    fn versions<'b>(
+        &'b self,
+        namespace: &'b str,
+        app: &'b str,
+    ) -> impl Iterator<Item = (&'a ObjectRef, &'a Member)> + 'b {
         let of_app = move |member: &Member| label(&member.object.value, APP) == Some(app);
         self.desired.of_kind(SPIN, "SpinApp", Some(namespace)).filter(move |(_, member)| of_app(member))
     }
@@ -404,9 +412,10 @@ pub(super) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph
         let text = texts.into_iter().collect::<Vec<_>>().join(" ");
         let known = change.because.iter().any(|because| because.raw() == text);
         if blocks {
-            let mut diagnostic = Diagnostic::error("need-sick", format!("{}: {text}", change.object))
-                .about(&change.object)
-                .help("Fix it, or change the route to a backend that is healthy; what is already applied stays as it is.");
+            let mut diagnostic =
+                Diagnostic::error("need-sick", format!("{}: {text}", change.object)).about(&change.object).help(
+                    "Fix it, or change the route to a backend that is healthy; what is already applied stays as it is.",
+                );
             diagnostic.origin.clone_from(&change.origin);
             plan.diagnostics.push(diagnostic);
             block(change, text);
@@ -437,7 +446,8 @@ fn backend_health(
     if apps.iter().any(|app| changed.contains(app)) {
         return None;
     }
-    let sick = apps.into_iter().map(|app| (observed.health(&app), app)).find(|(health, _)| health.verdict != Verdict::Current);
+    let sick =
+        apps.into_iter().map(|app| (observed.health(&app), app)).find(|(health, _)| health.verdict != Verdict::Current);
     if let Some((health, app)) = sick {
         return Some((app, health));
     }
@@ -462,9 +472,7 @@ fn told(object: &ObjectRef, health: &Health) -> Option<(bool, String)> {
 /// Whether an object still is the one that was judged, still belongs to one of the plan's inventories, and carries no mark that
 /// keeps it.
 pub fn is_ours(plan: &Plan, uid: &str, live: &Value) -> bool {
-    meta(live, "uid") == uid
-        && matches!(owner(live, &ids(&plan.parents)), Owner::Ours(_))
-        && keep_mark(live).is_none()
+    meta(live, "uid") == uid && matches!(owner(live, &ids(&plan.parents)), Owner::Ours(_)) && keep_mark(live).is_none()
 }
 
 /// A live object that refers to an object, or to what is made for it.
@@ -478,7 +486,6 @@ pub fn user_of<'a>(object: &ObjectRef, live: &'a Live) -> Option<&'a ObjectRef> 
         references.iter().any(|reference| !reference.optional && targets.contains(&reference.to))
     })
 }
-
 
 #[cfg(test)]
 mod tests;

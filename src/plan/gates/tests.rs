@@ -74,8 +74,10 @@ fn without_conflicts(mut made: Wanted) -> Wanted {
     let mut taken = BTreeSet::new();
     for route in &mut made.routes {
         let Some(is) = route else { continue };
-        let claimed: Vec<(u8, u8)> =
-            (0..2).flat_map(|h| (0..3).map(move |p| (1 << h, 1 << p))).filter(|(h, p)| is.hosts & h != 0 && is.paths & p != 0).collect();
+        let claimed: Vec<(u8, u8)> = (0..2)
+            .flat_map(|h| (0..3).map(move |p| (1 << h, 1 << p)))
+            .filter(|(h, p)| is.hosts & h != 0 && is.paths & p != 0)
+            .collect();
         if claimed.iter().any(|claim| taken.contains(claim)) {
             *route = None;
         } else {
@@ -87,7 +89,8 @@ fn without_conflicts(mut made: Wanted) -> Wanted {
         routes.iter().flatten().any(|r| !r.redirect && r.hosts & host != 0 && (r.paths & path != 0 || r.paths & 1 != 0))
     };
     for route in &mut made.routes {
-        let leads = |is: &RouteIs| (0..3).map(|p| 1 << p).filter(|p| is.paths & p != 0).all(|p| serves(3 - is.hosts, p));
+        let leads =
+            |is: &RouteIs| (0..3).map(|p| 1 << p).filter(|p| is.paths & p != 0).all(|p| serves(3 - is.hosts, p));
         if route.as_ref().is_some_and(|is| is.redirect && !leads(is)) {
             *route = None;
         }
@@ -116,7 +119,8 @@ fn route_value(index: usize, route: &RouteIs) -> Value {
         let other = HOSTS[usize::from(route.hosts == 1)];
         json!({"matches": matches, "filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": other}}]})
     } else {
-        let backends: Vec<Value> = route.apps.iter().map(|app| json!({"name": format!("app{app}"), "port": 80})).collect();
+        let backends: Vec<Value> =
+            route.apps.iter().map(|app| json!({"name": format!("app{app}"), "port": 80})).collect();
         json!({"matches": matches, "backendRefs": backends})
     };
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": format!("route{index}"), "namespace": NS},
@@ -125,7 +129,8 @@ fn route_value(index: usize, route: &RouteIs) -> Value {
 
 fn desired(wanted: &Wanted) -> Desired {
     let apps = (0..3).filter(|app| wanted.apps[*app]).map(app_value);
-    let routes = wanted.routes.iter().enumerate().filter_map(|(index, route)| Some(route_value(index, route.as_ref()?)));
+    let routes =
+        wanted.routes.iter().enumerate().filter_map(|(index, route)| Some(route_value(index, route.as_ref()?)));
     let text: Vec<String> = apps.chain(routes).map(|value| value.to_string()).collect();
     let entries = [("all.yaml".to_owned(), Entry::File(text.join("\n---\n").into_bytes()))].into();
     read(&Tree { entries }, None).expect("it can be read")
@@ -234,7 +239,8 @@ impl Cluster {
         let routes = self.routes();
         let Some(mut route) = (!routes.is_empty()).then(|| routes[pick % routes.len()].clone()) else { return };
         let generation = route["metadata"]["generation"].clone();
-        let condition = |kind: &str| json!({"type": kind, "status": "True", "reason": kind, "observedGeneration": generation});
+        let condition =
+            |kind: &str| json!({"type": kind, "status": "True", "reason": kind, "observedGeneration": generation});
         route["status"] = json!({"parents": [{"parentRef": {"name": "gateway"}, "conditions": [condition("Accepted"), condition("ResolvedRefs")]}]});
         self.live.insert(route);
     }
@@ -275,7 +281,8 @@ fn fares(routes: &[Value], host: usize, path: usize, ready: &dyn Fn(usize) -> bo
     });
     let best = matching.filter_map(|route| {
         let rule = &route["spec"]["rules"][0];
-        let paths = rule["matches"].as_array()?.iter().filter_map(|m| m["path"]["value"].as_str()).filter(|p| covers(p));
+        let paths =
+            rule["matches"].as_array()?.iter().filter_map(|m| m["path"]["value"].as_str()).filter(|p| covers(p));
         let length = paths.map(str::len).max()?;
         Some((std::cmp::Reverse(length), route["metadata"]["born"].as_u64().unwrap_or(u64::MAX), rule))
     });
@@ -330,24 +337,38 @@ impl Dice {
 }
 
 /// One turn. Fails where a request fares worse than it did before and will after.
-fn turn(wanted: &Wanted, cluster: &mut Cluster, dice: &mut Dice, now: &mut f64, kills: bool) -> Result<bool, TestCaseError> {
+fn turn(
+    wanted: &Wanted,
+    cluster: &mut Cluster,
+    dice: &mut Dice,
+    now: &mut f64,
+    kills: bool,
+) -> Result<bool, TestCaseError> {
     let desired = desired(wanted);
     let plan = plan_of(&desired, cluster);
     prop_assume!(plan.changes.iter().all(|change| change.breaks.is_none()));
     let has = |live: &Live, app: usize| live.has(&ObjectRef::new("", "Service", NS, &format!("app{app}")));
-    let now_ready = |cluster: &Cluster| -> [bool; 3] { std::array::from_fn(|app| has(&cluster.live, app) && cluster.ready[app]) };
+    let now_ready =
+        |cluster: &Cluster| -> [bool; 3] { std::array::from_fn(|app| has(&cluster.live, app) && cluster.ready[app]) };
     let ready = now_ready(cluster);
     // What an earlier turn took away, as it was to, may still be answered by the proxy for a moment.
     let routes = cluster.routes();
     let faring = |routes: &[Value], (host, path)| fares(routes, host, path, &|app| ready[app], 0);
     let mut before: Vec<Fares> =
         classes().map(|class| faring(&cluster.proxy, class).min(faring(&routes, class))).collect();
-    let known = |value: &Value| cluster.live.get(&ObjectRef::of(value).expect("an object")).map(|v| v["metadata"]["born"].clone());
-    let end: Vec<Value> = desired.objects.iter().filter(|(object, _)| is_route(object)).map(|(_, member)| {
-        let mut value = member.object.value.clone();
-        value["metadata"]["born"] = known(&value).unwrap_or(json!(u32::MAX));
-        value
-    }).collect();
+    let known = |value: &Value| {
+        cluster.live.get(&ObjectRef::of(value).expect("an object")).map(|v| v["metadata"]["born"].clone())
+    };
+    let end: Vec<Value> = desired
+        .objects
+        .iter()
+        .filter(|(object, _)| is_route(object))
+        .map(|(_, member)| {
+            let mut value = member.object.value.clone();
+            value["metadata"]["born"] = known(&value).unwrap_or(json!(u32::MAX));
+            value
+        })
+        .collect();
     let after: Vec<Fares> = classes().map(|(h, p)| fares(&end, h, p, &|_| true, 0)).collect();
     let (mut run, start) = (Run::new(&plan, 60.0, true), *now);
     let mut sent: Vec<usize> = Vec::new();
@@ -400,13 +421,22 @@ fn turn(wanted: &Wanted, cluster: &mut Cluster, dice: &mut Dice, now: &mut f64, 
             let faring = fares(&cluster.proxy, host, path, &|app| ready[app], 0);
             // What became well in between must stay so too.
             let promised = before[index].min(after[index]);
-            prop_assert!(faring >= promised, "{}{} is {faring:?}, was {:?}\n{}\n{:#?}", HOSTS[host], PATHS[path], before[index], log.join("\n"), plan.steps);
+            prop_assert!(
+                faring >= promised,
+                "{}{} is {faring:?}, was {:?}\n{}\n{:#?}",
+                HOSTS[host],
+                PATHS[path],
+                before[index],
+                log.join("\n"),
+                plan.steps
+            );
             let kept = fares(&cluster.routes(), host, path, &|app| ready[app], 0);
             before[index] = before[index].max(faring.min(kept));
         }
     }
     prop_assert!(run.is_finished(), "it does not end: {:?}", run.states());
-    Ok(run.states().iter().all(|state| *state == State::Done) && plan.changes.iter().all(|change| change.action != Action::Blocked))
+    Ok(run.states().iter().all(|state| *state == State::Done)
+        && plan.changes.iter().all(|change| change.action != Action::Blocked))
 }
 
 proptest! {

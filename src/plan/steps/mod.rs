@@ -292,7 +292,9 @@ impl<'a> Sequencer<'a> {
         let mut both = Vec::new();
         for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
             let of = |state: &Option<Value>| state.as_ref().map(|value| claims(path.object, value)).unwrap_or_default();
-            let (Some(before), Some(after)) = (path.states.first().map(of), path.states.last().map(of)) else { continue };
+            let (Some(before), Some(after)) = (path.states.first().map(of), path.states.last().map(of)) else {
+                continue;
+            };
             let (gains, losses) = (beyond(&after, &before), beyond(&before, &after));
             if path.kinds == [StepKind::Set] && !gains.is_empty() && !losses.is_empty() {
                 both.push(index);
@@ -325,8 +327,11 @@ impl<'a> Sequencer<'a> {
         let known: BTreeSet<String> = rules.iter().flat_map(matches_of).collect();
         for rule in before.pointer("/spec/rules").and_then(Value::as_array)? {
             let mut rule = rule.clone();
-            let left: Vec<Value> =
-                each(&rule, "matches[]").into_iter().map(|(_, m)| m.clone()).filter(|m| !known.contains(&m.to_string())).collect();
+            let left: Vec<Value> = each(&rule, "matches[]")
+                .into_iter()
+                .map(|(_, m)| m.clone())
+                .filter(|m| !known.contains(&m.to_string()))
+                .collect();
             if !left.is_empty() {
                 rule["matches"] = Value::Array(left);
                 // The name of a rule is unique.

@@ -21,7 +21,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -277,14 +277,21 @@ impl Run<'_> {
     /// The first turn is killed, each cell at another moment.
     fn kill(&mut self) {
         // What it leaves is not waited for long.
-        let mut child = self.command(SHORT).env("SPINWAY_LEASE", "4").spawn().expect("spinway runs");
+        let mut child = self
+            .command(SHORT)
+            .env("SPINWAY_LEASE", "4")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("spinway runs");
         let moment = [600, 1200, 2000, 3000, 4500, 7000][self.cell.number / 6 % 6];
         std::thread::sleep(Duration::from_millis(moment));
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    /// The turns when the cause is gone: the next one completes. The agent leaves what is not healthy yet to one more.
+    /// The turns when the cause is gone: the next one completes. The agent may leave what is not healthy yet to one more, and
+    /// says so.
     fn completes(&mut self, contents: Contents) -> usize {
         let most = if self.cell.writer == Writer::Agent { 2 } else { 1 };
         let mut turns = 0;
@@ -337,7 +344,8 @@ impl Run<'_> {
         let namespace = format!("{}-inventory", self.site.team.name);
         if self.cell.writer == Writer::Apply {
             // Only a revision can be gone back to.
-            let mut command = self.bed.command(&["apply", self.site.repo.dir(), "--yes", "--ref", "HEAD", "-o", "json"]);
+            let mut command =
+                self.bed.command(&["apply", self.site.repo.dir(), "--yes", "--ref", "HEAD", "-o", "json"]);
             command.args(["--timeout", &seconds]);
             command
         } else {
