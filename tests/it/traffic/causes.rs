@@ -125,10 +125,10 @@ impl Story<'_> {
         self.cause != Cause::Slow
     }
 
-    /// Waits until the kubelet has started again what crashed: until then it has failed, and turns say so.
+    /// Waits until what crashed runs: the kubelet starts it again after a while, and until then turns rightly say that it failed.
     fn restarted(&self, bed: &Bed) -> Result<(), String> {
         let path = format!("/api/v1/namespaces/{}/pods", self.team.name);
-        let crashes = |pod: &Value| pod["status"]["containerStatuses"][0]["state"].get("running").is_none();
+        let crashes = |pod: &Value| pod["status"]["containerStatuses"][0]["ready"] != true;
         let start = Instant::now();
         while bed.get(&path).unwrap_or_default()["items"].as_array().is_some_and(|pods| pods.iter().any(crashes)) {
             if start.elapsed() > Duration::from_secs(30) {

@@ -13,7 +13,7 @@ use super::site::{Site, expect};
 use super::traefik::Lane;
 use crate::control_plane::tests_dir;
 use crate::git_server::GitServer;
-use crate::run::{Ran, code};
+use crate::run::code;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
@@ -245,9 +245,10 @@ impl Run<'_> {
         // What is slow may have become healthy by now.
         let may = !self.story.lasts();
         if says_done && (!may || self.site.served(&wanted, Duration::from_secs(5)).is_err()) {
-            self.wrong.push(format!("{which} says that it is done: exit code {code}, history {last}: {}", Ran(&ran)));
+            self.wrong
+                .push(format!("{which} says that it is done: exit code {code}, history {last}: {}", Self::told(&ran)));
         } else if code > 1 || code == 0 && !recorded_done {
-            self.wrong.push(format!("{which}: exit code {code}, history {last}: {}", Ran(&ran)));
+            self.wrong.push(format!("{which}: exit code {code}, history {last}: {}", Self::told(&ran)));
         }
     }
 
@@ -258,7 +259,7 @@ impl Run<'_> {
         let (Ok(first), Ok(second)) = (first, second) else {
             return self.wrong.push("a turn hangs".to_owned());
         };
-        let told = format!("{}\n{}", Ran(&first), Ran(&second));
+        let told = format!("{}\n{}", Self::told(&first), Self::told(&second));
         let history = self.history();
         let results: Vec<&str> = history[before..].iter().filter_map(|entry| entry["result"].as_str()).collect();
         if self.cell.writer == Writer::Apply && code(&first) != 1 {
@@ -309,7 +310,8 @@ impl Run<'_> {
                 break;
             }
             if turns == most {
-                self.wrong.push(format!("it does not complete when the cause is gone: history {last}: {}", Ran(&ran)));
+                self.wrong
+                    .push(format!("it does not complete when the cause is gone: history {last}: {}", Self::told(&ran)));
                 return turns;
             }
         }
@@ -322,6 +324,22 @@ impl Run<'_> {
             self.wrong.push(format!("a turn with nothing to do is recorded: {}", self.last()));
         }
         turns
+    }
+
+    /// What a turn said and did, without what it left alone.
+    fn told(ran: &Output) -> String {
+        let report: Value = serde_json::from_slice(&ran.stdout).unwrap_or_default();
+        let mut told = format!("exit code {}\n", code(ran));
+        for change in report["changes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|c| c["action"] != "unchanged" || c["result"] != Value::Null)
+        {
+            let (object, action, result) = (&change["object"], &change["action"], &change["result"]);
+            told.push_str(&format!("{} {}: {action} {result} {}\n", object["kind"], object["name"], change["because"]));
+        }
+        told + &String::from_utf8_lossy(&ran.stderr)
     }
 
     /// A turn that finds everything as it is to be.
