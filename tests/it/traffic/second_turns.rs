@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 /// Seconds that an object may take while the cause lasts, and afterwards.
 const SHORT: u64 = 8;
 const LONG: u64 = 60;
+/// Seconds that the Lease of a turn lasts that may be killed.
+const LEASE: u64 = 8;
 /// A turn that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Fewer requests say too little.
@@ -277,18 +279,14 @@ impl Run<'_> {
 
     /// The first turn is killed, each cell at another moment.
     fn kill(&mut self) {
-        // What it leaves is not waited for long.
-        let mut child = self
-            .command(SHORT)
-            .env("SPINWAY_LEASE", "4")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("spinway runs");
+        let mut command = self.command(SHORT);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spinway runs");
         let moment = [600, 1200, 2000, 3000, 4500, 7000][self.cell.number / 6 % 6];
         std::thread::sleep(Duration::from_millis(moment));
         let _ = child.kill();
         let _ = child.wait();
+        // The agent does not wait for the Lease that it leaves.
+        std::thread::sleep(Duration::from_secs(LEASE + 1));
     }
 
     /// The turns when the cause is gone: the next one completes. The agent may leave what is not healthy yet to one more, and
@@ -360,7 +358,7 @@ impl Run<'_> {
     fn command(&self, seconds: u64) -> Command {
         let seconds = seconds.to_string();
         let namespace = format!("{}-inventory", self.site.team.name);
-        if self.cell.writer == Writer::Apply {
+        let mut command = if self.cell.writer == Writer::Apply {
             // Only a revision can be gone back to.
             let mut command =
                 self.bed.command(&["apply", self.site.repo.dir(), "--yes", "--ref", "HEAD", "-o", "json"]);
@@ -372,7 +370,11 @@ impl Run<'_> {
             command.args(options).args(["--timeout", &seconds, "--inventory-namespace", &namespace, "--git-cache"]);
             command.arg(self.server.secret.path().join("cache"));
             command
+        };
+        if self.cell.then == Then::Kill {
+            command.env("SPINWAY_LEASE", LEASE.to_string());
         }
+        command
     }
 
     fn turn(&self, seconds: u64) -> Result<Output, String> {
