@@ -63,11 +63,12 @@ fn line(entry: &Entry) -> String {
     let when = Timestamp::from_second(entry.at).unwrap_or_default();
     let revision = entry.revision.get(..10).unwrap_or("(files)");
     let counts: Vec<String> = entry.counts.iter().map(|(action, count)| format!("{count} {action}")).collect();
+    let nothing = if entry.result == "done" { "found as it was to be" } else { "nothing was changed" };
     let shown = |text: &str| Untrusted::new(text).terminal();
     let mut line = format!(
         "  {when}  {revision:<10}  {:<11} {}; {}\n",
         entry.result,
-        if counts.is_empty() { "found as it was to be".to_owned() } else { counts.join(", ") },
+        if counts.is_empty() { nothing.to_owned() } else { counts.join(", ") },
         seconds(entry.milliseconds)
     );
     if !entry.subject.is_empty() {

@@ -1,4 +1,5 @@
-//! What happened to a partition: one entry for each turn that changed something.
+//! What happened to a partition: one entry for each turn that changed something, or was to and could not when the last entry
+//! says that all was done.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub struct Entry {
     /// The digest of the plan.
     pub plan: String,
     /// How many objects of the partition were changed, by action; none when a run before changed them and was killed before
-    /// it could say so.
+    /// it could say so, and when a turn could change nothing of what it was to change.
     pub counts: BTreeMap<String, usize>,
     /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed`, `overtaken`
     /// (its waits were ended by a newer commit) or `interrupted`.

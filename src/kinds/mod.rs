@@ -27,7 +27,7 @@ mod tests;
 
 pub use health::{Health, Verdict, World, condition};
 pub use reference::{Reference, Section, each};
-pub use serving::serving;
+pub use serving::{leads_to, serving};
 pub(crate) use values::is_subdomain;
 pub use values::wrong_values;
 

@@ -6,7 +6,7 @@
 use super::health::{Health, Verdict, World};
 use super::{SPIN, each};
 use crate::object::{ObjectRef, Untrusted, label, meta};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const SLICES: (&str, &str) = ("discovery.k8s.io", "EndpointSlice");
 /// The label of an EndpointSlice that names its Service.
@@ -48,6 +48,18 @@ pub fn serving(service: &ObjectRef, world: &dyn World) -> Health {
         Some(0) => behind.without_endpoints(service, world),
         Some(_) => Health::current(),
     }
+}
+
+/// The selector of a Service; none when someone else makes its endpoints.
+fn selector(service: &Value) -> Option<&Map<String, Value>> {
+    service.pointer("/spec/selector").and_then(Value::as_object).filter(|selector| !selector.is_empty())
+}
+
+/// Whether a Service selects the pods of a Deployment, StatefulSet or DaemonSet, by the labels of its template.
+pub fn leads_to(service: &Value, workload: &Value) -> bool {
+    let labels = workload.pointer("/spec/template/metadata/labels");
+    let has = |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
+    selector(service).is_some_and(|selector| selector.iter().all(has))
 }
 
 fn without_object(service: &ObjectRef, world: &dyn World) -> Health {
@@ -93,9 +105,7 @@ struct Behind<'a> {
 impl<'a> Behind<'a> {
     fn of(service: &ObjectRef, live: &Value, world: &'a dyn World) -> Self {
         let mut behind = Self { workloads: Vec::new(), scaled: Vec::new() };
-        let Some(selector) = live.pointer("/spec/selector").and_then(Value::as_object).filter(|s| !s.is_empty()) else {
-            return behind;
-        };
+        let Some(selector) = selector(live) else { return behind };
         let namespace = service.namespace();
         // The label by which a SpinApp's pods are found (SpinKube, Service of a SpinApp).
         let named =
@@ -106,9 +116,7 @@ impl<'a> Behind<'a> {
         }
         for kind in ["Deployment", "StatefulSet"] {
             for value in world.all("apps", kind, namespace) {
-                let labels = value.pointer("/spec/template/metadata/labels");
-                let selects = selector.iter().all(|(key, value)| labels.and_then(|l| l.get(key)) == Some(value));
-                if !selects {
+                if !leads_to(live, value) {
                     continue;
                 }
                 let workload = ObjectRef::new("apps", kind, namespace, meta(value, "name"));

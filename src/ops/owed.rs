@@ -117,6 +117,10 @@ pub(super) async fn follow(
         let (object, reason) = (one.object.to_string(), said(&one.health));
         tell(Event::Waiting { object, reason, holds: Vec::new(), seconds: seconds() });
     }
+    if start.elapsed() > PAUSE {
+        // What was read before this run waited for it may be over by now.
+        look_again(cluster, planned, &mut owed).await;
+    }
     loop {
         let now = jiff::Timestamp::now().as_second();
         owed.retain(|one| {
@@ -146,15 +150,20 @@ pub(super) async fn follow(
             }
             () = tokio::time::sleep(PAUSE) => {}
         }
-        for one in &mut owed {
-            // What cannot be read now may be readable in a moment; the deadline ends the wait.
-            let _ = cluster.refresh(&mut planned.reading.live, &one.object, &one.version).await;
-            let now = jiff::Timestamp::now().as_second();
-            one.health = Observed::new(&planned.desired, &planned.reading.live).at(now).health(&one.object);
-        }
+        look_again(cluster, planned, &mut owed).await;
     }
     outcome.complete &= owed.is_empty();
     outcome.results.extend(owed.into_iter().map(|one| (one.object, StepOutcome::Written)));
+}
+
+/// Reads what is owed once more.
+async fn look_again(cluster: &Cluster, planned: &mut Planned, owed: &mut [Owed]) {
+    for one in owed {
+        // What cannot be read now may be readable in a moment; the deadline ends the wait.
+        let _ = cluster.refresh(&mut planned.reading.live, &one.object, &one.version).await;
+        let now = jiff::Timestamp::now().as_second();
+        one.health = Observed::new(&planned.desired, &planned.reading.live).at(now).health(&one.object);
+    }
 }
 
 /// One that failed, or is not healthy when its time is over.

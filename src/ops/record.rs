@@ -332,7 +332,9 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
     for change in planned.plan.changes.iter().filter(changed) {
         *counts.entry(format!("{:?}", change.action).to_lowercase()).or_default() += 1;
     }
-    if counts.is_empty() && !was_forgotten(planned, before) && !done.recovered.contains(partition) {
+    let result = result(planned, partition, done.outcome);
+    let learns = was_forgotten(planned, before) || done.recovered.contains(partition);
+    if counts.is_empty() && !learns && !belies(result, before.state.history.last()) {
         return None;
     }
     let found = planned.repository.revision.clone().unwrap_or_default();
@@ -345,11 +347,17 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
         author: shortened(found.author.raw()),
         plan: planned.plan.digest.clone(),
         counts,
-        result: result(planned, partition, done.outcome).to_owned(),
+        result: result.to_owned(),
         milliseconds: done.milliseconds,
         waits: waits(planned, before, done),
         superseded: done.settings.superseded.clone(),
     })
+}
+
+/// Whether a turn that could change nothing shows that what the history says last is not so: it says that all was done. Turns
+/// after it that can change nothing either say nothing new.
+fn belies(result: &str, last: Option<&Entry>) -> bool {
+    ["failed", "unfinished"].contains(&result) && last.is_some_and(|entry| entry.result == "done")
 }
 
 /// The objects of a partition that are not healthy at the end of a turn, though this turn or one before wrote them.
@@ -389,5 +397,22 @@ fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str
         "overtaken"
     } else {
         "unfinished"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_could_change_nothing_is_recorded_once_when_the_last_entry_says_done() {
+        let entry = |result: &str| Entry { result: result.to_owned(), ..Entry::default() };
+        assert!(belies("failed", Some(&entry("done"))));
+        assert!(belies("unfinished", Some(&entry("done"))));
+        // The one before said so already; what was interrupted or superseded is said by the next turn.
+        assert!(!belies("failed", Some(&entry("failed"))));
+        assert!(!belies("failed", Some(&entry("unfinished"))));
+        assert!(!belies("interrupted", Some(&entry("done"))) && !belies("overtaken", Some(&entry("done"))));
+        assert!(!belies("done", Some(&entry("done"))) && !belies("failed", None));
     }
 }

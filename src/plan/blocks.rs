@@ -159,9 +159,27 @@ pub(super) fn block_used_deletes(plan: &mut Plan, live: &Live) {
                 let user = users.find(|(user, to)| to.iter().any(|t| targets.contains(t) && !ceases(user, t)))?;
                 Some((index, user.0.clone()))
             });
-        let Some((index, user)) = used else { return };
+        let Some((index, user)) = used.or_else(|| selected(plan, live)) else { return };
         block(&mut plan.changes[index], format!("{user} still uses it and does not cease to by this plan."));
     }
+}
+
+/// A workload that is to go while a Service that selects its pods is to go as well and cannot yet.
+fn selected(plan: &Plan, live: &Live) -> Option<(usize, ObjectRef)> {
+    let stays = |change: &&Change| {
+        let waits = matches!(change.action, Action::Blocked | Action::Held) && change.intended == Action::Delete;
+        waits && change.object.is("", "Service")
+    };
+    let services: Vec<_> =
+        plan.changes.iter().filter(stays).filter_map(|c| Some((&c.object, live.get(&c.object)?))).collect();
+    let goes = plan.changes.iter().enumerate().filter(|(_, c)| c.action == Action::Delete && c.object.group == "apps");
+    let mut found = goes.filter_map(|(index, change)| {
+        let pods = live.get(&change.object)?;
+        let near = |service: &ObjectRef| service.namespace == change.object.namespace;
+        let (service, _) = services.iter().find(|(service, value)| near(service) && kinds::leads_to(value, pods))?;
+        Some((index, (*service).clone()))
+    });
+    found.next()
 }
 
 /// Approved: what was held is done, except an unproved replace that the approval does not name.

@@ -2,9 +2,8 @@
 //! a gate is held against what is live. A step that moves requests, or takes away what serves them, waits until what takes
 //! over is healthy and the Gateway has had time to learn of it.
 
-use super::Plan;
 use super::blocks::block;
-use super::steps::{Gate, Need, Proof, StepKind, WORKLOADS, available, needs_of, new_redirects, selects};
+use super::steps::{Gate, Need, Proof, StepKind, WORKLOADS, available, needs_of, new_redirects};
 use super::{Change, Plan};
 use crate::desired::{Desired, Member};
 use crate::graph::Graph;
@@ -17,7 +16,7 @@ use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What makes the Service that a backend names, or what its selector leads to: SpinApps.
+/// What makes the Service that a backend names, or what its selector leads to: SpinApps, and workloads that the repository has.
 pub fn makers<'a>(
     backend: &ObjectRef,
     desired: &'a Desired,
@@ -28,7 +27,18 @@ pub fn makers<'a>(
     let own = (wanted.is_none() && (desired.objects.contains_key(&app) || live.has(&app))).then_some(app);
     let service = wanted.or_else(|| live.get(backend)).filter(|_| own.is_none());
     let selected = service.map(|value| selected_apps(backend, value)).unwrap_or_default();
-    own.into_iter().chain(selected)
+    let behind = service.into_iter().flat_map(|value| {
+        let all = workloads(desired, backend.namespace());
+        all.filter(|(_, workload)| kinds::leads_to(value, workload)).map(|(workload, _)| workload.clone())
+    });
+    let behind: Vec<ObjectRef> = behind.collect();
+    own.into_iter().chain(selected).chain(behind)
+}
+
+/// The workloads with pods that the repository wants in a namespace.
+fn workloads<'a>(desired: &'a Desired, namespace: &str) -> impl Iterator<Item = (&'a ObjectRef, &'a Value)> {
+    let all = WORKLOADS.into_iter().flat_map(move |kind| desired.of_kind("apps", kind, Some(namespace)));
+    all.map(|(workload, member)| (workload, &member.object.value))
 }
 
 /// The SpinApps whose pods a Service selects.
@@ -380,7 +390,7 @@ impl<'a> Guard<'a> {
         let Some(before) = before.filter(|before| selector(before) != selector(after)) else { return };
         for (workload, member) in self.workloads(object.namespace()) {
             let value = &member.object.value;
-            if selects(after, value) && !selects(before, value) {
+            if kinds::leads_to(after, value) && !kinds::leads_to(before, value) {
                 found.gate(workload, Proof::Healthy, true);
             }
         }
@@ -394,12 +404,15 @@ impl<'a> Guard<'a> {
     fn workload(&self, object: &ObjectRef, found: &mut Found) {
         let gone = self.live.get(object).filter(|_| object.group == "apps");
         let Some(gone) = gone else { return };
-        for (service, member) in self.desired.of_kind("", "Service", Some(object.namespace())) {
-            if !self.live.get(service).is_some_and(|service| selects(service, gone)) {
+        let services = self.live.of_kind("", "Service", Some(object.namespace()));
+        for (service, _) in services.filter(|(_, value)| kinds::leads_to(value, gone)) {
+            let Some(member) = self.desired.objects.get(service) else {
+                // It goes as well, and first: nothing may ask it any more.
+                found.gate(service, Proof::Unused, true);
                 continue;
-            }
+            };
             let next =
-                self.workloads(object.namespace()).filter(|(_, w)| selects(&member.object.value, &w.object.value));
+                self.workloads(object.namespace()).filter(|(_, w)| kinds::leads_to(&member.object.value, &w.object.value));
             next.for_each(|(workload, _)| found.gate(workload, Proof::Healthy, true));
         }
     }
@@ -663,7 +676,8 @@ impl<'a> Users<'a> {
     /// Looks at all of them once.
     pub fn of(live: &'a Live) -> Self {
         let mut found: BTreeMap<ObjectRef, Vec<&ObjectRef>> = BTreeMap::new();
-        for (user, value) in live.objects().filter(|(user, _)| is_route(user) || user.is("", "Service")) {
+        let users = live.identities().filter(|user| is_route(user) || user.is("", "Service"));
+        for (user, value) in users.filter_map(|user| Some((user, live.get(user)?))) {
             let references = kinds::references(user, value).into_iter().filter(|reference| !reference.optional);
             references.for_each(|reference| found.entry(reference.to).or_default().push(user));
         }

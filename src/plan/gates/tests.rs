@@ -477,3 +477,37 @@ proptest! {
         }
     }
 }
+
+/// The gates of the deletion of Deployment `old`, whose pods Service `s` selects; `wanted` is in the repository.
+fn gates_of_the_old_deployment(wanted: &[Value]) -> Vec<(String, Proof)> {
+    let mut cluster = Cluster::new([Fate::Good; 3]);
+    let old = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "old", "namespace": NS},
+        "spec": {"template": {"metadata": {"labels": {"app": "cart", "version": "1"}}}}});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": NS},
+        "spec": {"selector": {"app": "cart"}, "ports": [{"port": 80}]}});
+    let route = RouteIs { hosts: 1, paths: 1, apps: vec![0], redirect: false };
+    [&old, &service, &route_value(0, &route)].into_iter().for_each(|value| cluster.write(value, 0.0));
+    let text: Vec<String> = wanted.iter().map(Value::to_string).collect();
+    let entries = [("all.yaml".to_owned(), Entry::File(text.join("\n---\n").into_bytes()))].into();
+    let desired = read(&Tree { entries }, None).expect("it can be read");
+    let mut found = Found::default();
+    let object = ObjectRef::of(&old).expect("an object");
+    Guard::new(&desired, &cluster.live, BTreeSet::new()).step(&object, StepKind::Delete, (Some(&old), None), &mut found);
+    let gates = found.gates.into_keys().map(|(object, proof)| (object.name, proof));
+    gates.filter(|(name, _)| name != "old").collect()
+}
+
+#[test]
+fn a_workload_goes_when_no_request_needs_its_pods() {
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": NS}});
+    // Its Service goes as well: whoever asks that comes first.
+    assert_eq!(gates_of_the_old_deployment(&[map]), [("s".to_owned(), Proof::Unused)]);
+    // Its Service stays, and another Deployment is to be behind it.
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": NS},
+        "spec": {"selector": {"app": "cart"}, "ports": [{"port": 80}]}});
+    let new = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "new", "namespace": NS},
+        "spec": {"template": {"metadata": {"labels": {"app": "cart", "version": "2"}}}}});
+    assert_eq!(gates_of_the_old_deployment(&[service.clone(), new]), [("new".to_owned(), Proof::Healthy)]);
+    // Nothing is to be behind it: that is what the repository says.
+    assert_eq!(gates_of_the_old_deployment(&[service]), []);
+}

@@ -593,7 +593,7 @@ impl<'a> Sequencer<'a> {
             let (object, Some(value), _) = self.states_of(workload) else { continue };
             for service in services.get(object.namespace()).into_iter().flatten() {
                 let (_, before, after) = self.states_of(*service);
-                if before.is_some_and(|s| selects(s, value)) && !after.is_some_and(|s| selects(s, value)) {
+                if before.is_some_and(|s| kinds::leads_to(s, value)) && !after.is_some_and(|s| kinds::leads_to(s, value)) {
                     let last = self.paths[*service].kinds.len() - 1;
                     edges.add(nodes[&(*service, last)], nodes[&(workload, 0)], true);
                 }
@@ -731,17 +731,6 @@ fn matches_of(rule: &Value) -> Vec<String> {
 pub(super) fn new_redirects<'a>(before: &[Claim], after: &'a [Claim]) -> Vec<(&'a Claim, &'a Target)> {
     let known = |claim: &Claim| before.iter().any(|old| old.is_same(claim) && old.redirect == claim.redirect);
     after.iter().filter(|claim| !known(claim)).filter_map(|claim| Some((claim, claim.redirect.as_deref()?))).collect()
-}
-
-/// Whether a Service selects the pods of a workload.
-pub(super) fn selects(service: &Value, workload: &Value) -> bool {
-    let labels = workload.pointer("/spec/template/metadata/labels");
-    let selector = each(service, "spec.selector{}");
-    !selector.is_empty()
-        && selector.iter().all(|(pointer, wanted)| {
-            let key = pointer.rsplit_once('/').map(|(_, key)| key).unwrap_or_default();
-            labels.and_then(|labels| labels.pointer(&format!("/{key}"))) == Some(*wanted)
-        })
 }
 
 /// The kinds of workloads that Services select pods of.

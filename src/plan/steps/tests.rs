@@ -58,6 +58,25 @@ fn a_renamed_app_is_made_then_used_then_the_old_one_goes() {
 }
 
 #[test]
+fn a_workload_goes_after_the_service_that_selects_its_pods() {
+    let deployment = |app: &str| json!({"spec": {"template": {"metadata": {"labels": {"app": app}}}}});
+    let service = |app: &str| json!({"spec": {"selector": {"app": app}, "ports": [{"port": 80}]}});
+    let of = |name: &str| ObjectRef::new("apps", "Deployment", "ns", name);
+    // The names are such that the order is not that of the names.
+    let rows = [
+        (of("a-old"), Some(deployment("old")), None),
+        (reference("HTTPRoute", "route"), Some(route(("gw", "a"), ("old", 80))), Some(route(("gw", "a"), ("new", 80)))),
+        (reference("Service", "old"), Some(service("old")), None),
+    ];
+    assert_eq!(shown(&rows), ["Set route", "Delete old", "Delete a-old"]);
+    let rows = [
+        (of("a-old"), Some(deployment("old")), None),
+        (reference("Service", "s"), Some(service("old")), Some(service("new"))),
+    ];
+    assert_eq!(shown(&rows), ["Set s", "Delete a-old"]);
+}
+
+#[test]
 fn a_renamed_listener_is_expanded() {
     let rows = [
         (reference("Gateway", "gw"), Some(gateway(&[("a", 80)])), Some(gateway(&[("b", 8080)]))),
