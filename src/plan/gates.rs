@@ -309,7 +309,7 @@ impl<'a> Guard<'a> {
                     // Its requests fail already: whoever takes them over need not do better, but must be there.
                     found.gate(route, Proof::Healthy, true);
                 } else {
-                    found.served_by(route, next);
+                    self.taken_over(object, (route, next), found);
                 }
             }
         }
@@ -324,11 +324,20 @@ impl<'a> Guard<'a> {
                 let value = self.value_after(route);
                 let there = value.map(|value| attached(route, value)).unwrap_or_default();
                 if next.is_served() && there.iter().any(|at| left.iter().any(|left| left.overlaps(at))) {
-                    found.served_by(route, next);
+                    self.taken_over(object, (route, next), found);
                     found.settles = true;
                 }
             }
         }
+    }
+
+    /// Requests of an object go to another route: that serves them, or leads to one that does.
+    fn taken_over(&self, object: &ObjectRef, (route, next): (&ObjectRef, &Claim), found: &mut Found) {
+        found.served_by(route, next);
+        let Some(target) = &next.redirect else { return };
+        let serves = self.wanted().meeting_target(target);
+        let serves = serves.filter(|(to, claim)| *to != object && *to != route && claim.redirect.is_none());
+        serves.for_each(|(to, claim)| found.served_by(to, claim));
     }
 
     /// A claim that goes and that a live redirect leads to: who answers in the place of the redirect comes first.

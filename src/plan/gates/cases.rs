@@ -44,6 +44,14 @@ fn cluster(values: &[Value]) -> Live {
     live
 }
 
+/// A wanted object as the API server would show it.
+fn accepted_like(before: &Value, after: &Value) -> Value {
+    let mut shown = before.clone();
+    let after = if before["spec"]["parentRefs"].is_array() { accepted(after.clone()) } else { after.clone() };
+    shown["spec"] = after["spec"].clone();
+    shown
+}
+
 /// A plan of all that differs; `held` are blocked for another reason.
 fn plan(desired: &Desired, live: &Live, held: &[&ObjectRef]) -> Plan {
     let mut plan = Plan { parents: vec![Parent::default()], ..Plan::default() };
@@ -60,7 +68,7 @@ fn plan(desired: &Desired, live: &Live, held: &[&ObjectRef]) -> Plan {
         let action = match (before, &after) {
             (None, _) => Action::Create,
             (Some(_), None) => Action::Delete,
-            (Some(before), Some(after)) if before["spec"] == after["spec"] => continue,
+            (Some(before), Some(after)) if *before == accepted_like(before, after) => continue,
             _ => Action::Update,
         };
         let uid = before.map(|value| meta(value, "uid").to_owned()).unwrap_or_default();
@@ -119,6 +127,11 @@ fn route(name: &str, hosts: &[&str], rules: &Value) -> Value {
 
 fn accepted(mut route: Value) -> Value {
     let condition = |kind: &str| json!({"type": kind, "status": "True", "reason": kind});
+    // The API server's defaults.
+    for parent in route["spec"]["parentRefs"].as_array_mut().into_iter().flatten() {
+        parent["group"] = json!(GATEWAY);
+        parent["kind"] = json!("Gateway");
+    }
     route["status"] = json!({"parents": [{"parentRef": {"name": "g"}, "conditions": [condition("Accepted"), condition("ResolvedRefs")]}]});
     route
 }
@@ -427,4 +440,23 @@ fn a_tls_route_takes_over_from_an_http_route() {
     let names: Vec<&str> = plan.steps.iter().map(|s| plan.changes[s.change].object.name.as_str()).collect();
     assert_eq!(names, ["tls", "main"]);
     assert!(plan.order.contains(&(0, 1)));
+}
+
+/// Requests go to a redirect: who answers in the end must do so.
+#[test]
+fn a_redirect_that_takes_over_leads_to_who_serves() {
+    let redirect = route("redirect", &["a.example"], &json!([moved("/", &json!({"hostname": "b.example"}))]));
+    let target = route("target", &["b.example"], &json!([to("/", "b")]));
+    let desired = wanted(&[app("a"), app("b"), redirect.clone(), target.clone()]);
+    let mut there = running("a");
+    there.extend(running("b"));
+    there.extend([accepted(redirect), accepted(target)]);
+    there.push(accepted(route("gives", &["a.example"], &json!([to("/cart", "a")]))));
+    let mut live = cluster(&there);
+    let differs = |plan: &Plan| plan.steps.iter().position(|s| plan.changes[s.change].object.name == "gives");
+    let plan = plan(&desired, &live, &[]);
+    let gives = differs(&plan).expect("a step");
+    assert_eq!(standing(&plan, gives, &desired, &live), Standing::Open);
+    live.remove(&ObjectRef::new("discovery.k8s.io", "EndpointSlice", "ns", "b"));
+    assert!(matches!(standing(&plan, gives, &desired, &live), Standing::NotYet(..)));
 }

@@ -288,8 +288,8 @@ impl<'a> Sequencer<'a> {
     /// A route that gives up requests and takes others over, while other routes do too, does so in two steps: first it claims
     /// both, at last the new alone.
     fn split_claims(&mut self) {
-        let (mut gained, mut lost) = (Claims::default(), Claims::default());
         let (mut both, mut led) = (Vec::new(), Vec::new());
+        let mut lost = Claims::default();
         for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
             let of = |state: &Option<Value>| state.as_ref().map(|value| claims(path.object, value)).unwrap_or_default();
             let (Some(before), Some(after)) = (path.states.first().map(of), path.states.last().map(of)) else {
@@ -297,20 +297,16 @@ impl<'a> Sequencer<'a> {
             };
             let (gains, losses) = (beyond(&after, &before), beyond(&before, &after));
             if path.kinds == [StepKind::Set] && !gains.is_empty() && !losses.is_empty() {
-                both.push(index);
+                both.push((index, gains.iter().map(|claim| (*claim).clone()).collect::<Vec<Claim>>()));
             }
             led.extend(new_redirects(&before, &after).into_iter().map(|(_, target)| (index, target.clone())));
-            gains.into_iter().for_each(|claim| gained.add(index, claim.clone()));
             losses.into_iter().for_each(|claim| lost.add(index, claim.clone()));
         }
-        for index in both {
-            let others = |found: &Claims<usize>, claim: &Claim| found.meeting(claim).any(|(other, _)| *other != index);
-            let of_it = |found: &Claims<usize>| -> Vec<Claim> {
-                found.all().iter().filter(|(of, _)| *of == index).map(|(_, claim)| claim.clone()).collect()
-            };
+        for (index, gains) in both {
+            let loses = |claim: &Claim| lost.meeting(claim).any(|(other, _)| *other != index);
             // What another route's redirect leads to must be there before that one takes over what this one gives up.
             let is_led_to = |claim: &Claim| led.iter().any(|(of, target)| *of != index && target.is_met_by(claim));
-            let takes = of_it(&gained).iter().any(|claim| others(&lost, claim) || is_led_to(claim));
+            let takes = gains.iter().any(|claim| loses(claim) || is_led_to(claim));
             if takes && let Some(union) = self.union_of_claims(index) {
                 self.insert(index, union, true);
             }
@@ -322,7 +318,9 @@ impl<'a> Sequencer<'a> {
     fn union_of_claims(&self, index: usize) -> Option<Value> {
         let path = &self.paths[index];
         let [Some(before), Some(after)] = path.states.as_slice() else { return None };
-        if before.pointer("/spec/parentRefs") != after.pointer("/spec/parentRefs") {
+        // As they are meant: the API server adds defaults to what was written.
+        let (from, to) = (attached(path.object, before), attached(path.object, after));
+        if !attached_beyond(&from, &to).is_empty() || !attached_beyond(&to, &from).is_empty() {
             return None;
         }
         let mut union = after.clone();
