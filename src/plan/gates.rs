@@ -420,8 +420,9 @@ impl<'a> Guard<'a> {
                 found.gate(service, Proof::Unused, true);
                 continue;
             };
-            let next =
-                self.workloads(object.namespace()).filter(|(_, w)| kinds::leads_to(&member.object.value, &w.object.value));
+            let next = self
+                .workloads(object.namespace())
+                .filter(|(_, w)| kinds::leads_to(&member.object.value, &w.object.value));
             next.for_each(|(workload, _)| found.gate(workload, Proof::Healthy, true));
         }
     }

@@ -492,7 +492,12 @@ fn gates_of_the_old_deployment(wanted: &[Value]) -> Vec<(String, Proof)> {
     let desired = read(&Tree { entries }, None).expect("it can be read");
     let mut found = Found::default();
     let object = ObjectRef::of(&old).expect("an object");
-    Guard::new(&desired, &cluster.live, BTreeSet::new()).step(&object, StepKind::Delete, (Some(&old), None), &mut found);
+    Guard::new(&desired, &cluster.live, BTreeSet::new()).step(
+        &object,
+        StepKind::Delete,
+        (Some(&old), None),
+        &mut found,
+    );
     let gates = found.gates.into_keys().map(|(object, proof)| (object.name, proof));
     gates.filter(|(name, _)| name != "old").collect()
 }

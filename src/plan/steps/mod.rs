@@ -591,7 +591,9 @@ impl<'a> Sequencer<'a> {
             let (object, Some(value), _) = self.states_of(workload) else { continue };
             for service in services.get(object.namespace()).into_iter().flatten() {
                 let (_, before, after) = self.states_of(*service);
-                if before.is_some_and(|s| kinds::leads_to(s, value)) && !after.is_some_and(|s| kinds::leads_to(s, value)) {
+                if before.is_some_and(|s| kinds::leads_to(s, value))
+                    && !after.is_some_and(|s| kinds::leads_to(s, value))
+                {
                     let last = self.paths[*service].kinds.len() - 1;
                     edges.add(nodes[&(*service, last)], nodes[&(workload, 0)], true);
                 }
