@@ -64,7 +64,10 @@ fn all() -> Vec<Interruption> {
     let kills = (0..5).flat_map(|at| (0..CHANGES.len()).map(move |change| (change, By::Kill(KILLS[change][at]))));
     // Each fault once, each type of request with each change or nearly so.
     let of = |(n, fault): (usize, &&'static str)| {
-        (n % CHANGES.len(), By::Fault(fault, REQUESTS[(n + n / 8) % REQUESTS.len()]))
+        let (change, request) = (n % CHANGES.len(), REQUESTS[(n + n / 8) % REQUESTS.len()]);
+        // These create and delete, and ask about no change before.
+        let asks = !matches!(CHANGES[change], "App rename" | "route rename");
+        (change, By::Fault(fault, if request == "dry-run" && !asks { "apply" } else { request }))
     };
     let faults = FAULTS.iter().enumerate().map(of);
     let number = |(n, (change, by)): (usize, (usize, By))| Interruption { change, by, lane: lanes[(n + n / 4) % 4] };
@@ -199,7 +202,7 @@ fn struck(site: &Site, fault: &'static str, request: &'static str) -> Result<(),
 /// It failed, and says at what.
 fn tells(ran: &Output) -> bool {
     let text = stderr(ran) + &crate::run::stdout(ran);
-    matches!(code(ran), 1 | 3 | 4) && text.lines().any(|line| line.contains("error") || line.contains("failed"))
+    matches!(code(ran), 1 | 3 | 4) && ["error: ", "failed", "blocked"].iter().any(|word| text.contains(word))
 }
 
 /// Whether a request is of that type.
