@@ -75,7 +75,7 @@ impl Story<'_> {
 
     /// Whom the load asks all the time: the healthy version answers, and the new one once it can.
     pub fn targets(&self) -> Vec<Target> {
-        let mut targets = vec![self.target(self.path(), &[self.old(), self.new()])];
+        let mut targets = vec![self.target(self.path(), &[self.old(), self.newer()])];
         if self.shape == Shape::Move {
             targets.push(self.target("/cart", &[self.old()]));
         }
@@ -84,7 +84,7 @@ impl Story<'_> {
 
     /// Who must be served at the end.
     pub fn finally(&self, contents: Contents) -> Vec<Target> {
-        let mut targets = vec![self.target(self.path(), &[self.new()])];
+        let mut targets = vec![self.target(self.path(), &[self.newer()])];
         if contents.beside {
             targets.push(self.target("/beside", &[self.beside()]));
         }
@@ -151,7 +151,8 @@ impl Story<'_> {
             expect(&bed.kubectl(&["create", "quota", "pods", &hard, "-n", name]), 0)?;
         }
         let start = Instant::now();
-        let in_force = |quota: &Value| quota["status"]["hard"]["pods"] == pods.to_string();
+        let wanted = pods.to_string();
+        let in_force = |quota: &Value| quota["status"]["hard"]["pods"] == *wanted;
         while !bed.get(&path).as_ref().is_some_and(in_force) {
             if start.elapsed() > Duration::from_secs(30) {
                 return Err("the quota is not in force after 30 s".to_owned());
@@ -165,7 +166,7 @@ impl Story<'_> {
         self.team.image("cart", 'a')
     }
 
-    fn new(&self) -> String {
+    fn newer(&self) -> String {
         self.team.image(&self.image_name(), 'b')
     }
 
@@ -228,7 +229,7 @@ impl Story<'_> {
     }
 
     fn version(&self, contents: Contents) -> String {
-        if contents.new { self.new() } else { self.old() }
+        if contents.new { self.newer() } else { self.old() }
     }
 
     fn app(&self, contents: Contents) -> Files {
@@ -256,7 +257,10 @@ impl Story<'_> {
         let (cart, pay) = (self.route_of("cart"), self.route_of("pay"));
         if contents.new {
             let variables = self.variables(contents);
-            vec![self.team.app("cart", &self.old(), &[cart], ""), self.team.app("pay", &self.new(), &[pay], &variables)]
+            vec![
+                self.team.app("cart", &self.old(), &[cart], ""),
+                self.team.app("pay", &self.newer(), &[pay], &variables),
+            ]
         } else {
             vec![self.team.app("cart", &self.old(), &[cart, pay], "")]
         }
