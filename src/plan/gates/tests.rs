@@ -279,8 +279,11 @@ fn fares(routes: &[Value], host: usize, path: usize, ready: &dyn Fn(usize) -> bo
         let hosts = route["spec"]["hostnames"].as_array().cloned().unwrap_or_default();
         hosts.contains(&json!(HOSTS[host]))
     });
-    let best = matching.filter_map(|route| {
-        let rule = &route["spec"]["rules"][0];
+    let rules = matching.flat_map(|route| {
+        let rules = route["spec"]["rules"].as_array().into_iter().flatten();
+        rules.map(move |rule| (route, rule))
+    });
+    let best = rules.filter_map(|(route, rule)| {
         let paths =
             rule["matches"].as_array()?.iter().filter_map(|m| m["path"]["value"].as_str()).filter(|p| covers(p));
         let length = paths.map(str::len).max()?;

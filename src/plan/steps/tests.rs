@@ -167,11 +167,14 @@ fn world() -> impl Strategy<Value = Vec<Option<Value>>> {
         made.extend(
             services.into_iter().map(|s| s.map(|ports| service(&ports.iter().map(|p| 80 + p).collect::<Vec<_>>()))),
         );
-        made.extend(
-            routes.into_iter().map(|r| {
-                r.map(|(g, l, s, p)| route((["g0", "g1"][g], names[usize::from(l)]), (["s0", "s1"][s], 80 + p)))
-            }),
-        );
+        made.extend(routes.into_iter().enumerate().map(|(index, r)| {
+            r.map(|(g, l, s, p)| {
+                let mut route = route((["g0", "g1"][g], names[usize::from(l)]), (["s0", "s1"][s], 80 + p));
+                // Requests of their own: who takes over whose requests is held against in the tests of gates.
+                route["spec"]["hostnames"] = json!([format!("r{index}.example")]);
+                route
+            })
+        }));
         made
     })
 }

@@ -46,7 +46,7 @@ fn page(kept: &[Kept], cells: &[Cell]) -> String {
         page,
         "\nThe cells cover each pair of: the change; pods that end at once or 5 seconds after they are deleted; another team whose\n\
          route changes every 250 ms, or none; an API server that holds writes up for 50 to 900 ms, as admission webhooks do, or not; a controller that sends a configuration to its proxy at most every 2 or every 6\n\
-         seconds. \"variable in place\" may lose requests: its plan says so. \"kubectl\" runs `kubectl apply` with the objects of the new state, then `kubectl delete` with those that are gone.\n\n\
+         seconds (2 is its default; for 6 the environment says `settle: 10s`). \"variable in place\" may lose requests: its plan says so. \"kubectl\" runs `kubectl apply` with the objects of the new state, then `kubectl delete` with those that are gone.\n\n\
          Real: kube-apiserver and kube-controller-manager 1.36.3, etcd 3.6, Traefik {} as Gateway controller and proxy. Stand-ins: the\n\
          Spin operator and the kubelet, with the timing measured of the real operator; a pod is an HTTP server that needs 1 second\n\
          to start and 15 ms for each answer. `tests/it/traffic/operator.rs` and `kubelet.rs` list the differences.\n",
