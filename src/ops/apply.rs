@@ -105,7 +105,9 @@ pub struct Outcome {
 /// How long requests in flight may still take after an interrupt.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
 
-type Sending<'a> = Pin<Box<dyn Future<Output = (usize, Result<Option<Value>, Refused>)> + Send + 'a>>;
+/// A step and the answer to its request.
+type Answered = (usize, Result<Option<Value>, Refused>);
+type Sending<'a> = Pin<Box<dyn Future<Output = Answered> + Send + 'a>>;
 
 /// Does a plan. `interrupt` resolves when no further request shall be sent; `tell` hears what happens.
 pub async fn apply(
@@ -175,8 +177,12 @@ pub async fn apply(
         tokio::select! {
             Some((step, answer)) = sending.next(), if !sending.is_empty() => driver.answered(&mut run, step, answer),
             _ = tick.tick() => {
-                driver.observe(&mut run).await;
-                driver.look_at_gates(&mut run).await;
+                let answers = beside(&mut sending, async {
+                    driver.observe(&mut run).await;
+                    driver.look_at_gates(&mut run).await;
+                })
+                .await;
+                answers.into_iter().for_each(|(step, answer)| driver.answered(&mut run, step, answer));
             }
             () = tokio::time::sleep_until(leave_at.into()), if run.is_interrupted() => break,
             () = &mut interrupt, if !run.is_interrupted() => {
@@ -227,6 +233,19 @@ pub async fn apply(
     outcome.inventory = saved.err().map(|refused| refused.message);
     planned.cluster = Some(cluster);
     outcome
+}
+
+/// Does something while requests are under way, and gives the answers that came meanwhile. A request that nobody polls keeps its
+/// place among those that may be under way at once; when the server is busy that may be the only one.
+async fn beside(sending: &mut FuturesUnordered<Sending<'_>>, work: impl Future<Output = ()>) -> Vec<Answered> {
+    let mut answers = Vec::new();
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            () = &mut work => return answers,
+            Some(answer) = sending.next(), if !sending.is_empty() => answers.push(answer),
+        }
+    }
 }
 
 /// What looks at the objects of a plan's steps.
