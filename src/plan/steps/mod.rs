@@ -483,8 +483,8 @@ impl<'a> Sequencer<'a> {
     /// Who takes over requests comes before who gives them up, and what serves the target of a redirect before the redirect
     /// (laws 2 and 13). It is told by hostnames and paths alone: when in doubt, the one that gives up waits.
     fn succession(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
-        let (mut gained, mut lost, mut redirects, mut left) =
-            (Claims::default(), Claims::default(), Vec::new(), Vec::new());
+        let (mut gained, mut lost, mut turned) = (Claims::default(), Claims::default(), Claims::default());
+        let (mut redirects, mut left) = (Vec::new(), Vec::new());
         for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
             let states: Vec<Vec<Claim>> = path
                 .states
@@ -501,6 +501,7 @@ impl<'a> Sequencer<'a> {
                     lost.add((index, step), claim.clone());
                 }
                 let led = new_redirects(before, after);
+                led.iter().for_each(|(claim, _)| turned.add((index, step), (*claim).clone()));
                 redirects.extend(led.into_iter().map(|(claim, target)| ((index, step), claim.clone(), target.clone())));
                 let dropped = new_redirects(after, before);
                 left.extend(dropped.into_iter().map(|(_, target)| ((index, step), target.clone())));
@@ -522,6 +523,8 @@ impl<'a> Sequencer<'a> {
         // A redirect that goes is followed as long as it is there.
         for (leaving, target) in &left {
             lost.meeting_target(target).for_each(|(giving, _)| first(leaving, giving));
+            // Where it leads, another redirect may lead back.
+            turned.meeting_target(target).for_each(|(turning, _)| first(leaving, turning));
         }
         for (taking, giving) in self.taken_at_listeners() {
             first(&taking, &giving);
