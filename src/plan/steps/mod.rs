@@ -485,12 +485,14 @@ impl<'a> Sequencer<'a> {
     fn succession(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
         let (mut gained, mut lost, mut turned) = (Claims::default(), Claims::default(), Claims::default());
         let (mut redirects, mut left) = (Vec::new(), Vec::new());
+        let mut ends: BTreeMap<usize, Vec<Claim>> = BTreeMap::new();
         for (index, path) in self.paths.iter().enumerate().filter(|(_, path)| is_route(path.object)) {
             let states: Vec<Vec<Claim>> = path
                 .states
                 .iter()
                 .map(|state| state.as_ref().map(|value| claims(path.object, value)).unwrap_or_default())
                 .collect();
+            ends.insert(index, states.last().cloned().unwrap_or_default());
             for (step, pair) in states.windows(2).enumerate() {
                 let [before, after] = pair else { continue };
                 // Also where the requests stay and what answers them changes: it is not yet what is relied on.
@@ -516,9 +518,16 @@ impl<'a> Sequencer<'a> {
             gained.meeting(claim).for_each(|(taking, _)| first(taking, giving));
         }
         // Where two routes give up the same requests, the one with the wider claim goes first: it would get those of the other.
+        // Of two with the same claim the one that keeps them by a wider one goes last.
+        let keeps = |route: usize, claim: &Claim| {
+            ends.get(&route).is_some_and(|end| end.iter().any(|kept| kept.is_served() && kept.is_wider_than(claim)))
+        };
         for (giving, claim) in lost.all() {
-            let wider = lost.meeting(claim).filter(|(_, other)| other.is_wider_than(claim));
-            wider.for_each(|(other, _)| first(other, giving));
+            let kept = keeps(giving.0, claim);
+            let goes_first = |(by, other): &&((usize, usize), Claim)| {
+                other.is_wider_than(claim) || kept && other.is_same(claim) && !keeps(by.0, other)
+            };
+            lost.meeting(claim).filter(goes_first).for_each(|(other, _)| first(other, giving));
         }
         // A redirect that goes is followed as long as it is there.
         for (leaving, target) in &left {
