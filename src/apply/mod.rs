@@ -32,21 +32,20 @@ pub enum State {
     Done,
     /// It failed, and why.
     Failed(Untrusted),
-    /// Something it needs failed, or the run was interrupted.
+    /// Something it needs failed.
     Blocked(Untrusted),
     /// What it waits for was still on its way when its time was over: the next run goes on with it.
     Late(Untrusted),
+    /// It was not begun, since the run was interrupted.
+    NotBegun,
 }
 
 impl State {
     /// Whether it will not be done by this run.
     fn is_bad_end(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Blocked(_) | Self::Late(_))
+        matches!(self, Self::Failed(_) | Self::Blocked(_) | Self::Late(_) | Self::NotBegun)
     }
 }
-
-/// Why a step that waited was not begun any more.
-pub const INTERRUPTED: &str = "the run was interrupted.";
 
 /// A run of a plan. Each event costs what it changes, and not what the plan holds.
 #[derive(Debug)]
@@ -217,7 +216,7 @@ impl<'a> Run<'a> {
                     }
                 }
             }
-            State::Failed(_) | State::Blocked(_) | State::Late(_) => self.ended += 1,
+            State::Failed(_) | State::Blocked(_) | State::Late(_) | State::NotBegun => self.ended += 1,
             State::Settling(_) => {
                 self.settling.insert(step);
             }
@@ -243,7 +242,7 @@ impl<'a> Run<'a> {
                     State::Failed(why) => {
                         State::Blocked(Untrusted::new(format!("It needs {object}, which failed: {}", why.raw())))
                     }
-                    State::Blocked(why) if why.raw() == INTERRUPTED => State::Blocked(Untrusted::new(INTERRUPTED)),
+                    State::NotBegun => State::NotBegun,
                     State::Late(_) => {
                         State::Late(Untrusted::new(format!("It needs {object}, which is not healthy yet.")))
                     }
@@ -326,7 +325,7 @@ impl<'a> Run<'a> {
 
     /// A step that was begun is not sent any more, since the run was interrupted.
     pub fn unsent(&mut self, step: usize) {
-        self.set(step, State::Blocked(Untrusted::new(INTERRUPTED)));
+        self.set(step, State::NotBegun);
     }
 
     /// The object of a step was looked at; none means that it does not exist.
@@ -363,7 +362,7 @@ impl<'a> Run<'a> {
         self.interrupted = true;
         for step in (0..self.states.len()).filter(|step| self.states[*step] == State::Waiting).collect::<Vec<_>>() {
             if self.states[step] == State::Waiting {
-                self.set(step, State::Blocked(Untrusted::new(INTERRUPTED)));
+                self.set(step, State::NotBegun);
             }
         }
     }
@@ -449,7 +448,7 @@ mod tests {
         assert!(run.start_ready(7.9).is_empty());
         run.interrupt();
         assert!(run.start_ready(9.0).is_empty());
-        assert_eq!(run.states()[1], State::Blocked(Untrusted::new(INTERRUPTED)));
+        assert_eq!(run.states()[1], State::NotBegun);
     }
 
     /// What it waits for may come long after the rest: the Gateway learns of it only then.

@@ -1,6 +1,6 @@
 //! What became of a change, as a value: `report::result` words it.
 
-use super::{INTERRUPTED, State};
+use super::State;
 use crate::object::Untrusted;
 
 /// What became of the change of an object.
@@ -26,7 +26,7 @@ impl StepOutcome {
         match state {
             State::Done => Self::Done,
             State::Failed(why) => Self::Failed(why.clone()),
-            State::Blocked(why) if why.raw() == INTERRUPTED => Self::NotBegun,
+            State::NotBegun => Self::NotBegun,
             State::Blocked(why) => Self::Blocked(why.clone()),
             State::Late(why) => Self::Late(why.clone()),
             State::Settling(_) | State::Sent | State::Waiting => Self::Written,

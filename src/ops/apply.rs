@@ -315,7 +315,12 @@ impl<'c> Driver<'c, '_> {
             && run.states().iter().enumerate().all(|(step, state)| match state {
                 State::Sent => false,
                 State::Settling(_) => comes_back(&self.planned.desired, run.object(step)).is_none(),
-                State::Waiting | State::Done | State::Failed(_) | State::Blocked(_) | State::Late(_) => true,
+                State::Waiting
+                | State::Done
+                | State::Failed(_)
+                | State::Blocked(_)
+                | State::Late(_)
+                | State::NotBegun => true,
             })
     }
 
@@ -487,6 +492,10 @@ impl<'c> Driver<'c, '_> {
                 },
                 State::Sent => continue,
                 State::Done => Event::Done { object: object.to_string(), step, seconds },
+                State::NotBegun => {
+                    let reason = Untrusted::new("the run was interrupted.");
+                    Event::Failed { object: object.to_string(), step, reason, seconds }
+                }
                 State::Failed(reason) | State::Blocked(reason) | State::Late(reason) => {
                     Event::Failed { object: object.to_string(), step, reason: reason.clone(), seconds }
                 }
