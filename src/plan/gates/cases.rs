@@ -4,6 +4,7 @@ use super::super::conclude::sequence_steps;
 use super::*;
 use crate::apply::{Gatekeeper, Run, Standing};
 use crate::desired::{Entry, Tree, read};
+use crate::graph::Graph;
 use crate::inventory::{PART_OF, Parent};
 use crate::live::Coverage;
 use crate::object::GroupKind;
@@ -29,7 +30,7 @@ fn wanted(values: &[Value]) -> Desired {
 
 fn cluster(values: &[Value]) -> Live {
     let mut live = Live::default();
-    live.source = Source::Cluster;
+    live.source = crate::live::Source::Cluster;
     for (group, kind) in KINDS {
         live.coverage.insert(GroupKind::new(group, kind), Coverage::All);
     }

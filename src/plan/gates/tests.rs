@@ -6,6 +6,7 @@ use super::super::conclude::sequence_steps;
 use super::*;
 use crate::apply::{Gatekeeper, Run, State};
 use crate::desired::{Entry, Tree, read};
+use crate::graph::Graph;
 use crate::inventory::{PART_OF, Parent};
 use crate::live::Coverage;
 use crate::object::GroupKind;
@@ -151,7 +152,7 @@ struct Cluster {
 impl Cluster {
     fn new(fates: [Fate; 3]) -> Self {
         let mut live = Live::default();
-        live.source = Source::Cluster;
+        live.source = crate::live::Source::Cluster;
         for (group, kind) in [
             (SPIN, "SpinApp"),
             ("apps", "Deployment"),
