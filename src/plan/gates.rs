@@ -347,10 +347,13 @@ impl<'a> Guard<'a> {
         let leads = |(route, known): &&(&ObjectRef, Claim)| {
             *route != object && known.redirect.as_ref().is_some_and(|target| target.is_met_by(claim))
         };
-        for (route, redirect) in self.there().all().iter().filter(leads) {
-            let Some(member) = self.desired.objects.get(*route) else { continue };
-            let after = claims(route, &member.object.value);
-            for next in after.iter().filter(|next| next.meets(redirect) && next.redirect != redirect.redirect) {
+        for (_, redirect) in self.there().all().iter().filter(leads) {
+            let wanted: Vec<&(&ObjectRef, Claim)> = self.wanted().meeting(redirect).collect();
+            let stays = wanted.iter().any(|(_, next)| next.is_same(redirect) && next.redirect == redirect.redirect);
+            let takes = |(route, next): &&&(&ObjectRef, Claim)| {
+                *route != object && next.is_served() && next.redirect != redirect.redirect
+            };
+            for (route, next) in wanted.iter().filter(takes).filter(|_| !stays) {
                 found.served_by(route, next);
                 found.settles = true;
             }
