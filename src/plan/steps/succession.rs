@@ -149,6 +149,22 @@ impl Sequencer<'_> {
         for (taking, giving) in self.taken_at_listeners() {
             first(&taking, &giving);
         }
+        // What goes may win over what a redirect is to lead to, as long as it is there; unless it gives to that redirect itself.
+        let by_route = |found: &'_ Claims<(usize, usize)>| {
+            let mut all: BTreeMap<usize, Vec<Claim>> = BTreeMap::new();
+            found.all().iter().for_each(|((route, _), claim)| all.entry(*route).or_default().push(claim.clone()));
+            all
+        };
+        let (gains, losses) =
+            if redirects.is_empty() { Default::default() } else { (by_route(&gained), by_route(&lost)) };
+        let gives = |giving: usize, taking: usize| {
+            let gained = gains.get(&taking).into_iter().flatten();
+            gained.into_iter().any(|claim| losses.get(&giving).into_iter().flatten().any(|lost| lost.meets(claim)))
+        };
+        for (leading, _, target) in &redirects {
+            let goes = lost.meeting_target(target).filter(|(by, _)| by.0 != leading.0 && !gives(by.0, leading.0));
+            goes.for_each(|(by, _)| first(by, leading));
+        }
         for (leading, redirect, target) in &redirects {
             let serves = gained.meeting_target(target).filter(|(_, claim)| !claim.lead_to_each_other(redirect));
             serves.for_each(|(serving, _)| first(serving, leading));
