@@ -272,6 +272,9 @@ impl Bench<'_> {
         assert_eq!(report["requests"]["GIT"], json!(1));
         assert!(report["requests"].get("PATCH").is_none() && report["requests"].get("dry-run").is_none());
         std::fs::remove_dir_all(self.workload.path().join(".git")).expect("it was made here");
+        // The inventory is now that of the Git server; what follows is applied from the folder again.
+        let dir = self.dir();
+        self.spinway(&["apply", &dir, "--yes", "--take-inventory"], true);
     }
 
     fn app_path(&self, index: usize) -> String {
