@@ -40,6 +40,28 @@ pub enum State {
     NotBegun,
 }
 
+/// How often in a row the new state must answer, each time on a new connection: a Gateway may have several proxies.
+const ENOUGH: u32 = 10;
+
+/// What the Gateway answered to the probes of a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Answer {
+    /// All of them were answered by the state that is wanted.
+    New,
+    /// One of them was answered by another state, and how.
+    Other(Untrusted),
+    /// The Gateway cannot be asked from here: then only time tells.
+    #[default]
+    Unknown,
+}
+
+/// The answers to the probes of a step so far.
+#[derive(Clone, Debug, Default)]
+struct Answers {
+    new_in_a_row: u32,
+    last: Answer,
+}
+
 impl State {
     /// Whether it will not be done by this run.
     fn is_bad_end(&self) -> bool {
@@ -62,6 +84,8 @@ pub struct Run<'a> {
     ready: BTreeSet<usize>,
     /// Steps that may start from a time on.
     resting: Vec<(usize, f64)>,
+    /// What the Gateway answered to the probes of steps that rest.
+    answers: BTreeMap<usize, Answers>,
     /// Steps whose gates are looked at, and since when.
     gated: BTreeMap<usize, f64>,
     /// Since when gates that were seen shut are looked at.
@@ -101,6 +125,7 @@ impl<'a> Run<'a> {
             states: vec![State::Waiting; count],
             ready: BTreeSet::new(),
             resting: Vec::new(),
+            answers: BTreeMap::new(),
             gated: BTreeMap::new(),
             shut: BTreeMap::new(),
             opening: BTreeSet::new(),
@@ -128,9 +153,49 @@ impl<'a> Run<'a> {
     fn is_free(&mut self, step: usize) {
         let settle = self.plan.steps[step].settle;
         if settle > 0.0 {
-            self.resting.push((step, self.now + settle));
+            self.rest(step);
         } else {
             self.has_rested(step);
+        }
+    }
+
+    /// A step rests before it goes on.
+    fn rest(&mut self, step: usize) {
+        self.answers.remove(&step);
+        self.resting.push((step, self.now + self.plan.steps[step].settle));
+    }
+
+    /// The steps that rest and have something to ask meanwhile.
+    pub fn asking(&self) -> impl Iterator<Item = usize> + '_ {
+        let steps = self.resting.iter().map(|(step, _)| *step);
+        steps.filter(|step| self.states[*step] == State::Waiting && !self.plan.steps[*step].probes.is_empty())
+    }
+
+    /// All probes of a step were asked.
+    pub fn asked(&mut self, step: usize, answer: Answer, now: f64) {
+        self.now = now;
+        let answers = self.answers.entry(step).or_default();
+        answers.new_in_a_row = if answer == Answer::New { answers.new_in_a_row + 1 } else { 0 };
+        answers.last = answer;
+    }
+
+    /// Whether a step has rested: when the new state answers, or else when its time is over, unless another state answers still.
+    fn rest_is_over(&self, step: usize, until: f64, now: f64) -> bool {
+        match self.answers.get(&step) {
+            Some(Answers { new_in_a_row: ENOUGH.., .. }) => true,
+            Some(Answers { last: Answer::Other(_), .. }) => now > until + self.deadline,
+            _ => until <= now,
+        }
+    }
+
+    /// A step whose time to rest is over: it goes on, unless its probes say that the Gateway does not follow.
+    fn rested(&mut self, step: usize) {
+        match self.answers.remove(&step) {
+            Some(Answers { last: Answer::Other(why), new_in_a_row: 0 }) => {
+                let text = format!("the Gateway does not follow after {:.0} s: {}", self.deadline, why.raw());
+                self.set(step, State::Late(Untrusted::new(text)));
+            }
+            _ => self.has_rested(step),
         }
     }
 
@@ -192,7 +257,7 @@ impl<'a> Run<'a> {
             Some(state) => self.set(step, state),
             // What it waited for came just now, and the Gateway has yet to learn of it.
             None if self.opening.remove(&step) && self.plan.steps[step].settle > 0.0 => {
-                self.resting.push((step, now + self.plan.steps[step].settle));
+                self.rest(step);
             }
             None => {
                 self.ready.insert(step);
@@ -274,11 +339,12 @@ impl<'a> Run<'a> {
         if self.interrupted {
             return Vec::new();
         }
-        let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(_, until)| *until <= now);
+        let resting = std::mem::take(&mut self.resting).into_iter();
+        let (rested, resting) = resting.partition(|(step, until)| self.rest_is_over(*step, *until, now));
         self.resting = resting;
         for (step, _) in Vec::into_iter(rested) {
             if self.states[step] == State::Waiting {
-                self.has_rested(step);
+                self.rested(step);
             }
         }
         let ready: Vec<usize> = std::mem::take(&mut self.ready).into_iter().collect();
@@ -415,7 +481,15 @@ mod tests {
             ..Change::unchanged(&ObjectRef::new("", "ConfigMap", "ns", &format!("c{n}")), "v1", "platform")
         };
         let steps = (0..count)
-            .map(|change| Step { change, kind: StepKind::Set, body: None, wait: true, settle: 0.0, gates: Vec::new() })
+            .map(|change| Step {
+                change,
+                kind: StepKind::Set,
+                body: None,
+                wait: true,
+                settle: 0.0,
+                probes: Vec::new(),
+                gates: Vec::new(),
+            })
             .collect();
         Plan { changes: (0..count).map(change).collect(), steps, order: order.to_vec(), ..Plan::default() }
     }
@@ -478,6 +552,38 @@ mod tests {
         }
         run.judged(0, not_yet(), 66.0);
         assert!(matches!(run.states()[0], State::Late(_)));
+    }
+
+    #[test]
+    fn a_rest_ends_when_the_new_state_answers_and_not_while_another_one_does() {
+        let mut plan = plan(&[], 1);
+        let route = plan.changes[0].object.clone();
+        plan.steps[0].settle = 5.0;
+        plan.steps[0].probes =
+            vec![crate::routing::Probe { route, host: None, path: "/".to_owned(), mark: "a".to_owned() }];
+        let other = || Answer::Other(Untrusted::new("200"));
+        let begun = || {
+            let mut run = Run::new(&plan, 60.0, true);
+            assert!(run.start_ready(0.0).is_empty());
+            assert_eq!(run.asking().count(), 1);
+            run
+        };
+        let mut run = begun();
+        (0..9).for_each(|_| run.asked(0, Answer::New, 1.0));
+        run.asked(0, other(), 1.0);
+        (0..9).for_each(|_| run.asked(0, Answer::New, 1.0));
+        assert!(run.start_ready(1.0).is_empty(), "a proxy that is late answered among them");
+        run.asked(0, Answer::New, 1.0);
+        assert_eq!(run.start_ready(1.0), [0]);
+        let mut run = begun();
+        run.asked(0, Answer::Unknown, 1.0);
+        assert!(run.start_ready(4.9).is_empty());
+        assert_eq!(run.start_ready(5.0), [0], "nobody can be asked from here: it rests its time");
+        let mut run = begun();
+        run.asked(0, other(), 4.9);
+        assert!(run.start_ready(64.9).is_empty(), "the old state answers");
+        assert!(run.start_ready(65.1).is_empty());
+        assert!(matches!(&run.states()[0], State::Late(why) if why.raw().contains("200")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Member;
 use super::deletions::Deletions;
+use super::settle::Settle;
 use super::tree::{below, glob};
 use crate::kinds::HealthRule;
 use crate::object::{Diagnostic, ObjectRef, Origin};
@@ -176,26 +177,6 @@ pub struct Environment {
     /// What every App has in this environment unless it says otherwise.
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub defaults: Value,
-}
-
-/// How long what takes over requests is given before what served them goes: no condition of a route tells when the proxy
-/// follows it.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String")]
-pub struct Settle {
-    /// Seconds, at most an hour.
-    pub seconds: f64,
-}
-
-impl TryFrom<String> for Settle {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let seconds = super::app::duration(&text).filter(|seconds| *seconds <= 3600.0);
-        let seconds = seconds.ok_or_else(|| format!("`{text}` is not a duration of at most an hour, such as `5s`"))?;
-        Ok(Self { seconds })
-    }
 }
 
 /// What the agent does about fields that others changed. The command line's `apply` always corrects them.

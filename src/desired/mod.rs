@@ -13,6 +13,7 @@ pub(crate) mod parallel;
 mod patch;
 pub mod pin;
 mod rules;
+mod settle;
 mod templates;
 mod tree;
 mod values;
@@ -29,6 +30,7 @@ pub use config::{
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
+pub use settle::{MAX_SETTLE, Settle};
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
 
 use crate::kinds;

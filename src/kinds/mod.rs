@@ -45,6 +45,8 @@ pub const SPIN: &str = "core.spinkube.dev";
 pub const APP: &str = "spinway.dev/app";
 /// The annotation of a SpinApp that says how long it stays after the last route left it, in seconds.
 pub const SETTLE: &str = "spinway.dev/settle";
+/// The annotation of a route that names the path which is asked through the Gateway until this state of it answers.
+pub const PROBE: &str = "spinway.dev/settle-probe";
 /// The annotation of a SpinApp that lets its last healthy version come back when a change of it does not become healthy.
 pub const ON_FAILURE: &str = "spinway.dev/on-failure";
 

@@ -2,8 +2,8 @@
 
 use super::owed::{follow, owed, recovered};
 use super::record::{Deleted, Done, Written, save, write_ahead};
-use super::{Planned, gates, is_idle};
-use crate::apply::{Class, Run, Standing, State, StepOutcome, classify, delay};
+use super::{Planned, gates, is_idle, probes};
+use crate::apply::{Answer, Class, Run, Standing, State, StepOutcome, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, Observer, Sought, is_other, with_identity};
 use crate::inventory::{Applied, comes_back};
 use crate::kinds::{Health, Verdict};
@@ -143,6 +143,7 @@ pub async fn apply(
         barred: BTreeMap::new(),
         gates_due: 0.0,
         gates_pace: GATES_PACE,
+        asks_due: 0.0,
     };
     let mut run = Run::new(&plan, settings.deadline, settings.wait);
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
@@ -180,6 +181,7 @@ pub async fn apply(
                 let answers = beside(&mut sending, async {
                     driver.observe(&mut run).await;
                     driver.look_at_gates(&mut run).await;
+                    driver.ask(&mut run).await;
                 })
                 .await;
                 answers.into_iter().for_each(|(step, answer)| driver.answered(&mut run, step, answer));
@@ -279,6 +281,8 @@ fn results(run: &Run<'_>, plan: &Plan) -> BTreeMap<ObjectRef, StepOutcome> {
 /// How often gates are looked at in the beginning, and at the least, in seconds.
 const GATES_PACE: f64 = 0.4;
 const GATES_PACE_MAX: f64 = 3.0;
+/// Seconds between two questions to a Gateway that cannot be asked.
+const UNKNOWN_PACE: f64 = 2.0;
 
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
@@ -301,6 +305,8 @@ struct Driver<'c, 'p> {
     gates_due: f64,
     /// Seconds between two looks; they grow while nothing changes.
     gates_pace: f64,
+    /// When the Gateway is to be asked again, in seconds since the apply began.
+    asks_due: f64,
 }
 
 impl<'c> Driver<'c, '_> {
@@ -361,6 +367,30 @@ impl<'c> Driver<'c, '_> {
         }
         self.gates_pace = if same { (self.gates_pace * 1.5).min(GATES_PACE_MAX) } else { GATES_PACE };
         self.gates_due = self.seconds() + self.gates_pace;
+    }
+
+    /// Asks the Gateway whether it follows what took over from the steps that rest.
+    async fn ask(&mut self, run: &mut Run<'_>) {
+        if self.seconds() < self.asks_due {
+            return;
+        }
+        for step in run.asking().collect::<Vec<_>>() {
+            let probes = &self.plan.steps[step].probes;
+            let answer = probes::ask(self.planned, probes).await;
+            match (&answer, probes.first()) {
+                (Answer::Other(why), Some(probe)) => {
+                    let health = Health::progressing("NotFollowed", why.raw());
+                    self.barred.insert(step, (probe.route.clone(), health));
+                }
+                _ => {
+                    self.barred.remove(&step);
+                }
+            }
+            if answer == Answer::Unknown {
+                self.asks_due = self.seconds() + UNKNOWN_PACE;
+            }
+            run.asked(step, answer, self.seconds());
+        }
     }
 
     fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {
@@ -476,6 +506,7 @@ impl<'c> Driver<'c, '_> {
         let mut changed = run.take_changed();
         changed.extend(run.settling());
         changed.extend(run.gated());
+        changed.extend(run.asking());
         for index in changed {
             let state = &run.states()[index];
             let step = self.plan.steps[index].kind;

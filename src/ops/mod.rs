@@ -10,6 +10,7 @@ mod owed;
 mod people;
 mod pin;
 mod plan;
+mod probes;
 mod record;
 mod snapshot;
 

@@ -8,12 +8,14 @@ pub(super) use judge::judge_gates;
 
 use super::Plan;
 use super::steps::{Gate, Proof, StepKind, WORKLOADS, new_redirects};
-use crate::desired::{Desired, Member};
+use crate::desired::{Desired, MAX_SETTLE, Member};
 use crate::inventory::{Owner, ids, keep_mark, owner};
 use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
 use crate::live::{Live, Observed, Presence};
 use crate::object::{ObjectRef, annotation, label, meta};
-use crate::routing::{Claim, Claims, attached, attached_beyond, beyond, claims, is_route, lag_of_controllers};
+use crate::routing::{
+    Claim, Claims, Probe, attached, attached_beyond, beyond, claims, is_route, lag_of_controllers, probe_of,
+};
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,7 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
     }
     let guard = Guard::new(desired, live, acting(plan));
     let later = Later::new(plan);
+    let in_steps = in_steps(plan);
     let mut states: BTreeMap<usize, Option<Value>> = BTreeMap::new();
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
@@ -96,9 +99,14 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
             guard.superseded(&change.object, &mut found);
         }
         let seconds = if found.settles { guard.settle(&change.object, before) } else { 0.0 };
+        let probes = if seconds > 0.0 && step.kind == StepKind::Delete {
+            guard.probes(&change.object, &found, &in_steps)
+        } else {
+            Vec::new()
+        };
         let (of, body) = (step.change, step.body.clone());
         let step = &mut plan.steps[index];
-        step.settle = seconds;
+        (step.settle, step.probes) = (seconds, probes);
         step.gates = found.gates.into_iter().map(|((object, proof), always)| Gate { object, proof, always }).collect();
         states.insert(of, body);
     }
@@ -107,6 +115,12 @@ pub(super) fn guard_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
 /// The objects to which the plan does something.
 fn acting(plan: &Plan) -> BTreeSet<ObjectRef> {
     plan.changes.iter().filter(|change| change.action.is_acting()).map(|change| change.object.clone()).collect()
+}
+
+/// The objects that hold both the old and the new for a while.
+fn in_steps(plan: &Plan) -> BTreeSet<ObjectRef> {
+    let contracts = plan.steps.iter().filter(|step| step.kind == StepKind::Contract);
+    contracts.map(|step| plan.changes[step.change].object.clone()).collect()
 }
 
 /// What comes after a step: a step that was named as a break cannot wait for that.
@@ -470,8 +484,29 @@ impl<'a> Guard<'a> {
             let versions = self.leads().versions.get(&(object.namespace(), app))?;
             versions.iter().find_map(|(_, member)| annotation(&member.object.value, SETTLE)?.parse::<f64>().ok())
         });
-        let asked = asked.or_else(|| self.desired.environment.settle.as_ref().map(|settle| settle.seconds));
-        asked.filter(|seconds| (0.0..=3600.0).contains(seconds)).unwrap_or_else(|| self.lag())
+        let asked = asked.or_else(|| self.desired.environment.settle.as_ref().and_then(|settle| settle.seconds));
+        asked.filter(|seconds| (0.0..=MAX_SETTLE).contains(seconds)).unwrap_or_else(|| self.lag())
+    }
+
+    /// What is asked while a version of an App rests before it goes: all routes that take over from it. Nothing, so that it rests for
+    /// the whole time, when one of them cannot be asked, when one holds old and new for a while (it would answer before it gave up
+    /// the old), or when a route leads to the version that is not among them.
+    fn probes(&self, object: &ObjectRef, found: &Found, in_steps: &BTreeSet<ObjectRef>) -> Vec<Probe> {
+        let routes: BTreeSet<&ObjectRef> =
+            found.gates.keys().map(|(object, _)| object).filter(|o| is_route(o)).collect();
+        if !object.is(SPIN, "SpinApp") || routes.iter().any(|route| in_steps.contains(*route)) {
+            return Vec::new();
+        }
+        let probes = routes.iter().map(|route| probe_of(route, self.value_after(route)?));
+        let probes = probes.collect::<Option<Vec<Probe>>>().unwrap_or_default();
+        let leads = |backend: &ObjectRef| {
+            let service = self.live.get(backend).map(|service| selected_apps(backend, service)).unwrap_or_default();
+            backend.is("", "Service") && backend.namespace() == object.namespace() && backend.name == object.name
+                || service.contains(object)
+        };
+        let live = self.there().all().iter().filter(|(route, _)| !routes.contains(*route));
+        let others = || live.flat_map(|(_, claim)| claim.backends.keys()).any(leads);
+        if probes.is_empty() || others() { Vec::new() } else { probes }
     }
 
     fn lag(&self) -> f64 {

@@ -8,9 +8,11 @@ mod claims;
 mod features;
 mod hostname;
 mod lag;
+mod probe;
 
 pub use attach::{Attachment, attach, listeners};
 pub use claims::{Attached, Claim, Claims, Target, attached, attached_beyond, beyond, claims, is_route};
 pub use features::features;
 pub use hostname::{covers, meet};
 pub use lag::lag_of_controllers;
+pub use probe::{Door, MARK, Probe, doors, mark_of, probe_of};

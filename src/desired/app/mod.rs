@@ -12,6 +12,7 @@ mod spec;
 mod spin;
 
 pub use network::OPEN_EGRESS;
+pub(super) use route::path_is_plain;
 pub use spec::App;
 
 pub(super) use restart::{Restart, stamp};
@@ -248,11 +249,6 @@ impl<'a> Template<'a> {
         }
         if self.app.canary.is_some() && !self.is_blue_green() {
             self.wrong("/canary", "A canary needs the rollout blueGreen.", "Remove `rollout.type`, or the canary.");
-        }
-        if let Some(settle) = &self.app.rollout.settle
-            && duration(settle).is_none_or(|seconds| seconds > 3600.0)
-        {
-            self.wrong("/rollout/settle", "`settle` is a duration of at most an hour: `5s`.", "Mend it.");
         }
         self.check_versions();
         self.check_values();

@@ -2,14 +2,17 @@
 
 use super::spec::{Cors, HeaderChanges, Method, Redirect, Route, Trigger};
 use super::{Template, duration};
-use crate::kinds::GATEWAY;
+use crate::kinds::{GATEWAY, PROBE};
 use crate::object::{Node, ObjectRef, Traced};
+use crate::routing::{MARK, mark_of};
 use crate::schema::{Release, Support};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most rules that an HTTPRoute may have (Gateway API HTTPRouteSpec).
 const MAX_RULES: usize = 16;
+/// Where an App says how long the old way stays.
+const SETTLE_FIELD: &str = "/rollout/settle";
 /// The status of a redirect that keeps the method (RFC 9110 §15.4.9).
 pub(super) const PERMANENT: u16 = 308;
 
@@ -306,7 +309,59 @@ impl Template<'_> {
             spec.set("hostnames", hosts);
         }
         spec.set("rules", Traced::list(self.at(at), self.rules(at, route)));
-        self.object(at, &format!("{GATEWAY}/v1"), "HTTPRoute", &self.route_name(route), spec)
+        let probe = self.settle_probe(route);
+        if probe.is_some() {
+            self.mark(&mut spec);
+        }
+        let mut object = self.object(at, &format!("{GATEWAY}/v1"), "HTTPRoute", &self.route_name(route), spec);
+        if let Some(path) = probe {
+            self.annotate(&mut object, PROBE, self.made(SETTLE_FIELD, path));
+        }
+        object
+    }
+
+    /// The path that is asked through the Gateway until this state of a route answers. What only some requests reach is not
+    /// asked: a redirect, a method other than GET, a header or parameter.
+    fn settle_probe(&self, route: &Route) -> Option<String> {
+        let settle = self.app.rollout.settle.as_ref().or(self.around.environment.settle.as_ref())?;
+        let probe = settle.probe.as_deref()?;
+        let by_get = route.methods.is_empty() || route.methods.contains(&Method::Get);
+        let plain = by_get && route.headers.is_empty() && route.query.is_empty() && !is_redirect(route);
+        let path = || match (route.exact, route.path.trim_end_matches('/'), probe) {
+            (true, ..) => route.path.clone(),
+            (false, "", _) => probe.to_owned(),
+            (false, prefix, "/") => prefix.to_owned(),
+            (false, prefix, _) => format!("{prefix}{probe}"),
+        };
+        (plain && self.is_blue_green()).then(path)
+    }
+
+    /// Lets the proxy put a mark of this state of the route on every answer: nothing else tells whether it follows it already.
+    fn mark(&self, spec: &mut Traced) {
+        let mark = self.made(SETTLE_FIELD, json!({"name": MARK, "value": mark_of(&spec.value())}));
+        let Some(Node::List(rules)) = spec.at_mut("/rules").map(|rules| &mut rules.node) else { return };
+        for rule in rules {
+            if rule.at("/filters").is_none() {
+                rule.set("filters", Traced::list(self.at(SETTLE_FIELD), Vec::new()));
+            }
+            let Some(Node::List(filters)) = rule.at_mut("/filters").map(|filters| &mut filters.node) else { continue };
+            // A rule has at most one filter that changes headers of answers (Gateway API HTTPRouteRule).
+            let Some(changes) = filters.iter_mut().find_map(|filter| filter.at_mut("/responseHeaderModifier")) else {
+                let changes = Traced::map(self.at(SETTLE_FIELD), [("set", self.marks(mark.clone()))]);
+                let kind = self.made(SETTLE_FIELD, "ResponseHeaderModifier");
+                let entries = [("type", kind), ("responseHeaderModifier", changes)];
+                filters.push(Traced::map(self.at(SETTLE_FIELD), entries));
+                continue;
+            };
+            match changes.at_mut("/set").map(|set| &mut set.node) {
+                Some(Node::List(set)) => set.push(mark.clone()),
+                _ => changes.set("set", self.marks(mark.clone())),
+            }
+        }
+    }
+
+    fn marks(&self, mark: Traced) -> Traced {
+        Traced::list(self.at(SETTLE_FIELD), vec![mark])
     }
 
     /// The rules of a route: one for each method, since a prefix is only replaced in a rule of a single match (Gateway API
@@ -617,7 +672,7 @@ fn is_escaped(path: &str) -> bool {
 }
 
 /// Whether Gateway API takes a path (HTTPPathMatch).
-fn path_is_plain(path: &str) -> bool {
+pub(in crate::desired) fn path_is_plain(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&b);
     path.starts_with('/')

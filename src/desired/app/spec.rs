@@ -1,6 +1,6 @@
 //! The fields of an App.
 
-use crate::desired::patch;
+use crate::desired::{Settle, patch};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -288,14 +288,14 @@ pub struct Pods {
 }
 
 /// How a new version takes over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rollout {
     /// Whether a new version stands beside the old one.
     #[serde(rename = "type")]
     pub kind: Option<RolloutType>,
-    /// How long the old version stays after the last route left it, so that requests under way end; 5s by default.
-    pub settle: Option<String>,
+    /// How long the old version stays after the last route left it. Default: as the environment says.
+    pub settle: Option<Settle>,
     /// What happens when the new version does not become healthy.
     pub on_failure: OnFailure,
 }

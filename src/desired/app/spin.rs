@@ -1,7 +1,7 @@
 //! The SpinApps of an App, one for each version, and the Service that keeps callers inside the cluster.
 
+use super::Template;
 use super::spec::{Canary, InvocationLimit, Kept, OnFailure, Probe, Quantity, Store, StoreOption, Trigger, Variable};
-use super::{Template, duration};
 use crate::kinds::{APP, ON_FAILURE, SETTLE, SPIN};
 use crate::object::{Traced, escape};
 use crate::schema::quantity::{is_quantity, nanos};
@@ -230,9 +230,8 @@ impl Template<'_> {
     fn rollout(&self, version: &Version<'_>, object: &mut Traced) {
         if self.is_blue_green() {
             // Unless the App says so, the environment and its controllers decide when the plan is made.
-            if let Some(settle) = self.app.rollout.settle.as_deref() {
-                let seconds = duration(settle).unwrap_or_default().to_string();
-                self.annotate(object, SETTLE, self.made("/rollout/settle", seconds));
+            if let Some(seconds) = self.app.rollout.settle.as_ref().and_then(|settle| settle.seconds) {
+                self.annotate(object, SETTLE, self.made("/rollout/settle", seconds.to_string()));
             }
         }
         // A canary that fails gets no requests, and takes none from the version that is served.

@@ -155,7 +155,9 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
         ("image: a, telemetry: true".to_owned(), "4:18 The Config names no executor with telemetry."),
         ("image: a, telemetry: true, executor: e".to_owned(), "4:18 `telemetry` chooses the executor"),
         ("image: a, runtimeConfigSecret: s, llmCompute: {type: x}".to_owned(), "4:18 Stores, databases and llmCompute"),
-        ("image: a, rollout: {settle: 2h}".to_owned(), "4:28 `settle` is a duration of at most an hour"),
+        ("image: a, rollout: {settle: 2h}".to_owned(), "4:28 rollout.settle: `2h` is not a duration of at most an hour"),
+        ("image: a, rollout: {settle: {for: 5s, probe: health}}".to_owned(), "4:28 rollout.settle: `health` is no path"),
+        ("image: a, rollout: {settle: {for: 5s}}".to_owned(), "4:28 rollout.settle: expected a duration of at most an hour"),
         ("image: a, trigger: redis, canary: {image: b}".to_owned(), "4:34 `canary` needs the trigger http"),
         ("image: a, trigger: redis, rollout: {type: blueGreen}".to_owned(), "4:44 blueGreen needs the trigger http"),
         (
@@ -282,6 +284,36 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
         let text = format!("apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {metadata}\nspec: {{image: a}}\n");
         let desired = desired(CONFIG, "test", &[("apps/a.yaml", &text)]);
         assert!(said(&desired)[0].contains(expected), "{:?}", said(&desired));
+    }
+}
+
+#[test]
+fn a_route_whose_gateway_is_asked_carries_the_mark_of_its_state() {
+    let routed = |settle: &str, fields: &str| {
+        let spec = format!(
+            "image: a, rollout: {{{settle}}}, routes: [{{gateway: infra/public, hosts: [x.example], {fields}}}]"
+        );
+        object(&app(&spec), "HTTPRoute")
+    };
+    let route = ObjectRef::new(crate::kinds::GATEWAY, "HTTPRoute", "shop", "cart");
+    let asked = "settle: {for: 9s, probe: /health}";
+    let probe = |value: &Value| crate::routing::probe_of(&route, value);
+    let value = routed(asked, "path: /cart");
+    let found = probe(&value).unwrap_or_else(|| unreachable!("{value}"));
+    assert_eq!((found.host.as_deref(), found.path.as_str()), (Some("x.example"), "/cart/health"));
+    let own = routed(asked, "path: /cart, responseHeaders: {set: {a: b}}");
+    assert_eq!(own["spec"]["rules"][0]["filters"].as_array().map(Vec::len), Some(2), "one filter holds both: {own}");
+    assert!(probe(&own).is_some_and(|other| other.mark != found.mark));
+    assert_eq!(
+        probe(&routed(asked, "path: /cart, methods: [GET, POST]")).map(|p| p.path),
+        Some("/cart/health".to_owned())
+    );
+    for (settle, fields) in [("settle: 9s", "path: /cart"), (asked, "methods: [POST]"), (asked, "headers: {a: b}")] {
+        let value = routed(settle, fields);
+        assert!(
+            probe(&value).is_none() && !value.to_string().contains("spinway-mark") || fields != "path: /cart",
+            "{value}"
+        );
     }
 }
 

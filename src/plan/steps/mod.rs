@@ -15,6 +15,7 @@ pub(super) use succession::new_redirects;
 use crate::graph::grants_reference;
 use crate::kinds::{self, GATEWAY, Section, each};
 use crate::object::{GroupKind, ObjectRef};
+use crate::routing::Probe;
 use crate::schema::CRD_GROUP;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -54,6 +55,8 @@ pub struct Step {
     /// For how many seconds after the last step before it this one is not begun: the Gateway learns of what took over, and
     /// requests to what goes end meanwhile.
     pub settle: f64,
+    /// What is asked meanwhile; the rest is over when all of it is answered as it is wanted.
+    pub probes: Vec<Probe>,
     /// What must hold right before it is sent.
     pub gates: Vec<Gate>,
 }
@@ -511,7 +514,15 @@ impl<'a> Sequencer<'a> {
             let (index, step) = graph[*node];
             let path = &self.paths[index];
             let (kind, body) = (path.kinds[step], path.states[step + 1].clone());
-            Step { change: index, kind, body, wait: path.wait[step], settle: 0.0, gates: Vec::new() }
+            Step {
+                change: index,
+                kind,
+                body,
+                wait: path.wait[step],
+                settle: 0.0,
+                probes: Vec::new(),
+                gates: Vec::new(),
+            }
         });
         let mut order: Vec<(usize, usize)> =
             graph.edge_references().map(|e| (place[&e.source()], place[&e.target()])).collect();

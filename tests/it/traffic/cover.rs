@@ -17,7 +17,7 @@ const SAMPLE: [(&str, u64, bool, bool, u64); 8] = [
     ("nameless to named route", 0, true, false, 2),
     ("App rename", 0, false, false, 2),
     ("SpinApp rename", 0, true, true, 6),
-    ("route rename", 5, true, false, 6),
+    ("new image, the Gateway is asked", 0, true, false, 6),
     ("redirect with its target", 5, false, false, 2),
 ];
 

@@ -27,9 +27,10 @@ pub struct Story {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 19] = [
     Scenario { name: "nothing changes", story: nothing, breaks: false },
     Scenario { name: "new image", story: new_image, breaks: false },
+    Scenario { name: "new image, the Gateway is asked", story: asked, breaks: false },
     Scenario { name: "canary steps", story: canary, breaks: false },
     Scenario { name: "promote", story: promote, breaks: false },
     Scenario { name: "abort", story: abort, breaks: false },
@@ -100,6 +101,12 @@ fn nothing(team: &Team) -> Story {
 
 fn new_image(team: &Team) -> Story {
     of_cart(team, ('a', ""), &[('b', "")])
+}
+
+/// The old version would stay for an hour if the Gateway did not answer with the mark of the new state.
+fn asked(team: &Team) -> Story {
+    let more = "  rollout: {settle: {for: 1h, probe: /}}\n";
+    of_cart(team, ('a', more), &[('b', more)])
 }
 
 fn canary(team: &Team) -> Story {
