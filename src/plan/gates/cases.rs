@@ -359,6 +359,47 @@ fn an_app_whose_last_change_failed_is_not_down_while_it_has_pods() {
     assert!(!serves(&cluster(&there)), "nothing is lost");
 }
 
+/// A superseded version goes as soon as the Gateway answers with the route that took over, unless more than that may lead to it.
+#[test]
+fn what_is_asked_while_a_version_rests_is_every_route_that_leads_to_it() {
+    let version = |mut value: Value| {
+        value["metadata"]["labels"][APP] = json!("cart");
+        value
+    };
+    let asked = |backend: &str| {
+        let mut value = route("r", &["a.example"], &json!([to("/", backend)]));
+        let mark = crate::routing::mark_of(&value["spec"]);
+        value["spec"]["rules"][0]["filters"] = json!([{"type": "ResponseHeaderModifier",
+            "responseHeaderModifier": {"set": [{"name": crate::routing::MARK, "value": mark}]}}]);
+        value["metadata"]["annotations"] = json!({crate::kinds::PROBE: "/"});
+        value
+    };
+    let probes = |more: &[Value]| {
+        let desired = wanted(&[version(app("b")), asked("b")]);
+        let mut there: Vec<Value> = running("a").into_iter().chain(running("b")).collect();
+        there[0] = version(there[0].clone());
+        there[5] = version(there[5].clone());
+        there.push(accepted(asked("a")));
+        there.extend(more.iter().cloned());
+        let live = cluster(&there);
+        let old = object("SpinApp", "a");
+        let guard = Guard::new(&desired, &live, [object("HTTPRoute", "r")].into());
+        let mut found = Found::default();
+        guard.superseded(&old, &mut found);
+        (guard.probes(&old, &found, &BTreeSet::new()), guard.probes(&old, &found, &[object("HTTPRoute", "r")].into()))
+    };
+    let (alone, in_steps) = probes(&[]);
+    assert_eq!(
+        alone.iter().map(|probe| &probe.mark).collect::<Vec<_>>(),
+        [&crate::routing::mark_of(&asked("b")["spec"])]
+    );
+    assert!(in_steps.is_empty(), "while it holds the old and the new it carries the mark already");
+    let foreign = |backend: &str| accepted(route("foreign", &["b.example"], &json!([to("/", backend)])));
+    assert!(probes(&[foreign("a")]).0.is_empty(), "nobody asks whether this one is followed");
+    let stable = service("cart", &json!({"core.spinkube.dev/app.a.status": "ready"}));
+    assert!(probes(&[stable, foreign("cart")]).0.is_empty(), "it leads there by a Service");
+}
+
 /// What a route that is held needs stays: its grant, and its listener.
 #[test]
 fn a_route_that_is_held_keeps_its_grant_and_its_listener() {
