@@ -1,6 +1,6 @@
 //! How much may be deleted before it waits for approval (design law 6).
 
-use super::app::duration;
+use super::notation::duration;
 use super::{Config, Environment};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -9,6 +9,7 @@ mod config;
 mod deletions;
 mod json_schema;
 mod manifest;
+mod notation;
 pub(crate) mod parallel;
 mod patch;
 pub mod pin;

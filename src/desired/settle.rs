@@ -1,6 +1,6 @@
 //! `settle`: how long what takes over requests is given before what served them goes, for an environment or an App.
 
-use super::app::{duration, path_is_plain};
+use super::notation::{duration, path_is_plain};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -12,7 +12,6 @@ mod spec;
 mod spin;
 
 pub use network::OPEN_EGRESS;
-pub(super) use route::path_is_plain;
 pub use spec::App;
 
 pub(super) use restart::{Restart, stamp};
@@ -372,29 +371,6 @@ fn put_over(merged: &mut Traced, layer: Traced) {
         _ => {}
     }
     merged.merge(layer);
-}
-
-/// A duration as Gateway API writes it (GEP-2257), in seconds.
-pub(super) fn duration(text: &str) -> Option<f64> {
-    let mut rest = text;
-    let mut seconds = 0.0;
-    for parts in 0.. {
-        if rest.is_empty() {
-            return (parts > 0).then_some(seconds);
-        }
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if parts == 4 || digits == 0 || digits > 5 {
-            return None;
-        }
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let (unit, factor) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
-            .into_iter()
-            .find(|(unit, _)| rest.starts_with(unit))?;
-        seconds += number * factor;
-        rest = &rest[unit.len()..];
-    }
-    None
 }
 
 #[cfg(test)]

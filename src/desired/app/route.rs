@@ -1,7 +1,8 @@
 //! The HTTPRoutes of an App.
 
+use super::Template;
 use super::spec::{Cors, HeaderChanges, Method, Redirect, Route, Trigger};
-use super::{Template, duration};
+use crate::desired::notation::{duration, path_is_plain};
 use crate::kinds::{GATEWAY, PROBE};
 use crate::object::{Node, ObjectRef, Traced};
 use crate::routing::{MARK, mark_of};
@@ -663,23 +664,4 @@ fn is_hostname(host: &str, may_be_wild: bool) -> bool {
 /// Whether a route sends clients elsewhere.
 fn is_redirect(route: &Route) -> bool {
     route.redirect.is_some() || route.redirect_to.is_some()
-}
-
-/// Whether each `%` begins an octet of two digits (RFC 3986 section 2.1).
-fn is_escaped(path: &str) -> bool {
-    let octet = |rest: &str| rest.as_bytes().iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2;
-    path.split('%').skip(1).all(octet)
-}
-
-/// Whether Gateway API takes a path (HTTPPathMatch).
-pub(in crate::desired) fn path_is_plain(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&b);
-    path.starts_with('/')
-        && path.len() <= 1024
-        && path.bytes().all(plain)
-        && is_escaped(path)
-        && !["//", "/./", "/../", "%2f"].iter().any(|wrong| lower.contains(wrong))
-        && !path.ends_with("/..")
-        && !path.ends_with("/.")
 }

@@ -48,16 +48,6 @@ fn object(desired: &Desired, kind: &str) -> Value {
 }
 
 #[test]
-fn durations_are_those_of_gep_2257() {
-    for (text, seconds) in [("5s", 5.0), ("1h30m", 5400.0), ("250ms", 0.25), ("1m5s", 65.0)] {
-        assert_eq!(duration(text), Some(seconds), "{text}");
-    }
-    for wrong in ["", "5", "s", "-1s", "1.5s", "123456s", "1d", "1s1s1s1s1s", " 1s"] {
-        assert_eq!(duration(wrong), None, "{wrong}");
-    }
-}
-
-#[test]
 fn later_layers_count_for_more_and_each_field_knows_its_own() {
     let text = "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {name: cart, namespace: shop}\nspec:\n  image: a:1\n  variables: {level: warn}\n  environments:\n    live: {variables: {level: error}}\n";
     let test = desired(CONFIG, "test", &[("apps/one/a.yaml", text)]);

@@ -6,6 +6,7 @@ use crate::apply::{Gatekeeper, Run, Standing};
 use crate::desired::{Entry, Tree, read};
 use crate::graph::Graph;
 use crate::inventory::{PART_OF, Parent};
+use crate::kinds::PROBE;
 use crate::live::Coverage;
 use crate::object::GroupKind;
 use crate::plan::{Action, Change, Step};
@@ -371,7 +372,7 @@ fn what_is_asked_while_a_version_rests_is_every_route_that_leads_to_it() {
         let mark = crate::routing::mark_of(&value["spec"]);
         value["spec"]["rules"][0]["filters"] = json!([{"type": "ResponseHeaderModifier",
             "responseHeaderModifier": {"set": [{"name": crate::routing::MARK, "value": mark}]}}]);
-        value["metadata"]["annotations"] = json!({crate::kinds::PROBE: "/"});
+        value["metadata"]["annotations"] = json!({PROBE: "/"});
         value
     };
     let probes = |more: &[Value]| {
