@@ -1,10 +1,11 @@
 //! How the gates of steps stand, by what was read last.
 
 use crate::desired::Desired;
-use crate::kinds::{self, GATEWAY, Health, SPIN, Verdict};
+use crate::kinds::{self, Health, SPIN, Verdict};
 use crate::live::{Live, Observed};
-use crate::object::{GroupKind, ObjectRef};
+use crate::object::{GroupKind, ObjectRef, Untrusted};
 use crate::plan::{self, Gate, Plan, Proof, Refused, Users};
+use crate::routing::is_route_kind;
 use std::cell::OnceCell;
 
 /// How the gates of a step stand.
@@ -18,13 +19,10 @@ pub enum Standing {
     Sick(ObjectRef, Health),
     /// The object that the step deletes is used by another one.
     Used(ObjectRef),
+    /// Nothing tells whether the object that the step deletes is used: those that may use it cannot be read, and why.
+    Unreadable(GroupKind, Untrusted),
     /// The object that the step deletes is another one by now, or belongs to someone else.
     NotOurs,
-}
-
-/// Whether a kind is one of Gateway API's routes.
-pub fn is_route_kind(kind: &GroupKind) -> bool {
-    kind.group == GATEWAY && kind.kind.ends_with("Route")
 }
 
 /// Judges gates.
@@ -64,8 +62,8 @@ impl Gatekeeper<'_> {
 
     fn gate(&self, step: usize, gate: &Gate) -> Standing {
         let (object, live) = (&gate.object, self.live);
-        if let Some(health) = self.not_read(gate) {
-            return Standing::NotYet(object.clone(), health);
+        if let Some(standing) = self.not_read(gate) {
+            return standing;
         }
         match gate.proof {
             Proof::Healthy => told(object, self.observed.health(object)),
@@ -89,14 +87,19 @@ impl Gatekeeper<'_> {
         }
     }
 
-    /// What could not be read may be readable in a moment; until it is, nothing is known, and nothing goes.
-    fn not_read(&self, gate: &Gate) -> Option<Health> {
-        let about = |object: &ObjectRef| {
-            *object == gate.object
-                || gate.proof == Proof::Unused && is_route_kind(&object.group_kind()) && object.name.is_empty()
+    /// What could not be read may be readable in a moment; until it is, nothing is known, and nothing goes. A right that is missing
+    /// does not come by itself.
+    fn not_read(&self, gate: &Gate) -> Option<Standing> {
+        let may_use = |object: &ObjectRef| {
+            gate.proof == Proof::Unused && is_route_kind(&object.group_kind()) && object.name.is_empty()
         };
-        let (_, refused) = self.unread.iter().find(|(object, _)| about(object))?;
-        Some(Health::progressing("NotRead", format!("It cannot be read: {} {}", refused.code, refused.reason)))
+        let (unread, refused) = self.unread.iter().find(|(object, _)| *object == gate.object || may_use(object))?;
+        let why = format!("{} {}", refused.code, refused.reason);
+        if may_use(unread) && matches!(refused.code, 401 | 403) {
+            return Some(Standing::Unreadable(unread.group_kind(), Untrusted::new(why)));
+        }
+        let health = Health::progressing("NotRead", format!("It cannot be read: {why}"));
+        Some(Standing::NotYet(gate.object.clone(), health))
     }
 
     fn makers(&self, backend: &ObjectRef) -> impl Iterator<Item = (ObjectRef, Health)> + '_ {

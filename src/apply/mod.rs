@@ -7,7 +7,7 @@ mod gates;
 mod outcome;
 mod retry;
 
-pub use gates::{Gatekeeper, Standing, is_route_kind};
+pub use gates::{Gatekeeper, Standing};
 pub use outcome::StepOutcome;
 pub use retry::{Class, LEASE_LOST, classify, delay};
 
@@ -231,27 +231,33 @@ impl<'a> Run<'a> {
         let Some(since) = self.gated.get(&step).copied() else { return };
         let waited = now - since;
         self.looked.insert(step);
-        let state =
-            match standing {
-                Standing::NotYet(_, health) if is_open(&health, waited) => None,
-                Standing::Open => None,
-                Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(
-                    format!("{object} is not healthy after {:.0} s: {}", self.deadline, shown(&health).raw()),
-                ))),
-                Standing::NotYet(..) => {
-                    self.shut.insert(step, since);
-                    self.opening.insert(step);
-                    return;
-                }
-                Standing::Sick(object, health) => Some(State::Blocked(Untrusted::new(format!(
-                    "It needs {object}, which is not healthy: {}",
-                    shown(&health).raw()
-                )))),
-                Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
-                Standing::NotOurs => Some(State::Blocked(Untrusted::new(
-                    "it was changed meanwhile and does not belong to this inventory any more.",
-                ))),
-            };
+        let state = match standing {
+            Standing::NotYet(_, health) if is_open(&health, waited) => None,
+            Standing::Open => None,
+            Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(format!(
+                "{object} is not healthy after {:.0} s: {}",
+                self.deadline,
+                shown(&health).raw()
+            )))),
+            Standing::NotYet(..) => {
+                self.shut.insert(step, since);
+                self.opening.insert(step);
+                return;
+            }
+            Standing::Sick(object, health) => Some(State::Blocked(Untrusted::new(format!(
+                "It needs {object}, which is not healthy: {}",
+                shown(&health).raw()
+            )))),
+            Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
+            Standing::Unreadable(kind, why) => Some(State::Blocked(Untrusted::new(format!(
+                "objects of {kind} cannot be listed ({}), and one of them may still lead to it. Allow `list` of them in all \
+                     namespaces (`spinway install --permissions` prints the Roles).",
+                why.raw()
+            )))),
+            Standing::NotOurs => Some(State::Blocked(Untrusted::new(
+                "it was changed meanwhile and does not belong to this inventory any more.",
+            ))),
+        };
         self.gated.remove(&step);
         match state {
             Some(state) => self.set(step, state),

@@ -157,7 +157,11 @@ fn cluster_rules(desired: &Desired, plurals: &BTreeMap<GroupKind, String>) -> Ve
     rules.extend(used.iter().filter(|kind| **kind != secret).map(|kind| rule(&kind.group, &plurals[kind], &READ, &[])));
     let clustered = desired.objects.keys().filter(|reference| reference.namespace.is_none());
     rules.extend(clustered.map(|r| rule(&r.group, &plurals[&r.group_kind()], &WRITE, &[])));
-    if used.iter().any(|kind| kind.group == GATEWAY) {
+    // What routes may lead to is deleted only when none does, whoever wrote the route.
+    let is_led_to = |kind: &GroupKind| {
+        matches!(kind.group.as_str(), GATEWAY | SPIN | "apps") || *kind == GroupKind::new("", "Service")
+    };
+    if used.iter().any(is_led_to) {
         rules.extend(GATEWAY_KINDS.iter().map(|kind| rule(GATEWAY, &plural(kind), &READ, &[])));
         rules.push(rule("", "services", &READ, &[]));
         // Whether a backend has a ready endpoint is looked at before requests move to it.

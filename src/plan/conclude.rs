@@ -9,7 +9,7 @@ use super::drift::is_annotation;
 use super::gates::{guard_steps, judge_gates};
 use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
-use super::rollout::{self, Rollouts};
+use super::rollout::Rollouts;
 use super::steps::{Stepped, sequence};
 use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
 use crate::check;
@@ -412,7 +412,7 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         change.needs.sort();
         change.needs.dedup();
         let breaks = broken.remove(&index).cloned().or_else(|| handover(change, desired, live));
-        let breaks = breaks.or_else(|| rollouts.disturbed(change).map(rollout::told));
+        let breaks = breaks.or_else(|| rollouts.told(change));
         change.breaks = breaks.map(Untrusted::new);
     }
     plan.steps = steps;

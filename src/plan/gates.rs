@@ -11,10 +11,11 @@ use super::steps::{Gate, Proof, StepKind, WORKLOADS, new_redirects};
 use crate::desired::{Desired, MAX_SETTLE, Member};
 use crate::inventory::{Owner, ids, keep_mark, owner};
 use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
-use crate::live::{Live, Observed, Presence};
+use crate::live::{Coverage, Live, Observed, Presence};
 use crate::object::{ObjectRef, annotation, label, meta};
 use crate::routing::{
-    Claim, Claims, Probe, attached, attached_beyond, beyond, claims, is_route, lag_of_controllers, probe_of,
+    Claim, Claims, Probe, attached, attached_beyond, beyond, claims, is_route, is_route_kind, lag_of_controllers,
+    probe_of,
 };
 use serde_json::Value;
 use std::cell::OnceCell;
@@ -52,7 +53,7 @@ fn selected_apps(service: &ObjectRef, value: &Value) -> Vec<ObjectRef> {
 }
 
 /// What an object, its kind known, does for requests: kinds whose deletion takes something away that may still be asked.
-fn serves_requests(object: &ObjectRef) -> bool {
+pub(super) fn serves_requests(object: &ObjectRef) -> bool {
     let kinds = [
         (SPIN, "SpinApp"),
         ("", "Service"),
@@ -181,7 +182,7 @@ struct Guard<'a> {
     wanted: OnceCell<Claims<&'a ObjectRef>>,
     /// The claims of the live routes.
     there: OnceCell<Claims<&'a ObjectRef>>,
-    /// Whether there is any route, wanted or live.
+    /// Whether there may be any route, wanted or live.
     routes: OnceCell<bool>,
     observed: OnceCell<Observed<'a>>,
     /// What the wanted routes and Services lead to.
@@ -254,9 +255,15 @@ impl<'a> Guard<'a> {
         })
     }
 
+    /// Whether there may be a route: one is known, or the cluster serves a kind of them that was not listed as a whole, since
+    /// nothing of the repository asked for it.
     fn has_routes(&self) -> bool {
-        let any = || self.desired.objects.keys().chain(self.live.identities()).any(is_route);
-        *self.routes.get_or_init(any)
+        let known = || self.desired.objects.keys().chain(self.live.identities()).any(is_route);
+        let unlisted = || {
+            let served = self.live.kinds.keys().filter(|kind| is_route_kind(kind));
+            served.into_iter().any(|kind| self.live.coverage.get(kind) != Some(&Coverage::All))
+        };
+        *self.routes.get_or_init(|| known() || unlisted())
     }
 
     fn step(
@@ -316,7 +323,8 @@ impl<'a> Guard<'a> {
         }
         for claim in beyond(&old, &new).into_iter().filter(|claim| claim.is_served()) {
             let down = self.is_down(claim);
-            for (route, next) in self.wanted().meeting(claim).filter(|(route, _)| *route != object) {
+            let next = self.wanted().meeting(claim).chain(self.foreign(claim));
+            for (route, next) in next.filter(|(route, _)| *route != object) {
                 if !next.is_served() {
                     continue;
                 }
@@ -345,6 +353,17 @@ impl<'a> Guard<'a> {
                 }
             }
         }
+    }
+
+    /// Live routes that are not of the repository and are asked for a claim on the same hostname when it is given up: an app that
+    /// moves to another repository. Routes of all hostnames, as those that tell that there is nothing, do not count: they take over
+    /// whatever is deleted.
+    fn foreign<'s>(&'s self, claim: &'s Claim) -> impl Iterator<Item = &'s (&'a ObjectRef, Claim)> {
+        let is_foreign = |route: &ObjectRef| !self.desired.objects.contains_key(route) && !self.acting.contains(route);
+        let same_host =
+            |next: &Claim| next.exact_hostname().is_some() && next.exact_hostname() == claim.exact_hostname();
+        let next = self.there().meeting(claim).filter(move |(route, _)| is_foreign(route));
+        next.filter(move |(_, next)| same_host(next) && !claim.is_wider_than(next))
     }
 
     /// Requests of an object go to another route: that serves them, or leads to one that does.

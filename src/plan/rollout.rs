@@ -1,14 +1,15 @@
-//! Changes that replace the pods of something that serves requests. The operator and the kubelet take pods away before every
-//! proxy knows of it, and nothing in a SpinApp can make them wait, so requests may fail: the plan names it (law 2).
+//! Changes that no order makes safe: those that replace the pods of something that serves requests, and those that delete what
+//! serves requests to make it again. The operator and the kubelet take pods away before every proxy knows of it, and nothing in a
+//! SpinApp can make them wait, so requests may fail: the plan names it (law 2).
 
-use super::gates::makers;
+use super::gates::{Users, makers, serves_requests};
 use super::{Action, Change};
 use crate::desired::Desired;
 use crate::fields::FieldPath;
-use crate::kinds::{SPIN, each};
+use crate::kinds::{SPIN, each, leads_to};
 use crate::live::Live;
 use crate::object::ObjectRef;
-use crate::routing::{claims, is_route};
+use crate::routing::{Claim, claims, is_route};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
@@ -21,21 +22,55 @@ pub(super) struct Rollouts<'a> {
     live: &'a Live,
     /// The backends of live routes.
     backends: OnceCell<BTreeSet<ObjectRef>>,
+    /// Who refers to what.
+    users: OnceCell<Users<'a>>,
 }
 
 impl<'a> Rollouts<'a> {
     pub(super) fn new(desired: &'a Desired, live: &'a Live) -> Self {
-        Self { desired, live, backends: OnceCell::new() }
+        Self { desired, live, backends: OnceCell::new(), users: OnceCell::new() }
     }
 
-    /// A backend whose requests may fail while a change is made, if there is one.
-    pub(super) fn disturbed(&self, change: &Change) -> Option<&ObjectRef> {
-        if !matches!(change.action, Action::Update | Action::Adopt) || !replaces_pods(change) {
+    /// Which requests may fail while a change is made, in words for the plan; none when none may.
+    pub(super) fn told(&self, change: &Change) -> Option<String> {
+        match change.action {
+            Action::Update | Action::Adopt => self.disturbed(change).map(|backend| {
+                format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
+            }),
+            Action::Replace => self.interrupted(change).map(|user| {
+                format!("It is deleted and made again; requests that reach it through {user} fail meanwhile.")
+            }),
+            _ => None,
+        }
+    }
+
+    /// A backend whose pods a change replaces, if there is one.
+    fn disturbed(&self, change: &Change) -> Option<&ObjectRef> {
+        if !replaces_pods(change) {
             return None;
         }
         self.backends()
             .iter()
             .find(|backend| backend.namespace == change.object.namespace && self.is_behind(change, backend))
+    }
+
+    /// The route that is replaced and serves requests, or the route or Service that leads to what is replaced.
+    fn interrupted(&self, change: &Change) -> Option<ObjectRef> {
+        let object = &change.object;
+        let before = self.live.get(object)?;
+        if is_route(object) {
+            return claims(object, before).iter().any(Claim::is_served).then(|| object.clone());
+        }
+        if !serves_requests(object) {
+            return None;
+        }
+        let users = self.users.get_or_init(|| Users::of(self.live));
+        let services = || {
+            let services = self.live.of_kind("", "Service", Some(object.namespace()));
+            services.filter(|(_, service)| leads_to(service, before)).map(|(service, _)| service)
+        };
+        let user = users.user_of(object, self.live);
+        user.or_else(|| (object.group == "apps").then(services)?.next()).cloned()
     }
 
     fn backends(&self) -> &BTreeSet<ObjectRef> {
@@ -77,14 +112,10 @@ fn replaces_pods(change: &Change) -> bool {
     change.fields.iter().any(|field| of_pods(&field.path))
 }
 
-/// In words, for the plan.
-pub(super) fn told(backend: &ObjectRef) -> String {
-    format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::GATEWAY;
     use crate::plan::{Cause, FieldChange};
     use serde_json::json;
 
@@ -121,11 +152,40 @@ mod tests {
             ("apps", "Deployment", "any", &["spec", "replicas"], false),
             ("", "ConfigMap", "cart", &["data"], false),
         ] {
-            assert_eq!(
-                rollouts.disturbed(&change(group, kind, name, path)).is_some(),
-                expected,
-                "{kind} {name} {path:?}"
-            );
+            assert_eq!(rollouts.told(&change(group, kind, name, path)).is_some(), expected, "{kind} {name} {path:?}");
+        }
+    }
+
+    #[test]
+    fn a_replace_of_what_serves_requests_is_named() {
+        let mut live = Live::default();
+        live.insert(json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "r", "namespace": "ns"},
+            "spec": {"parentRefs": [{"name": "g"}], "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}}));
+        let objects = [
+            ("v1", "Service", "web", json!({"selector": {"app": "web"}})),
+            ("v1", "Service", "idle", json!({"selector": {"app": "idle"}})),
+            ("gateway.networking.k8s.io/v1", "Gateway", "g", json!({})),
+            ("apps/v1", "Deployment", "web", json!({"template": {"metadata": {"labels": {"app": "web"}}}})),
+            ("apps/v1", "Deployment", "other", json!({"template": {"metadata": {"labels": {"app": "other"}}}})),
+            ("batch/v1", "Job", "web", json!({"template": {"metadata": {"labels": {"app": "web"}}}})),
+        ];
+        for (version, kind, name, spec) in &objects {
+            live.insert(json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "ns"}, "spec": spec}));
+        }
+        let desired = Desired::default();
+        let rollouts = Rollouts::new(&desired, &live);
+        for (group, kind, name, expected) in [
+            ("", "Service", "web", true),
+            ("", "Service", "idle", false),
+            (GATEWAY, "Gateway", "g", true),
+            (GATEWAY, "HTTPRoute", "r", true),
+            ("apps", "Deployment", "web", true),
+            ("apps", "Deployment", "other", false),
+            ("batch", "Job", "web", false),
+        ] {
+            let unchanged = Change::unchanged(&ObjectRef::new(group, kind, "ns", name), "v1", "platform");
+            let change = Change { action: Action::Replace, ..unchanged };
+            assert_eq!(rollouts.told(&change).is_some(), expected, "{kind} {name}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::meet;
 use crate::kinds::{GATEWAY, each};
-use crate::object::ObjectRef;
+use crate::object::{GroupKind, ObjectRef};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -139,6 +139,11 @@ impl Target {
 /// Whether an object is a route of Gateway API.
 pub fn is_route(object: &ObjectRef) -> bool {
     object.group == GATEWAY && object.kind.ends_with("Route")
+}
+
+/// Whether a kind is one of Gateway API's routes.
+pub fn is_route_kind(kind: &GroupKind) -> bool {
+    kind.group == GATEWAY && kind.kind.ends_with("Route")
 }
 
 /// What a route claims; nothing for other kinds.

@@ -11,7 +11,7 @@ mod lag;
 mod probe;
 
 pub use attach::{Attachment, attach, listeners};
-pub use claims::{Attached, Claim, Claims, Target, attached, attached_beyond, beyond, claims, is_route};
+pub use claims::{Attached, Claim, Claims, Target, attached, attached_beyond, beyond, claims, is_route, is_route_kind};
 pub use features::features;
 pub use hostname::{covers, meet};
 pub use lag::lag_of_controllers;

@@ -401,6 +401,60 @@ fn what_is_asked_while_a_version_rests_is_every_route_that_leads_to_it() {
     assert!(probes(&[stable, foreign("cart")]).0.is_empty(), "it leads there by a Service");
 }
 
+/// An app moves to another repository: its route there must serve before the one here goes.
+#[test]
+fn requests_that_go_to_a_route_of_another_repository_are_waited_for() {
+    let there = |host: &str, serves: bool| {
+        let mut foreign = accepted(route("foreign", &[host], &json!([to("/cart", "b")])));
+        foreign["made"] = json!(true);
+        let mut there = running("a");
+        there.push(accepted(route("ours", &["a.example"], &json!([to("/cart", "a")]))));
+        there.extend([foreign, service("b", &json!({"x": "b"}))].map(|mut value| {
+            value["made"] = json!(true);
+            value
+        }));
+        there.extend(serves.then(|| slice("b")));
+        cluster(&there)
+    };
+    let desired = wanted(&[app("a")]);
+    let standing_of_ours = |live: &Live| {
+        let plan = plan(&desired, live, &[]);
+        let at = plan.steps.iter().position(|s| plan.changes[s.change].object.name == "ours").expect("a step");
+        (standing(&plan, at, &desired, live), plan.steps[at].settle)
+    };
+    let (waits, settle) = standing_of_ours(&there("a.example", false));
+    assert!(matches!(waits, Standing::NotYet(..)) && settle > 0.0, "{waits:?}");
+    assert_eq!(standing_of_ours(&there("a.example", true)).0, Standing::Open);
+    let (whatever, _) = standing_of_ours(&there("*.example", false));
+    assert_eq!(whatever, Standing::Open, "one for whatever comes takes over whatever is deleted");
+}
+
+/// Nothing of the repository asks for routes, so none were listed; there may be some all the same.
+#[test]
+fn what_serves_requests_is_not_deleted_before_all_routes_were_looked_at() {
+    let desired = wanted(&[app("b")]);
+    let mut live = cluster(&[service("a", &json!({"x": "a"}))]);
+    let kind = GroupKind::new(GATEWAY, "HTTPRoute");
+    live.coverage.remove(&kind);
+    let gates = |live: &Live| {
+        let plan = plan(&desired, live, &[]);
+        let at = plan.steps.iter().position(|s| plan.changes[s.change].object.name == "a").expect("a step");
+        (plan.steps[at].gates.clone(), plan, at)
+    };
+    let unused = |gates: &[Gate]| gates.iter().any(|gate| gate.proof == Proof::Unused);
+    assert!(!unused(&gates(&live).0), "the cluster has no routes");
+    let served =
+        crate::live::Served { versions: vec!["v1".to_owned()], plural: "httproutes".to_owned(), namespaced: true };
+    live.kinds.insert(kind.clone(), served);
+    let (found, plan, at) = gates(&live);
+    assert!(unused(&found));
+    let refused = crate::plan::Refused { code: 403, ..Default::default() };
+    let unread = vec![(ObjectRef::new(GATEWAY, "HTTPRoute", "", ""), refused)];
+    let observed = Observed::new(&desired, &live);
+    let keeper = Gatekeeper { plan: &plan, desired: &desired, live: &live, observed, unread, users: OnceCell::new() };
+    assert!(matches!(keeper.standing(at, &found), Standing::Unreadable(about, _) if about == kind));
+}
+
 /// What a route that is held needs stays: its grant, and its listener.
 #[test]
 fn a_route_that_is_held_keeps_its_grant_and_its_listener() {
