@@ -49,7 +49,8 @@ pub fn owed(planned: &Planned) -> Vec<Owed> {
     let waiting: Vec<(Option<i64>, &Change)> = parents
         .flat_map(|parent| {
             let since = parent.state.history.last().filter(|_| !was_forgotten(planned, parent)).map(|entry| entry.at);
-            waiting(planned, parent).map(move |change| (since, change))
+            let told = move |change: &Change| since.filter(|_| !was_begun(parent, &change.object));
+            waiting(planned, parent).map(move |change| (told(change), change))
         })
         .collect();
     if waiting.is_empty() {
@@ -80,13 +81,19 @@ pub(super) fn recovered(planned: &Planned) -> BTreeSet<String> {
 }
 
 /// The unchanged objects of a partition that its last turn did not see healthy. When that turn was killed before it could
-/// say which, these are all that change in place or are attached to something.
+/// say which, these are all that change in place or are attached to something; when it was killed half done, those that it made.
 fn waiting<'a>(planned: &'a Planned, parent: &'a Parent) -> impl Iterator<Item = &'a Change> {
     let forgotten = was_forgotten(planned, parent);
     let changes = planned.plan.changes.iter().filter(|change| change.partition == parent.partition);
     let unchanged = changes.filter(|change| change.action == Action::Unchanged);
     let judged = |object: &ObjectRef| [SPIN, GATEWAY, "apps", "batch"].contains(&object.group.as_str());
-    unchanged.filter(move |change| is_waited_for(parent, change) || forgotten && judged(&change.object))
+    let killed = move |object: &ObjectRef| judged(object) && (forgotten || was_begun(parent, object));
+    unchanged.filter(move |change| is_waited_for(parent, change) || killed(&change.object))
+}
+
+/// Whether a turn made an object and was killed before it could record that. Where nothing is recorded at all, nothing can be told.
+fn was_begun(parent: &Parent, object: &ObjectRef) -> bool {
+    !parent.state.objects.is_empty() && parent.known_uid(object).is_none()
 }
 
 fn is_waited_for(parent: &Parent, change: &Change) -> bool {

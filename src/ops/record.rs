@@ -381,17 +381,18 @@ fn shortened(text: &str) -> String {
 }
 
 fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str {
-    let of_partition = planned.plan.changes.iter().filter(|change| change.partition == partition);
-    let results: Vec<&StepOutcome> = of_partition.filter_map(|change| outcome.results.get(&change.object)).collect();
+    let of_partition = || planned.plan.changes.iter().filter(|change| change.partition == partition);
+    let blocked = of_partition().any(|change| change.action == Action::Blocked);
+    let results: Vec<&StepOutcome> = of_partition().filter_map(|change| outcome.results.get(&change.object)).collect();
     let not_begun = |result: &StepOutcome| *result == StepOutcome::NotBegun;
     let is_fine = |result: &&StepOutcome| {
         **result == StepOutcome::Done || result.is_under_way() || outcome.overtaken && not_begun(result)
     };
-    if results.iter().all(|result| **result == StepOutcome::Done) {
+    if !blocked && results.iter().all(|result| **result == StepOutcome::Done) {
         "done"
     } else if outcome.interrupted {
         "interrupted"
-    } else if !results.iter().all(is_fine) {
+    } else if blocked || !results.iter().all(is_fine) {
         "failed"
     } else if outcome.overtaken {
         "overtaken"

@@ -134,6 +134,40 @@ fn a_new_version_takes_over_when_it_is_healthy_and_the_old_one_goes_after_the_dr
     assert_eq!((shop.weights(), shop.service()), (vec![(version('b'), 1)], selector('b')));
 }
 
+/// The turn that made the version was killed before it saw it crash: the next one sees it, and does what the first would have done.
+#[test]
+fn a_version_that_fails_after_its_turn_was_killed_is_brought_back_from() {
+    let shop = Shop::open();
+    let write = |digit: char, mode: &str| {
+        let app = format!(
+            "apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: cart, namespace: shop}}\nspec:\n  image: {}\n  \
+             replicas: 1\n  variables: {{mode: {mode}}}\n  rollout: {{settle: 1s, onFailure: rollback}}\n  routes: [{BY_PATH}]\n",
+            image(digit)
+        );
+        shop.repo.write("apps/one/cart.yaml", &app);
+        shop.repo.commit(mode);
+    };
+    let arguments = ["apply", shop.repo.dir(), "--ref", "HEAD", "--yes", "--timeout", "60", "--lease", "2"];
+    write('a', "calm");
+    let ran = shop.cluster.spinway(&arguments);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    write('b', "crash");
+    let mut killed = shop.cluster.command(&arguments).spawn().expect("spinway runs");
+    let made = "/apis/core.spinkube.dev/v1alpha1/namespaces/shop/spinapps/cart-bbbbbb";
+    let begun = Instant::now();
+    while shop.cluster.get(made).is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the version is not made");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    killed.kill().expect("it can be killed");
+    let _ = killed.wait();
+    let ran = shop.cluster.spinway(&arguments);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(format!("{}", Ran(&ran)).contains("App shop/cart was brought back"), "{}", Ran(&ran));
+    assert_eq!(shop.weights(), [(version('a'), 1)]);
+    assert!(shop.cluster.get(made).is_none(), "the version that failed is gone");
+}
+
 /// The breaks that a plan of the shop names: `OBJECT: why`.
 fn breaks(shop: &Shop) -> Vec<String> {
     let planned = shop.cluster.spinway(&["plan", shop.repo.dir(), "-o", "json"]);

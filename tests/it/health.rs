@@ -443,6 +443,36 @@ fn apply_brings_back_what_does_not_become_healthy_or_says_that_it_cannot() {
     assert!(stderr(&ran).contains("was not brought back") || bed.greeting() == "hello", "{}", Ran(&ran));
 }
 
+/// A turn of which all is blocked writes nothing else, and does not leave a history behind that says that all is done.
+#[test]
+fn a_turn_that_is_blocked_as_a_whole_is_recorded_once() {
+    let bed = InPlace::new();
+    bed.write("hello", false);
+    let ran = bed.apply(&[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let route = |kind: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r, namespace: default}}\nspec:\n  \
+             parentRefs: [{{name: nobody}}]\n  rules: [{{matches: [{{path: {{type: {kind}, value: /}}}}], backendRefs: [{{name: cart, port: 80}}]}}]\n"
+        )
+    };
+    bed.repo.write("platform/route.yaml", &route("Nothing"));
+    for _ in 0..2 {
+        let ran = bed.apply(&[]);
+        assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+        assert_eq!(bed.results(), ["done", "failed"]);
+    }
+    let shown = stdout(&bed.cluster.spinway(&["history"]));
+    assert!(shown.contains("failed      nothing was changed"), "{shown}");
+    // Where it goes away again nothing is to be done, and the history learns that.
+    bed.repo.remove("platform/route.yaml");
+    for _ in 0..2 {
+        let ran = bed.apply(&[]);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        assert_eq!(bed.results(), ["done", "failed", "done"]);
+    }
+}
+
 /// What an earlier run left is waited for without the Lease; what came of it is recorded by the same run, under it.
 #[test]
 fn what_becomes_healthy_while_it_is_waited_for_is_recorded_at_once() {
