@@ -8,9 +8,13 @@ mod workload;
 pub use roles::Rule;
 pub use workload::{FleetSetting, Run, Setting};
 
-use crate::desired::{Desired, PLATFORM};
+use crate::desired::{Desired, Member, PLATFORM};
 use crate::inventory::{PART_OF, id, parent_name};
+use crate::kinds::{GATEWAY, PROBE};
+use crate::object::annotation;
+use crate::routing::listeners;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The label of everything that is installed.
 const MANAGED: (&str, &str) = ("app.kubernetes.io/name", "spinway");
@@ -18,8 +22,19 @@ const MANAGED: (&str, &str) = ("app.kubernetes.io/name", "spinway");
 /// All manifests, in the order in which they can be applied.
 pub fn manifests(desired: &Desired, setting: &Setting) -> Vec<Value> {
     let mut made = identity(desired);
-    made.extend(workload::manifests(&Names::of(desired), setting));
+    made.extend(workload::manifests(&Names::of(desired), setting, &asked_ports(desired)));
     made
+}
+
+/// The ports of Gateways of the repository, when the agent asks them whether they follow a route (`settle` with a probe).
+fn asked_ports(desired: &Desired) -> BTreeSet<u16> {
+    let probed = |member: &Member| annotation(&member.object.value, PROBE).is_some();
+    if !desired.objects.values().any(probed) {
+        return BTreeSet::new();
+    }
+    let gateways = desired.of_kind(GATEWAY, "Gateway", None);
+    let ports = gateways.flat_map(|(_, member)| listeners(&member.object.value));
+    ports.filter_map(|listener| u16::try_from(listener.get("port")?.as_u64()?).ok()).collect()
 }
 
 /// Who the agent is and what it may do, for a cluster that an agent elsewhere turns to.
@@ -37,7 +52,7 @@ pub fn fleet(desired: &Desired, setting: &Setting) -> Vec<Value> {
     let names =
         Names { agent: format!("spinway.{}.fleet.{}", desired.name, desired.environment.name), ..Names::of(desired) };
     let mut made = vec![names.object("v1", "Namespace", "", &names.namespace, json!({})), names.account(false)];
-    made.extend(workload::manifests(&names, setting));
+    made.extend(workload::manifests(&names, setting, &BTreeSet::new()));
     made
 }
 

@@ -2,6 +2,7 @@
 
 use super::Names;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The user that the agent runs as; any that is not root will do.
 const USER: u32 = 65532;
@@ -53,8 +54,8 @@ pub struct FleetSetting {
     pub shards: u32,
 }
 
-/// The workload and its NetworkPolicy.
-pub(super) fn manifests(names: &Names, setting: &Setting) -> Vec<Value> {
+/// The workload and its NetworkPolicy; `asked` are the ports of Gateways that it asks.
+pub(super) fn manifests(names: &Names, setting: &Setting, asked: &BTreeSet<u16>) -> Vec<Value> {
     let fleet = setting.fleet.iter().map(|fleet| {
         let data = json!({"data": {FLEET_FILE: fleet.text}});
         names.object("v1", "ConfigMap", &names.namespace, &names.agent, data)
@@ -64,7 +65,7 @@ pub(super) fn manifests(names: &Names, setting: &Setting) -> Vec<Value> {
         Run::CronJob(schedule) => cron_job(names, setting, schedule),
         Run::Deployment(_) => deployment(names, setting),
     };
-    made.extend([network_policy(names, setting), workload]);
+    made.extend([network_policy(names, setting, asked), workload]);
     made
 }
 
@@ -188,11 +189,13 @@ fn container(names: &Names, setting: &Setting) -> Value {
     container
 }
 
-/// It calls DNS, the API server, Git and those who are told; nobody calls it but who reads its metrics.
-fn network_policy(names: &Names, setting: &Setting) -> Value {
+/// It calls DNS, the API server, Git, those who are told and Gateways; nobody calls it but who reads its metrics.
+fn network_policy(names: &Names, setting: &Setting, asked: &BTreeSet<u16>) -> Value {
     let port = |protocol: &str, port: u16| json!({"protocol": protocol, "port": port});
-    let egress =
-        json!([{"ports": [port("UDP", 53), port("TCP", 53), port("TCP", 443), port("TCP", 6443), port("TCP", 22)]}]);
+    let known = [53, 443, 6443, 22];
+    let others = asked.iter().copied().filter(|port| !known.contains(port));
+    let tcp = known.into_iter().chain(others).map(|number| port("TCP", number));
+    let egress = json!([{"ports": std::iter::once(port("UDP", 53)).chain(tcp).collect::<Vec<_>>()}]);
     let ingress = match setting.run {
         Run::CronJob(_) => json!([]),
         Run::Deployment(_) => json!([{"ports": [port("TCP", METRICS_PORT)]}]),

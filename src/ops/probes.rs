@@ -35,14 +35,15 @@ pub(super) async fn ask(planned: &Planned, probes: &[Probe]) -> Answer {
 async fn through(probe: &Probe, door: &Door) -> Answer {
     let Some(request) = request(probe, door).await else { return Answer::Unknown };
     let Ok(answer) = request.send().await else { return Answer::Unknown };
-    let mark = answer.headers().get(MARK).map(|mark| mark.as_bytes());
+    let mark = answer.headers().get(MARK).map(http::HeaderValue::as_bytes);
     let (follows, code) = (mark == Some(probe.mark.as_bytes()), answer.status());
     if follows && code.is_success() {
         return Answer::New;
     }
-    let state = if follows { "the new state" } else { "another state" };
-    let address = format!("{} of {}", probe.path, probe.host.as_deref().unwrap_or(&door.address));
-    Answer::Other(Untrusted::new(format!("{address} is answered by {state} of {}: {}", probe.route, code.as_u16())))
+    let state = if follows { "it, but not with 2xx" } else { "another state of it" };
+    let host = probe.host.as_deref().unwrap_or(&door.address);
+    let answered = format!("the Gateway answers {host}{} with {state} (status {})", probe.path, code.as_u16());
+    Answer::Other(Untrusted::new(answered))
 }
 
 /// The request for a probe: to the address of the Gateway, by the name that the route has.
