@@ -56,6 +56,7 @@ pub use changes::of_changes;
 pub use context::Context;
 pub use fields::{AtApply, at_apply, wrong_fields};
 pub use suppress::leave_out_by_config;
+pub use tenant_egress::unlimited;
 
 use crate::desired::{Desired, parallel};
 use crate::live::Live;

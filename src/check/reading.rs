@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 35] = [
+const READING: [(&str, &str, &str); 36] = [
     (
         "app",
         "A field of an App is wrong.",
@@ -62,6 +62,12 @@ const READING: [(&str, &str, &str); 35] = [
         "file-symlink",
         "A symbolic link stands among the sources: links are never followed.",
         "Put the file itself there, or list the path in .spinwayignore.",
+    ),
+    (
+        "file-unowned",
+        "A file of the sources is neither a tenant's nor the platform's, so no rules hold for it: nothing of it is applied, and nothing that it \
+         is about is deleted.",
+        "Move it below its team's path, or add its folder to `platform.paths` or to the `paths` of a tenant.",
     ),
     ("file-unreadable", "A manifest cannot be read.", "Mend it, or list it in .spinwayignore."),
     (

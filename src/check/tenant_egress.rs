@@ -2,10 +2,11 @@
 
 use super::{Check, Context};
 use crate::desired::network::{self, Peer};
-use crate::desired::{Member, OPEN_EGRESS, Tenant};
+use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant};
 use crate::kinds::{SPIN, each};
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, ObjectRef, Severity};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub(super) const CHECK: Check = Check {
@@ -32,8 +33,12 @@ fn of_object(context: &Context<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic
     let (member, tenant) = bound;
     let Some(egress) = &tenant.egress else { return Vec::new() };
     let reference = &member.object.reference;
-    if reference.is(SPIN, "SpinApp") {
-        return of_app(context, bound);
+    if POLICIES.contains(&reference.group.as_str()) {
+        let what = format!("declare a {}: what it opens is not understood here", reference.kind);
+        return vec![context.violation(&CHECK, bound, "/kind", &what, |_| false)];
+    }
+    if let Some(labels) = pod_labels(reference, &member.object.value) {
+        return of_pods(context, bound, labels);
     }
     if !reference.is("networking.k8s.io", "NetworkPolicy") {
         return Vec::new();
@@ -48,18 +53,58 @@ fn of_object(context: &Context<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic
         .collect()
 }
 
-/// A SpinApp that no policy limits.
-fn of_app(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
-    let selected = context
-        .desired
-        .of_kind("networking.k8s.io", "NetworkPolicy", Some(member.object.reference.namespace()))
-        .any(|(_, policy)| selects(&policy.object.value, &member.object.value));
-    if selected {
+/// The groups of policies beside Kubernetes' own, which may allow what that one does not.
+const POLICIES: [&str; 4] = ["cilium.io", "crd.projectcalico.org", "projectcalico.org", "policy.networking.k8s.io"];
+
+/// The labels of the pods that an object makes, where it makes any: `Null` when it names none.
+fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
+    let at = match (object.group.as_str(), object.kind.as_str()) {
+        (SPIN, "SpinApp") => "/spec/podLabels",
+        ("", "Pod") => "/metadata/labels",
+        ("batch", "CronJob") => "/spec/jobTemplate/spec/template/metadata/labels",
+        ("", "ReplicationController" | "PodTemplate") | ("apps" | "batch", _) => "/spec/template/metadata/labels",
+        // Controllers of others hold a pod template at the same place (Argo's Rollout, OpenKruise).
+        _ if value.pointer("/spec/template/spec/containers").is_some() => "/spec/template/metadata/labels",
+        _ => return None,
+    };
+    Some(value.pointer(at).unwrap_or(&Value::Null))
+}
+
+/// Pods that no policy limits.
+fn of_pods(context: &Context<'_>, (member, tenant): (&Member, &Tenant), labels: &Value) -> Vec<Diagnostic> {
+    if limits(context.desired, member, labels).next().is_some() {
         return Vec::new();
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
     let help = "Add `egress` to the App: a list of addresses, empty for none.";
     vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)]
+}
+
+/// The policies that limit where the pods of an object connect to.
+fn limits<'a>(
+    desired: &'a Desired,
+    member: &Member,
+    labels: &'a Value,
+) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
+    let namespace = member.object.reference.namespace().to_owned();
+    let policies = desired.of_kind("networking.k8s.io", "NetworkPolicy", None);
+    let here = policies.filter(move |(policy, _)| policy.namespace() == namespace);
+    here.filter(|(_, policy)| selects(&policy.object.value, labels)).map(|(policy, _)| policy)
+}
+
+/// What tenants with `egress` run whose policies are all among those that are not applied, each with one of them: unlimited pods
+/// must not start.
+pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(ObjectRef, ObjectRef)> {
+    let context = Context::new(desired);
+    let limited = context.bound().filter(|(_, tenant)| tenant.egress.is_some());
+    let found = limited.filter_map(|(member, _)| {
+        let object = &member.object;
+        let policies: Vec<&ObjectRef> =
+            limits(desired, member, pod_labels(&object.reference, &object.value)?).collect();
+        let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
+        Some((object.reference.clone(), (*first).clone()))
+    });
+    found.collect()
 }
 
 /// What a policy allows that the tenant may not, and where it stands.
@@ -116,12 +161,11 @@ fn open_pointer() -> String {
     format!("/metadata/annotations/{}", crate::object::escape(OPEN_EGRESS))
 }
 
-/// Whether a policy limits where the pods of a SpinApp connect to.
-fn selects(policy: &Value, app: &Value) -> bool {
+/// Whether a policy limits where pods with these labels connect to.
+fn selects(policy: &Value, labels: &Value) -> bool {
     let limits = each(policy, "spec.policyTypes[]").iter().any(|(_, kind)| *kind == "Egress");
-    let labels = app.pointer("/spec/podLabels");
     let wanted = policy.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
-    let has = |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
+    let has = |(key, value): (&String, &Value)| labels.get(key) == Some(value);
     let plain = policy.pointer("/spec/podSelector/matchExpressions").is_none();
     limits && plain && wanted.is_none_or(|wanted| wanted.iter().all(has))
 }

@@ -1,6 +1,7 @@
 //! SPW103.
 
 use super::context::is_route;
+use super::tenant_namespace::has as has_namespace;
 use super::{Check, Context};
 use crate::desired::{Member, Tenant, glob};
 use crate::kinds::each;
@@ -52,11 +53,20 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 }
 
 fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
-    let Some(gateways) = &tenant.gateways else { return Vec::new() };
     let object = &member.object;
     let own = object.reference.namespace();
     let is_route = is_route(&object.reference);
     let mut found = Vec::new();
+    let targets = || ["spec.targetRef", "spec.targetRefs[]"].into_iter().flat_map(|path| each(&object.value, path));
+    for (pointer, reference) in targets().filter(|_| !is_route) {
+        let elsewhere = reference.get("namespace").and_then(Value::as_str).filter(|namespace| *namespace != own);
+        let is_its = |namespace: &&str| has_namespace(tenant, namespace, &context.rules.inventory.namespace);
+        if let Some(namespace) = elsewhere.filter(|namespace| !is_its(namespace)) {
+            let what = format!("set a policy for an object of namespace {namespace}");
+            found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, |_| false));
+        }
+    }
+    let Some(gateways) = &tenant.gateways else { return found };
     for (pointer, parent) in each(&object.value, "spec.parentRefs[]").into_iter().filter(|_| is_route) {
         let target = target(parent, own);
         let is_own_service = target.is_service && target.path.starts_with(&format!("{own}/"));
@@ -71,8 +81,7 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
         let what = "attach to Gateways that it does not name";
         found.push(context.violation(&CHECK, (member, tenant), "/spec/useDefaultGateways", what, |_| false));
     }
-    let targets = ["spec.targetRef", "spec.targetRefs[]"].into_iter().flat_map(|path| each(&object.value, path));
-    for (pointer, reference) in targets.filter(|_| !is_route) {
+    for (pointer, reference) in targets().filter(|_| !is_route) {
         let kind = reference.get("kind").and_then(Value::as_str).unwrap_or_default();
         if ["Gateway", "GatewayClass", "ListenerSet"].contains(&kind) {
             let what = format!("set a policy for the whole {kind} {}", target(reference, own).path);

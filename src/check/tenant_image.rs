@@ -39,7 +39,8 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let foreign = limited.flat_map(|(member, tenant)| {
         let images = keyed(&member.object.value, "/spec", &["image"]);
         images.into_iter().filter_map(move |(pointer, image)| {
-            let image = image.as_str()?;
+            // Of a volume it is a map (KEP-4639).
+            let image = image.as_str().or_else(|| image.get("reference")?.as_str())?;
             let what = format!("run the image {}", repository(image));
             let may = |other: &Tenant| has(other, image);
             (!has(tenant, image)).then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, may))

@@ -1,7 +1,7 @@
 //! SPW102.
 
 use super::{Check, Context};
-use crate::desired::{Member, Tenant, glob};
+use crate::desired::{GROUP, Member, Tenant, glob};
 use crate::kinds::{GATEWAY, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Severity};
 
@@ -12,14 +12,57 @@ pub(super) const CHECK: Check = Check {
     guards: true,
     what: "A tenant declares an object of a kind that it may not declare.",
     why: "Objects of the whole cluster, and kinds that give rights, take traffic, lift limits or configure what all teams share, \
-          undo every other rule. They are refused unless `kinds` of the tenant names them; with `kinds` nothing else is allowed.",
+          undo every other rule, and new ones come with every controller. So a tenant without `kinds` may declare what an app \
+          needs (App, SpinApp, HTTPRoute, GRPCRoute, Service, ConfigMap, Secret, HorizontalPodAutoscaler, ScaledObject, \
+          NetworkPolicy, PodDisruptionBudget, ServiceMonitor, PodMonitor, ExternalSecret, SealedSecret, BackendTLSPolicy, workloads \
+          (Deployment, StatefulSet, Job, CronJob) with their ServiceAccount, and the filters and policies that Gateway controllers \
+          offer to app teams) and nothing else; with `kinds` it may declare these alone. Objects of the whole cluster must be \
+          named in `clusterKinds` besides.",
     example: "# apps/checkout/rights.yaml\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: all, namespace: checkout}\n\
               roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\nsubjects: [{kind: ServiceAccount, name: default}]",
-    remedy: "Have the platform team declare it, or add the kind to `kinds` of the tenant: `Deployment`, `Role.rbac.authorization.k8s.io`.",
+    remedy: "Have the platform team declare it, or add the kind to `kinds` of the tenant: `Deployment`, `Role.rbac.authorization.k8s.io`; one of the \
+             whole cluster to `clusterKinds` too.",
     run,
 };
 
-/// Kinds of a namespace that undo other rules, with what they do; an empty kind stands for the whole group.
+/// What an app needs: the kinds of a tenant without `kinds`.
+const OWN: [(&str, &str); 31] = [
+    (GROUP, "App"),
+    (SPIN, "SpinApp"),
+    // Workloads beside SpinApps, which the same rules hold: images, egress, accounts, fields.
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+    ("", "ServiceAccount"),
+    (GATEWAY, "HTTPRoute"),
+    (GATEWAY, "GRPCRoute"),
+    (GATEWAY, "BackendTLSPolicy"),
+    ("", "Service"),
+    ("", "ConfigMap"),
+    ("", "Secret"),
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    ("policy", "PodDisruptionBudget"),
+    ("monitoring.coreos.com", "ServiceMonitor"),
+    ("monitoring.coreos.com", "PodMonitor"),
+    ("external-secrets.io", "ExternalSecret"),
+    ("bitnami.com", "SealedSecret"),
+    // Filters and policies that act on what they are named by, or on routes and Services of their namespace.
+    ("gateway.nginx.org", "AuthenticationFilter"),
+    ("gateway.nginx.org", "ProxySettingsPolicy"),
+    ("gateway.nginx.org", "ClientSettingsPolicy"),
+    ("gateway.nginx.org", "UpstreamSettingsPolicy"),
+    ("gateway.nginx.org", "ObservabilityPolicy"),
+    ("gateway.nginx.org", "RateLimitPolicy"),
+    ("gateway.envoyproxy.io", "HTTPRouteFilter"),
+    ("gateway.envoyproxy.io", "BackendTrafficPolicy"),
+    ("gateway.envoyproxy.io", "SecurityPolicy"),
+    ("gateway.kgateway.dev", "TrafficPolicy"),
+];
+
+/// What some kinds do, for the words of a refusal; an empty kind stands for the whole group.
 const PRIVILEGED: [(&str, &str, &str); 20] = [
     ("rbac.authorization.k8s.io", "", "it gives rights"),
     ("admissionregistration.k8s.io", "", "it decides about others' objects"),
@@ -44,16 +87,19 @@ const PRIVILEGED: [(&str, &str, &str); 20] = [
 ];
 
 fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
+    let own = || OWN.iter().any(|(group, kind)| object.is(group, kind));
+    let of_its = tenant.kinds.as_ref().map_or_else(own, |kinds| names(kinds, object));
+    of_its && (object.namespace.is_some() || names(&tenant.cluster_kinds, object))
+}
+
+/// Whether a list of kinds names that of an object. A kind without its group means the core group, or one that is known by this
+/// name alone.
+fn names(kinds: &[String], object: &ObjectRef) -> bool {
     let names = [object.kind.clone(), format!("{}.{}", object.kind, object.group)];
-    // A kind without its group means the core group, or one that is known by this name alone.
-    let named = |pattern: &String| {
+    kinds.iter().any(|pattern| {
         let with_group = pattern.contains('.');
         names.iter().skip(usize::from(with_group)).any(|name| glob(pattern, name))
-    };
-    match &tenant.kinds {
-        Some(kinds) => kinds.iter().any(named),
-        None => object.namespace.is_some() && privilege(object).is_none(),
-    }
+    })
 }
 
 fn privilege(object: &ObjectRef) -> Option<&'static str> {
@@ -63,18 +109,24 @@ fn privilege(object: &ObjectRef) -> Option<&'static str> {
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    // One that only forgot its namespace is told so.
+    // One that only forgot its namespace is told so, and not applied. One of the whole cluster that names a namespace is what its
+    // kind says: the API server leaves the field out.
     let placed = |object: &ObjectRef| {
-        let of = |d: &&Diagnostic| d.id == "object-namespace" && d.object.as_ref() == Some(object);
-        object.namespace.is_some() || !context.desired.diagnostics.iter().any(|d| of(&d))
+        let forgot = |d: &Diagnostic| {
+            d.id == "object-namespace" && d.severity == Severity::Error && d.object.as_ref() == Some(object)
+        };
+        object.namespace.is_some() || !context.desired.diagnostics.iter().any(forgot)
     };
     let refused = context
         .bound()
         .filter(|(member, tenant)| !allowed(tenant, &member.object.reference) && placed(&member.object.reference));
     let violation = |(member, tenant): (&Member, &Tenant)| {
         let object = &member.object.reference;
-        let unnamed =
-            || if object.namespace.is_none() { "it is of the whole cluster" } else { "`kinds` does not name it" };
+        let unnamed = || match (&object.namespace, &tenant.kinds) {
+            (None, _) => "it is of the whole cluster",
+            (Some(_), Some(_)) => "`kinds` does not name it",
+            (Some(_), None) => "an app does not need it, and the tenant has no `kinds` that name it",
+        };
         let what = format!("declare a {}: {}", object.kind, privilege(object).unwrap_or_else(unnamed));
         let may = |other: &Tenant| other.kinds.is_some() && allowed(other, object);
         context.violation(&CHECK, (member, tenant), "/kind", &what, may)

@@ -19,14 +19,14 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-/// Namespaces that a tenant has only when they are named.
-const RESERVED: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+/// Namespaces that begin so are Kubernetes' own: a tenant has one only when it is named.
+const RESERVED: &str = "kube-";
 
 /// Whether a tenant has a namespace.
 pub(super) fn has(tenant: &Tenant, namespace: &str, inventory: &str) -> bool {
     match &tenant.namespaces {
         Some(own) => own.iter().any(|pattern| glob(pattern, namespace)) && namespace != inventory,
-        None => !RESERVED.contains(&namespace) && namespace != inventory,
+        None => !namespace.starts_with(RESERVED) && namespace != inventory,
     }
 }
 

@@ -38,9 +38,15 @@ fn served(value: &Value, is_grpc: bool) -> Result<String, String> {
     if is_grpc {
         let service = value.pointer("/method/service").and_then(Value::as_str);
         let pattern = value.pointer("/method/type").is_some_and(|kind| kind == "RegularExpression");
+        // Letters, digits, `_` and dots (Gateway API GRPCMethodMatch): anything else is read as another path by the proxy.
+        let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+        let method = value.pointer("/method/method").and_then(Value::as_str).unwrap_or_default();
         return match service {
-            Some(service) if !pattern => Ok(format!("/{service}")),
-            Some(service) => Err(format!("the services {service}")),
+            Some(service) if pattern => Err(format!("the services {service}")),
+            Some(service) if !is_name(service) || service.starts_with('.') || !is_name(method) => {
+                Err(format!("the service {service}, which may be read as another path"))
+            }
+            Some(service) => Ok(format!("/{service}")),
             None => Ok("/".to_owned()),
         };
     }
@@ -140,6 +146,14 @@ mod tests {
         assert!(!path("RegularExpression", "/cart.*"));
         assert_eq!(served(&json!({}), false), Ok("/".to_owned()));
         assert_eq!(served(&json!({"method": {"service": "a.B"}}), true), Ok("/a.B".to_owned()));
-        assert!(served(&json!({"method": {"type": "RegularExpression", "service": ".*"}}), true).is_err());
+        for wrong in [
+            json!({"type": "RegularExpression", "service": ".*"}),
+            json!({"service": "cart/../pay"}),
+            json!({"service": ".."}),
+            json!({"service": "cart%2f..%2fpay"}),
+            json!({"service": "cart", "method": "../pay"}),
+        ] {
+            assert!(served(&json!({"method": wrong}), true).is_err(), "{wrong}");
+        }
     }
 }

@@ -22,8 +22,10 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// Fields of pods that give rights on their node, whatever their value but false.
-const POD: [&str; 8] = [
+const POD: [&str; 10] = [
     "hostNetwork",
+    "hostProcess",
+    "nodeName",
     "hostPID",
     "hostIPC",
     "privileged",
@@ -61,6 +63,17 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
             *value == Value::Bool(false) || value.is_null() || (field == "procMount" && value == "Default");
         if !is_harmless {
             found.push((pointer.clone(), format!("set {field}: it gives rights on the node")));
+        }
+    }
+    for (pointer, value) in keyed(&object.value, "/spec", &["priorityClassName"]) {
+        if value.as_str().is_some_and(|name| name.starts_with("system-")) {
+            found.push((pointer, "have a priority of the system: its pods drive out those of others".to_owned()));
+        }
+    }
+    for (pointer, value) in keyed(&object.value, "/spec", &["tolerations"]) {
+        let of_all = |item: &&Value| item.get("key").and_then(Value::as_str).unwrap_or_default().is_empty();
+        if value.as_array().into_iter().flatten().any(|item| of_all(&item)) {
+            found.push((pointer, "tolerate every taint: nodes are kept for others by them".to_owned()));
         }
     }
     for (pointer, value) in keyed(&object.value, "/spec", &["capabilities"]) {

@@ -3,6 +3,7 @@
 use super::context::keyed;
 use super::{Check, Context};
 use crate::desired::{Member, Tenant};
+use crate::kinds::references;
 use crate::object::{Diagnostic, ObjectRef, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -33,7 +34,14 @@ fn allowed(context: &Context<'_>, tenant: &Tenant, namespace: &str, name: &str) 
             context.rules.tenant_of(&member.object.origin.file).is_some_and(|of| of.name == tenant.name)
         })
     };
-    name.is_empty() || name == "default" || listed || declared()
+    // Whoever declares an account that a binding of others names already would take its rights.
+    let bound = || {
+        let account = ObjectRef::new("", "ServiceAccount", namespace, name);
+        let of_rbac = context.desired.objects.iter().filter(|(object, _)| object.group == "rbac.authorization.k8s.io");
+        let others = of_rbac.filter(|(_, member)| member.partition != tenant.name);
+        others.flat_map(|(object, member)| references(object, &member.object.value)).any(|found| found.to == account)
+    };
+    name.is_empty() || listed || (name == "default" || declared()) && !bound()
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {

@@ -1,8 +1,8 @@
 //! What tenants try, and the rule that refuses it (design law 11).
 
 use super::*;
-use crate::desired::{Entry, Tree, read};
-use crate::object::Diagnostic;
+use crate::desired::{Entry, ReadError, Tree, read};
+use crate::object::{Diagnostic, ObjectRef};
 use std::collections::BTreeSet;
 
 const CONFIG: &str = r#"
@@ -25,6 +25,7 @@ spec:
       egress: ["https://api.payments.example", "10.20.0.0/16", "10.30.0.0/16:6379", "https://192.0.2.9:443", "namespace:shared"]
       podServiceAccounts: [runner]
       serviceAccount: checkout/deployer
+      kinds: [App, SpinApp, "*Route.gateway.networking.k8s.io", Service, ConfigMap, Secret, NetworkPolicy, HorizontalPodAutoscaler, ScaledObject, ClientSettingsPolicy, BackendTLSPolicy, Deployment, CronJob, Rollout, ServiceAccount, CiliumNetworkPolicy, Route]
     - name: catalog
       paths: [apps/catalog]
       namespaces: [catalog]
@@ -78,8 +79,16 @@ fn app(spec: &str) -> String {
     )
 }
 
+/// A Deployment, with a policy that limits its pods.
 fn pod(spec: &str) -> String {
     object("apps/v1", "Deployment", &format!("spec: {{template: {{spec: {{{spec}}}}}}}"))
+        + "---\n"
+        + &beside(&policy(""))
+}
+
+/// Under another name: it is no part of what is tried.
+fn beside(policy: &str) -> String {
+    policy.replace("name: x,", "name: beside,")
 }
 
 fn patch(target: &str, merge: &str) -> String {
@@ -174,6 +183,11 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW102", object("gateway.networking.k8s.io/v1", "ListenerSet", "spec: {}")),
         ("SPW102", object("gateway.nginx.org/v1alpha1", "SnippetsFilter", "spec: {}")),
         ("SPW102", object("gateway.envoyproxy.io/v1alpha1", "EnvoyPatchPolicy", "spec: {}")),
+        ("SPW102", object("networking.k8s.io/v1", "Ingress", "spec: {}")),
+        ("SPW102", object("networking.istio.io/v1", "VirtualService", "spec: {}")),
+        ("SPW102", object("traefik.io/v1alpha1", "IngressRoute", "spec: {}")),
+        ("SPW102", object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "spec: {}")),
+        ("SPW102", object("unheard.example/v1", "Anything", "spec: {}")),
         // Gateways.
         ("SPW103", route("parentRefs: [{namespace: infra, name: internal, sectionName: https}], hostnames: [cart.shop.example]")),
         ("SPW103", route("parentRefs: [{namespace: infra, name: public}], hostnames: [cart.shop.example]")),
@@ -213,7 +227,8 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW106", app("patches: [{target: {kind: SpinApp}, merge: {spec: {image: \"evil:1\"}}}]")),
         ("SPW106", pod("containers: [{name: c, image: \"evil\"}]")),
         ("SPW106", pod("initContainers: [{name: c, image: \"ghcr.io:443/acme/checkout/x\"}]")),
-        ("SPW106", object("argoproj.io/v1alpha1", "Rollout", "spec: {template: {spec: {containers: [{image: evil}]}}}")),
+        ("SPW106", object("argoproj.io/v1alpha1", "Rollout", "spec: {template: {spec: {containers: [{image: evil}]}}}") + "---\n" + &beside(&policy(""))),
+        ("SPW106", pod("volumes: [{name: v, image: {reference: evil}}]")),
         // Egress.
         ("SPW107", app("replicas: 1").replace("egress: []", "egress: [\"https://evil.example\"]")),
         ("SPW107", app("replicas: 1").replace("egress: []", "egress: [0.0.0.0/0]")),
@@ -254,6 +269,10 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW107", policy(&system("[{port: 53, protocol: SCTP}]"))),
         ("SPW107", policy(&system("[{protocol: UDP}]"))),
         ("SPW107", spin("a: b")),
+        ("SPW107", object("apps/v1", "Deployment", "spec: {template: {spec: {containers: []}}}")),
+        ("SPW107", object("batch/v1", "CronJob", "spec: {jobTemplate: {spec: {template: {metadata: {labels: {a: b}}}}}}") + "---\n" + &beside(&limiting("policyTypes: [Egress], podSelector: {matchLabels: {a: c}}"))),
+        ("SPW107", object("argoproj.io/v1alpha1", "Rollout", "spec: {template: {spec: {containers: []}}}")),
+        ("SPW107", object("cilium.io/v2", "CiliumNetworkPolicy", "spec: {egress: [{toEntities: [all]}]}")),
         // Service accounts.
         ("SPW108", app("serviceAccount: deployer")),
         ("SPW108", app("serviceAccount: someone")),
@@ -264,6 +283,10 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW109", map("name: x, namespace: checkout, ownerReferences: [{apiVersion: v1, kind: Namespace, name: catalog, uid: u}]")),
         ("SPW109", map("name: x, namespace: checkout, finalizers: [example.com/never]")),
         ("SPW109", pod("hostNetwork: true")),
+        ("SPW109", pod("nodeName: control-plane")),
+        ("SPW109", pod("priorityClassName: system-node-critical")),
+        ("SPW109", pod("tolerations: [{operator: Exists}]")),
+        ("SPW109", pod("securityContext: {windowsOptions: {hostProcess: true}}")),
         ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {procMount: Unmasked}}]")),
         ("SPW109", pod("volumes: [{name: v, hostPath: {path: /}}]")),
         ("SPW109", pod("containers: [{name: c, image: ghcr.io/acme/checkout/x, securityContext: {privileged: true}}]")),
@@ -304,7 +327,9 @@ fn everything_that_a_tenant_tries_is_refused_by_the_right_rule() {
             .objects
             .iter()
             .filter(|(reference, m)| {
-                m.object.origin.file.starts_with("apps/checkout") && !erroneous.contains(reference)
+                m.object.origin.file.starts_with("apps/checkout")
+                    && !erroneous.contains(reference)
+                    && reference.name != "beside"
             })
             .map(|(reference, _)| reference.to_string())
             .collect();
@@ -313,7 +338,7 @@ fn everything_that_a_tenant_tries_is_refused_by_the_right_rule() {
             wrong.push(format!("{text}\n  {passed:?} would be applied"));
         }
         // The other team's object is as it was.
-        let victim = crate::object::ObjectRef::new("", "ConfigMap", "catalog", "prices");
+        let victim = ObjectRef::new("", "ConfigMap", "catalog", "prices");
         let kept = desired.objects.get(&victim).is_some_and(|m| {
             m.object.value["data"]["a"] == "1" && m.object.value.pointer("/metadata/labels").is_none()
         });
@@ -443,6 +468,122 @@ fn what_stands_beside_a_mistake_does_not_excuse_it() {
     assert_eq!(told(&(map.to_owned() + role)), ["object-namespace", "SPW102"]);
 }
 
+/// The API server leaves the namespace of such an object out: what it is comes from its kind.
+#[test]
+fn an_object_of_the_cluster_that_names_a_namespace_is_refused_all_the_same() {
+    for (api_version, kind) in [
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+        ("v1", "Namespace"),
+        ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        ("apiregistration.k8s.io/v1", "APIService"),
+        ("scheduling.k8s.io/v1", "PriorityClass"),
+    ] {
+        let text =
+            format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x.example, namespace: checkout}}\n");
+        let (desired, found) = refused(&text);
+        assert!(found.iter().any(|d| d.id == "SPW102"), "{kind}: {found:?}");
+        let erroneous: BTreeSet<ObjectRef> = found.iter().filter_map(|d| d.object.clone()).collect();
+        assert!(desired.objects.keys().filter(|o| o.kind == kind).all(|o| erroneous.contains(o)), "{kind}");
+    }
+}
+
+/// Whose a file is is told by literal folders; what cannot be told is an error, and never the platform's.
+#[test]
+fn every_file_has_an_owner_or_is_refused() {
+    let with = |config: &str, file: &str| {
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own, namespace: checkout}\n";
+        let entries = [("spinway.yaml", config), ("platform/a.yaml", VICTIM), (file, map)]
+            .map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+        read(&Tree { entries: entries.into() }, Some("test"))
+    };
+    for path in [
+        "apps/checkout/*",
+        "apps//checkout",
+        "apps/checkout ",
+        "apps/../checkout",
+        "",
+        ".",
+        "/apps/checkout",
+        "apps/catalog",
+    ] {
+        let config = CONFIG.replace("paths: [apps/checkout]", &format!("paths: [\"{path}\"]"));
+        let Err(ReadError::Config(found, _)) = with(&config, "apps/checkout/a.yaml") else {
+            unreachable!("`{path}` is taken")
+        };
+        assert!(
+            found[0].message.raw().contains("tenant `ca") || found[0].message.raw().contains("tenant `checkout`"),
+            "{found:?}"
+        );
+    }
+    let owners = |config: &str, file: &str| match with(config, file) {
+        Ok(desired) => {
+            let unowned = desired.diagnostics.iter().filter(|d| d.id == "file-unowned").count();
+            let own = desired.objects.iter().find(|(object, _)| object.name == "own");
+            (unowned, desired.unowned.len(), own.map(|(_, member)| member.partition.clone()))
+        }
+        Err(error) => unreachable!("{error:?}"),
+    };
+    assert_eq!(owners(CONFIG, "apps/newteam/a.yaml"), (1, 1, None));
+    assert_eq!(owners(CONFIG, "apps/a.yaml"), (1, 1, None));
+    assert_eq!(owners(CONFIG, "apps/checkout/a.yaml"), (0, 0, Some("checkout".to_owned())));
+    assert_eq!(owners(CONFIG, "platform/b.yaml"), (0, 0, Some("platform".to_owned())));
+    let named =
+        CONFIG.replace("  tenants:", "  platform: {paths: [platform, apps/shared, apps/checkout/base]}\n  tenants:");
+    assert_eq!(owners(&named, "apps/shared/a.yaml"), (0, 0, Some("platform".to_owned())));
+    assert_eq!(owners(&named, "apps/checkout/base/a.yaml"), (0, 0, Some("platform".to_owned())));
+    let other = named.replace("paths: [platform, ", "paths: [");
+    assert_eq!(owners(&other, "platform/b.yaml"), (2, 2, None), "it is not named");
+}
+
+/// What a controller brings tomorrow is not a tenant's today.
+#[test]
+fn a_tenant_without_kinds_may_declare_what_an_app_needs() {
+    let told = |api_version: &str, kind: &str, rest: &str| {
+        let text = object(api_version, kind, rest).replace("namespace: checkout", "namespace: free");
+        guard(&desired("apps/free/a.yaml", &text)).iter().map(|d| d.id).collect::<Vec<_>>()
+    };
+    for (api_version, kind) in [
+        ("v1", "ConfigMap"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("gateway.nginx.org/v1alpha1", "AuthenticationFilter"),
+    ] {
+        assert_eq!(told(api_version, kind, "spec: {}"), [""; 0], "{kind}");
+    }
+    for (api_version, kind) in [
+        ("apps/v1", "DaemonSet"),
+        ("networking.k8s.io/v1", "Ingress"),
+        ("networking.istio.io/v1", "VirtualService"),
+        ("traefik.io/v1alpha1", "Middleware"),
+        ("gateway.networking.x-k8s.io/v1alpha1", "XListenerSet"),
+        ("unheard.example/v1", "Anything"),
+        ("v1", "PersistentVolumeClaim"),
+    ] {
+        assert!(told(api_version, kind, "spec: {}").contains(&"SPW102"), "{kind}");
+    }
+}
+
+/// An account that the platform gave rights to is not the tenant's to declare.
+#[test]
+fn pods_do_not_run_as_an_account_that_others_bind() {
+    let binding = |subject: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: b, namespace: checkout}}\nroleRef: {{kind: ClusterRole, name: admin}}\nsubjects: [{{kind: ServiceAccount, name: {subject}, namespace: checkout}}]\n"
+        )
+    };
+    let told = |subject: &str, account: &str| {
+        let own = object("v1", "ServiceAccount", "").replace("name: x,", "name: own,");
+        let text = pod(&format!("serviceAccountName: {account}")) + "---\n" + &own;
+        let files = [("spinway.yaml", CONFIG), ("platform/b.yaml", &binding(subject)), ("apps/checkout/a.yaml", &text)];
+        let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+        let desired = read(&Tree { entries: entries.into() }, Some("test")).unwrap_or_default();
+        guard(&desired).iter().map(|d| d.id).collect::<Vec<_>>()
+    };
+    assert_eq!(told("other", "own"), [""; 0]);
+    assert_eq!(told("own", "own"), ["SPW108"]);
+    assert_eq!(told("default", "default"), ["SPW108"]);
+}
+
 #[test]
 fn whoever_may_declare_a_kind_is_named() {
     let help = |kind: &str| {
@@ -518,7 +659,7 @@ fn an_identity_that_is_none_is_refused_with_the_config() {
         let config = CONFIG.replace("checkout/deployer", &format!("\"{account}\""));
         let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
         let read = read(&Tree { entries }, Some("test"));
-        assert!(matches!(read, Err(crate::desired::ReadError::Config(..))), "{account:?}");
+        assert!(matches!(read, Err(ReadError::Config(..))), "{account:?}");
     }
 }
 

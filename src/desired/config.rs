@@ -27,7 +27,9 @@ pub struct Config {
     pub inventory: InventoryConfig,
     /// The environments, in the order of promotion.
     pub environments: Vec<Environment>,
-    /// The tenants.
+    /// What is the platform team's.
+    pub platform: Platform,
+    /// The tenants. Where there are any, a file that is neither a tenant's nor the platform's is an error.
     pub tenants: Vec<Tenant>,
     /// Objects that live elsewhere, so that a reference to them does not dangle.
     pub externals: Vec<Selector>,
@@ -200,6 +202,25 @@ pub struct ClusterRule {
     pub uid: Option<String>,
 }
 
+/// What is the platform team's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Platform {
+    /// The folders of its files; the longest path wins over those of tenants. Default: the sources that hold no tenant's path.
+    pub paths: Option<Vec<String>>,
+}
+
+/// Whose a file is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FileOwner<'a> {
+    /// A tenant's.
+    Tenant(&'a Tenant),
+    /// The platform team's.
+    Platform,
+    /// Nobody's: no rules hold for it, so nothing of it is applied.
+    Nobody,
+}
+
 /// A team and what it may do. A list that is not given sets no bounds; an empty one allows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -212,9 +233,11 @@ pub struct Tenant {
     pub owners: Vec<String>,
     /// Namespaces it may use, globs.
     pub namespaces: Option<Vec<String>>,
-    /// Kinds it may declare: `Deployment`, `Role.rbac.authorization.k8s.io`, globs. When it is not given: all kinds of a
-    /// namespace that give no rights beyond it.
+    /// Kinds it may declare: `Deployment`, `Role.rbac.authorization.k8s.io`, globs. When it is not given: what an app needs
+    /// (`spinway check --explain SPW102` lists it).
     pub kinds: Option<Vec<String>>,
+    /// Kinds of the whole cluster that it may declare, beside that `kinds` names them.
+    pub cluster_kinds: Vec<String>,
     /// Gateways it may attach to: `NAMESPACE/NAME`, or `NAMESPACE/NAME/LISTENER`, globs.
     pub gateways: Option<Vec<String>>,
     /// Hostnames it may serve together with others, on its path prefixes.
@@ -397,13 +420,43 @@ pub(crate) fn is_dns_label(name: &str) -> bool {
 }
 
 impl Config {
-    /// The tenant whose path covers a file; the longest path wins.
+    /// Whose a file is: the longest path wins. Without tenants everything is the platform's.
+    pub fn owner_of(&self, file: &str) -> FileOwner<'_> {
+        if self.tenants.is_empty() {
+            return FileOwner::Platform;
+        }
+        let length = |path: &str| path.trim_end_matches('/').len();
+        let own = self.tenants.iter().flat_map(|tenant| tenant.paths.iter().map(move |path| (path, tenant)));
+        let tenant = own.filter(|(path, _)| below(file, path).is_some()).max_by_key(|(path, _)| length(path));
+        let platform = self.platform_paths().filter(|path| below(file, path).is_some()).map(length).max();
+        match (tenant, platform) {
+            (Some((path, tenant)), platform) if platform.is_none_or(|platform| platform < length(path)) => {
+                FileOwner::Tenant(tenant)
+            }
+            (_, Some(_)) => FileOwner::Platform,
+            (_, None) => FileOwner::Nobody,
+        }
+    }
+
+    /// The folders of the platform team: those that are named, else the sources apart from the tenants' paths; and those of
+    /// Approvals, which nobody else has.
+    fn platform_paths(&self) -> impl Iterator<Item = &str> {
+        let named = self.platform.paths.as_deref();
+        let sources = self.sources.iter().chain(self.environments.iter().flat_map(|environment| &environment.sources));
+        let apart = |source: &&String| {
+            let mut paths = self.tenants.iter().flat_map(|tenant| &tenant.paths);
+            paths.all(|path| below(path, source).is_none() && below(source, path).is_none())
+        };
+        let default = sources.filter(move |source| named.is_none() && apart(source));
+        named.unwrap_or_default().iter().chain(default).chain(&self.approvals.paths).map(String::as_str)
+    }
+
+    /// The tenant whose path covers a file.
     pub fn tenant_of(&self, file: &str) -> Option<&Tenant> {
-        let covering = self.tenants.iter().flat_map(|tenant| tenant.paths.iter().map(move |path| (path, tenant)));
-        covering
-            .filter(|(path, _)| below(file, path).is_some())
-            .max_by_key(|(path, _)| path.trim_matches('/').len())
-            .map(|(_, tenant)| tenant)
+        match self.owner_of(file) {
+            FileOwner::Tenant(tenant) => Some(tenant),
+            FileOwner::Platform | FileOwner::Nobody => None,
+        }
     }
 
     /// The partition of a file.
@@ -477,6 +530,47 @@ impl Config {
                 say(format!("Tenant names must be given once each and not be `{PLATFORM}`; `{}` is not.", tenant.name));
             }
         }
+        for path in self.platform.paths.iter().flatten().filter(|path| !path.contains("${")) {
+            if let Some(why) = wrong_folder(path) {
+                say(format!(
+                    "The path `{path}` of `platform` {why}. Write the folder as it is named in the repository."
+                ));
+            }
+        }
+        let named = self.platform.paths.iter().flatten().map(|path| (path.trim_end_matches('/'), PLATFORM));
+        let mut owners: BTreeMap<&str, &str> = named.collect();
+        let paths = self.tenants.iter().flat_map(|tenant| tenant.paths.iter().map(move |path| (tenant, path)));
+        // What is named by a value is looked at with the values of each environment.
+        for (tenant, path) in paths.filter(|(_, path)| !path.contains("${")) {
+            let name = &tenant.name;
+            if let Some(why) = wrong_folder(path) {
+                say(format!(
+                    "The path `{path}` of tenant `{name}` {why}, so no file would be the tenant's. Write the folder as it is \
+                     named in the repository: `apps/{name}`."
+                ));
+            } else if let Some(other) = owners.insert(path.trim_end_matches('/'), name) {
+                say(format!(
+                    "The path `{path}` is that of tenant `{other}` and of tenant `{name}`: whose rules hold for its files \
+                     cannot be told. Leave it to one of them."
+                ));
+            }
+        }
         found
+    }
+}
+
+/// Why a path is not the literal path of a folder; a `/` at its end is as good as none.
+fn wrong_folder(path: &str) -> Option<&'static str> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() || path == "." {
+        Some("is empty")
+    } else if path.trim() != path || path.chars().any(char::is_control) {
+        Some("begins or ends with a blank or has a control character")
+    } else if path.contains(['*', '?', '[', ']', '{', '}', '\\', '!']) {
+        Some("is a pattern")
+    } else if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        Some("has an empty part, `.` or `..`")
+    } else {
+        None
     }
 }

@@ -1,11 +1,12 @@
 //! One file of the repository: its documents, as objects.
 
 use super::{
-    Approval, Desired, Entry, GROUP, Member, Tree, app, below, canonical::canonical, config, patch, values, yaml,
+    Approval, Desired, Entry, FileOwner, GROUP, Member, Tree, app, below, canonical::canonical, config, patch, values,
+    yaml,
 };
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced, split_api_version};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the files held so far.
@@ -18,6 +19,8 @@ pub(super) struct Found {
     pub(super) asides: Vec<yaml::Aside>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) unread: BTreeSet<String>,
+    /// What stands in files that nobody owns.
+    pub(super) unowned: BTreeMap<ObjectRef, Origin>,
 }
 
 impl Found {
@@ -30,6 +33,7 @@ impl Found {
         self.asides.extend(later.asides);
         self.diagnostics.extend(later.diagnostics);
         self.unread.extend(later.unread);
+        self.unowned.extend(later.unowned);
     }
 }
 
@@ -45,6 +49,9 @@ struct File<'a> {
 /// Reads one file into `found`.
 pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, found: &mut Found) {
     let mut file = File { tree, path: Arc::from(path), partition: desired.partition_of(path), desired, found };
+    if desired.rules().owner_of(path) == FileOwner::Nobody {
+        return file.unowned();
+    }
     match tree.entries.get(path) {
         Some(Entry::Symlink) => file.unread(
             "file-symlink",
@@ -82,6 +89,23 @@ impl File<'_> {
     fn is_chart_template(&self) -> bool {
         let charts = self.path.match_indices("templates/").map(|(at, _)| format!("{}Chart.yaml", &self.path[..at]));
         charts.into_iter().any(|chart| self.tree.entries.contains_key(&chart))
+    }
+
+    /// A file without an owner: no rules hold for it, so nothing of it is applied. What it is about is noted, since whoever has that
+    /// live may have moved it here by mistake.
+    fn unowned(&mut self) {
+        let origin = self.origin(Position { line: 1, column: 1 });
+        let message = "No tenant's path and no platform path covers this file; nothing of it is applied or deleted.";
+        let help = "Move it below its team's path, or add its folder to `platform.paths` or to the `paths` of a tenant in spinway.yaml.";
+        self.found.diagnostics.push(Diagnostic::error("file-unowned", message).at(origin).help(help));
+        let documents = self.tree.text(&self.path).map(|text| yaml::read(&self.path, text).0).unwrap_or_default();
+        for document in documents {
+            let start = self.origin(document.start);
+            let items = document.value.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            for object in items.iter().chain([&document.value]).filter_map(ObjectRef::of) {
+                self.found.unowned.insert(object, start.clone());
+            }
+        }
     }
 
     /// A finding because of which the file's partition is not wholly known.

@@ -25,8 +25,8 @@ pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{
-    Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, GROUP, IgnoreRule,
-    PLATFORM, Selector, Suppression, Tenant,
+    Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner, GROUP,
+    IgnoreRule, PLATFORM, Selector, Suppression, Tenant,
 };
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
@@ -77,6 +77,8 @@ pub struct Desired {
     pub diagnostics: Vec<Diagnostic>,
     /// Partitions of which a part could not be read: what they want is unknown, so nothing of theirs is pruned.
     pub unread: BTreeSet<String>,
+    /// What stands in files that nobody owns, and where.
+    pub unowned: BTreeMap<ObjectRef, Origin>,
 }
 
 /// Why a repository cannot be read at all.
@@ -371,7 +373,10 @@ fn may_define(config: &Config, member: &Member) -> bool {
     const NAMES: [&str; 2] = ["CustomResourceDefinition", "CustomResourceDefinition.apiextensions.k8s.io"];
     let tenant = config.tenants.iter().find(|tenant| tenant.name == member.partition);
     let named = |kind: &String| NAMES.iter().any(|name| glob(kind, name));
-    tenant.is_none_or(|tenant| tenant.kinds.as_ref().is_some_and(|kinds| kinds.iter().any(named)))
+    let may = |tenant: &Tenant| {
+        tenant.kinds.as_ref().is_some_and(|kinds| kinds.iter().any(named)) && tenant.cluster_kinds.iter().any(named)
+    };
+    tenant.is_none_or(may)
 }
 
 impl Desired {
@@ -389,6 +394,7 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
     desired.approvals = found.approvals;
     desired.asides.extend(found.asides);
     desired.unread = found.unread;
+    desired.unowned = found.unowned;
     let rules = desired.rules();
     let definitions = found.members.iter().filter(|member| may_define(rules, member));
     let scopes = Scopes::with_crds(definitions.map(|member| &member.object.value));

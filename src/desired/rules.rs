@@ -91,10 +91,14 @@ fn fields(was: Option<&Value>, is: Option<&Value>) -> String {
     format!(" ({})", differ.join(", "))
 }
 
-/// The files below the base's `approvals.paths` that differ.
+/// The files below the base's `approvals.paths` that differ, with the values of whichever environment in the paths.
 fn changed_approvals(base: &Tree, tree: &Tree) -> BTreeSet<String> {
     let config = spec(base).and_then(|spec| config::typed::<Config>(&spec, "").ok()).unwrap_or_default();
-    let held = |path: &&String| config.approvals.paths.iter().any(|approvals| below(path, approvals).is_some());
+    let written = &config.approvals.paths;
+    let replaced = |environment| written.iter().map(move |path| super::with_values(path, environment));
+    let folders: BTreeSet<String> =
+        config.environments.iter().flat_map(replaced).chain(written.iter().cloned()).collect();
+    let held = |path: &&String| folders.iter().any(|approvals| below(path, approvals).is_some());
     let paths: BTreeSet<&String> = base.entries.keys().chain(tree.entries.keys()).filter(held).collect();
     paths.into_iter().filter(|path| base.entries.get(*path) != tree.entries.get(*path)).cloned().collect()
 }
@@ -142,6 +146,13 @@ mod tests {
         };
         let said = under_the_rules_of(&suppressing(""), &mut suppressing(", {check: SPW101, reason: r}"));
         assert!(said[0].raw().contains("with this pull request: suppressions."), "{said:?}");
+        // The folder may be named by a value of an environment.
+        let valued = CONFIG
+            .replace("protected: true", "protected: true, values: {zone: west}")
+            .replace("[ok]", "[\"ok/${zone}\"]");
+        let mut change = tree(&[("spinway.yaml", &valued), ("ok/west/new.yaml", "2")]);
+        let said = under_the_rules_of(&tree(&[("spinway.yaml", &valued)]), &mut change);
+        assert!(said[0].raw().contains("ok/west/new.yaml") && change.text("ok/west/new.yaml").is_none(), "{said:?}");
         let removed = under_the_rules_of(&base, &mut tree(&[]));
         assert!(removed[0].raw().contains("as a whole"), "{removed:?}");
         let first = under_the_rules_of(&tree(&[]), &mut base.clone());

@@ -37,6 +37,20 @@ impl Tree {
         name == ".spinwayignore" || is_manifest(name)
     }
 
+    /// Adds a file, unless another one of this name cannot be read.
+    pub fn add(&mut self, path: String, entry: Entry) {
+        if !matches!(self.entries.get(&path), Some(Entry::Unreadable(_))) {
+            self.entries.insert(path, entry);
+        }
+    }
+
+    /// Notes a file or folder whose name is not UTF-8, by how the name is shown: several may be shown as one, so none of them is
+    /// read.
+    pub fn nameless(&mut self, path: String) {
+        let path = if is_manifest(&path) { path } else { format!("{path}.yaml") };
+        self.entries.insert(path, Entry::Unreadable("its name is not UTF-8".to_owned()));
+    }
+
     /// The text of a file, where it is UTF-8.
     pub fn text(&self, path: &str) -> Option<&str> {
         match self.entries.get(path)? {

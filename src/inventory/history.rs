@@ -29,6 +29,9 @@ pub struct Entry {
     /// `done`, `unfinished` (something still became healthy, the next turn goes on), `failed`, `overtaken`
     /// (its waits were ended by a newer commit) or `interrupted`.
     pub result: String,
+    /// Whether all that it was to change was blocked: then its revision was not applied.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// Objects that were written and were not healthy at its end: turns after it look at them, until they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<String>,

@@ -301,9 +301,9 @@ impl State {
         self.history.drain(..excess);
     }
 
-    /// The newest entry that has a revision.
+    /// The newest entry of a revision that was applied.
     pub fn newest(&self) -> Option<&Entry> {
-        self.history.iter().rev().find(|entry| !entry.revision.is_empty())
+        self.history.iter().rev().find(|entry| !entry.revision.is_empty() && !entry.blocked)
     }
 
     /// The objects that the last turn did not see healthy, as the history names them.
@@ -350,6 +350,13 @@ mod tests {
         let read = empty.read(&parent.render());
         assert_eq!(read.ok().as_ref(), Some(&parent));
         assert_eq!(parent.state.references(), [cart]);
+    }
+
+    #[test]
+    fn a_revision_of_which_all_was_blocked_was_not_applied() {
+        let entry = |revision: &str, blocked| Entry { revision: revision.to_owned(), blocked, ..Entry::default() };
+        let state = State { history: vec![entry("a", false), entry("b", true), entry("", false)], ..State::default() };
+        assert_eq!(state.newest().map(|entry| entry.revision.as_str()), Some("a"));
     }
 
     #[test]

@@ -17,9 +17,9 @@ pub const SCHEMA: &str = "spinway.dev/snapshot/v1";
 /// Why a snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// It is no JSON of this form.
-    #[error("not a snapshot: {0}")]
-    Form(#[from] serde_json::Error),
+    /// It is no JSON of this form. Its own words are not repeated: a file that was named by mistake may hold a secret.
+    #[error("not a snapshot: line {}, column {} is not as `spinway snapshot` writes it", .0.line(), .0.column())]
+    Form(serde_json::Error),
     /// It is of another version.
     #[error("a snapshot of format `{0}`; this version reads `{SCHEMA}`")]
     Schema(String),
@@ -144,7 +144,7 @@ impl Live {
     /// # Errors
     /// The text is no snapshot of this version.
     pub fn from_snapshot(text: &[u8]) -> Result<(Self, Vec<Borrowed<'_>>), SnapshotError> {
-        let file: ReadFile<'_> = serde_json::from_slice(text)?;
+        let file: ReadFile<'_> = serde_json::from_slice(text).map_err(SnapshotError::Form)?;
         if file.schema != SCHEMA {
             return Err(SnapshotError::Schema(file.schema));
         }

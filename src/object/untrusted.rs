@@ -46,6 +46,9 @@ impl Untrusted {
                 '@' | '#' | ':' => {
                     let _ = write!(out, "&#{};", u32::from(c));
                 }
+                // Hosted Git makes links of `www.x` and `GH-1`.
+                '.' if ends_with(&out, "www") => out.push_str("&#46;"),
+                '-' if ends_with(&out, "gh") => out.push_str("&#45;"),
                 '<' => out.push_str("&lt;"),
                 '>' => out.push_str("&gt;"),
                 '&' => out.push_str("&amp;"),
@@ -101,10 +104,19 @@ impl<T: Into<String>> From<T> for Untrusted {
     }
 }
 
-/// Characters that change how the text around them is shown: C0, DEL, C1, bidirectional controls, zero-width marks.
+fn ends_with(text: &str, end: &str) -> bool {
+    text.len() >= end.len() && text.as_bytes()[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+}
+
+/// Characters that are not seen, or change how the text around them is shown: controls, line and paragraph separators, and what
+/// Unicode 17 calls Bidi_Control and Default_Ignorable_Code_Point (DerivedCoreProperties.txt).
 fn is_deceptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -134,5 +146,15 @@ mod tests {
         let text = Untrusted::new("</code> @team #1 `x` ![](http://t)");
         let shown = text.markdown();
         assert!(!shown[6..shown.len() - 7].contains(['<', '@', '`', '!', '[']), "{shown}");
+        let linked = Untrusted::new("WWW.evil.example GH-1").markdown();
+        assert!(!linked.contains("WWW.") && !linked.contains("GH-1"), "{linked}");
+    }
+
+    #[test]
+    fn nothing_is_hidden_in_a_text() {
+        for hidden in ["\u{2028}", "\u{2029}", "\u{ad}", "\u{e0041}", "\u{200b}", "\u{2066}", "\u{fe0f}", "\u{3164}"] {
+            let shown = Untrusted::new(hidden).terminal();
+            assert!(shown.is_ascii() && !shown.is_empty(), "{shown}");
+        }
     }
 }

@@ -207,7 +207,9 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
             bind(planned, &mut parent);
             // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
             parent.state.deletions.retain(|d| d.at > done.settings.now - remembered);
-            parent.state.revision = revision(planned);
+            if turn.as_ref().is_none_or(|entry| !entry.blocked) {
+                parent.state.revision = revision(planned);
+            }
             if let Some(texts) = planned.plan.texts.get(&before.partition).filter(|_| own) {
                 parent.state.texts.clone_from(texts);
             }
@@ -338,9 +340,10 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
         return None;
     }
     let found = planned.repository.revision.clone().unwrap_or_default();
-    let newest = planned.plan.parents.iter().filter_map(|parent| parent.state.newest());
+    let all = planned.plan.parents.iter().flat_map(|parent| &parent.state.history);
     Some(Entry {
-        number: 1 + newest.map(|entry| entry.number).max().unwrap_or_default(),
+        blocked: counts.is_empty() && !learns && is_blocked(planned, partition),
+        number: 1 + all.map(|entry| entry.number).max().unwrap_or_default(),
         at: done.settings.now,
         revision: found.id,
         subject: shortened(found.subject.raw()),
@@ -380,10 +383,14 @@ fn shortened(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
+fn is_blocked(planned: &Planned, partition: &str) -> bool {
+    planned.plan.changes.iter().any(|change| change.partition == partition && change.action == Action::Blocked)
+}
+
 fn result(planned: &Planned, partition: &str, outcome: &Outcome) -> &'static str {
-    let of_partition = || planned.plan.changes.iter().filter(|change| change.partition == partition);
-    let blocked = of_partition().any(|change| change.action == Action::Blocked);
-    let results: Vec<&StepOutcome> = of_partition().filter_map(|change| outcome.results.get(&change.object)).collect();
+    let of_partition = planned.plan.changes.iter().filter(|change| change.partition == partition);
+    let blocked = is_blocked(planned, partition);
+    let results: Vec<&StepOutcome> = of_partition.filter_map(|change| outcome.results.get(&change.object)).collect();
     let not_begun = |result: &StepOutcome| *result == StepOutcome::NotBegun;
     let is_fine = |result: &&StepOutcome| {
         **result == StepOutcome::Done || result.is_under_way() || outcome.overtaken && not_begun(result)

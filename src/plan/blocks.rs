@@ -2,6 +2,7 @@
 
 use super::guard;
 use super::{Action, Change, Options, Plan};
+use crate::check;
 use crate::desired::Desired;
 use crate::graph::{Graph, Link};
 use crate::inventory::Held;
@@ -161,6 +162,22 @@ pub(super) fn block_used_deletes(plan: &mut Plan, live: &Live) {
             });
         let Some((index, user)) = used.or_else(|| selected(plan, live)) else { return };
         block(&mut plan.changes[index], format!("{user} still uses it and does not cease to by this plan."));
+    }
+}
+
+/// Blocks what would run without the policy that limits where it may connect, because that one is blocked (law 11).
+pub(super) fn block_unlimited(plan: &mut Plan, desired: &Desired) {
+    let blocked = plan.changes.iter().filter(|change| change.action == Action::Blocked);
+    let withheld: BTreeSet<&ObjectRef> =
+        blocked.map(|change| &change.object).filter(|object| object.is("networking.k8s.io", "NetworkPolicy")).collect();
+    if withheld.is_empty() {
+        return;
+    }
+    let unlimited: BTreeMap<ObjectRef, ObjectRef> = check::unlimited(desired, &withheld).into_iter().collect();
+    for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
+        if let Some(policy) = unlimited.get(&change.object) {
+            block(change, format!("{policy} limits where it may connect, and is not applied."));
+        }
     }
 }
 

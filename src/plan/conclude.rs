@@ -2,7 +2,7 @@
 
 use super::assess::{Assessed, put};
 use super::blocks::{
-    block, block_dependents, block_erroneous, block_used_deletes, block_waiting, hold_breaks, release,
+    block, block_dependents, block_erroneous, block_unlimited, block_used_deletes, block_waiting, hold_breaks, release,
 };
 use super::definitions::hold_definitions;
 use super::drift::is_annotation;
@@ -89,6 +89,7 @@ pub fn conclude(
     options.select.retain(&mut plan.changes, desired, live, &graph);
     plan.diagnostics.extend(check::of_changes(desired, live, &changing(&plan.changes)));
     block_erroneous(&mut plan, broken);
+    block_unlimited(&mut plan, desired);
     block_dependents(&mut plan, desired, live, &graph);
     restrain(&mut plan, desired, live, options);
     let mut held = hold(&mut plan.changes, desired, live, &plan.parents, options);

@@ -1,7 +1,7 @@
 //! What may be deleted, and what waits for approval (design law 6).
 
 use super::{Action, Change, Options, renamed};
-use crate::desired::{Budget, Desired, Member, PLATFORM};
+use crate::desired::{Budget, Desired, GROUP, Member, PLATFORM};
 use crate::fields::Managers;
 use crate::inventory::{Held, Owner, Parent, ids, keep_mark, owner};
 use crate::kinds::{self, SPIN, each};
@@ -104,6 +104,15 @@ pub(super) fn frozen(
     }
     let unknown = live.has_unknown();
     for parent in parents {
+        let has = |object: &ObjectRef| {
+            parent.known_uid(object).is_some()
+                || object.is(GROUP, "App") && parent.knows_app(object.namespace(), &object.name)
+        };
+        if let Some((object, place)) = desired.unowned.iter().find(|(object, _)| has(object)) {
+            frozen
+                .entry(parent.partition.clone())
+                .or_insert_with(|| format!("{object} stands in {}, which nobody owns", place.file));
+        }
         let members = desired.objects.iter().filter(|(_, m)| m.partition == parent.partition);
         let kinds: BTreeSet<_> =
             parent.kinds.iter().cloned().chain(members.clone().map(|(r, _)| r.group_kind())).collect();

@@ -1,7 +1,7 @@
 //! A directory as a tree.
 
 use super::Error;
-use crate::desired::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
+use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
 use std::path::Path;
 
 /// Reads a directory. Links are recorded and not followed; nested repositories are not read.
@@ -13,9 +13,19 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
         let failed = |error| Error::Directory { path: folder.clone(), error };
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = entry.file_name();
+            let is_text = name.to_str().is_some();
+            let name = name.to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(failed)?;
+            if !is_text && (kind.is_dir() || Tree::wants(&name)) {
+                tree.nameless(path);
+                continue;
+            }
+            if path == CONFIG_FILE && kind.is_dir() {
+                tree.entries.insert(path, Entry::Unreadable("it is a folder".to_owned()));
+                continue;
+            }
             if kind.is_symlink() {
                 tree.entries.insert(path, Entry::Symlink);
             } else if kind.is_dir() {
@@ -32,7 +42,7 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
                 if let Entry::File(bytes) = &file {
                     total += bytes.len() as u64;
                 }
-                tree.entries.insert(path, file);
+                tree.add(path, file);
             }
             if total > MAX_TREE_BYTES {
                 return Err(Error::TooLarge);

@@ -6,6 +6,8 @@ use crate::object::{Revision, Untrusted};
 use git2::{ObjectType, Oid};
 use std::path::Path;
 
+/// The most files and folders of a revision that are looked at: a few objects of Git may stand for any number of paths.
+const MAX_ENTRIES: usize = 500_000;
 /// The deepest folder that is read.
 const MAX_DEPTH: usize = 64;
 
@@ -107,7 +109,8 @@ fn read_tree(
 ) -> Result<Repository, Error> {
     let mut made = Tree::default();
     let mut total = 0;
-    let walked = walk(repository, tree, "", 0, &mut made, &mut total);
+    let mut seen = 0;
+    let walked = walk(repository, tree, "", 0, &mut made, &mut total, &mut seen);
     walked.map_err(|error| Error::Git(format!("revision {}: {}", commit.id(), error.message())))?;
     if total > MAX_TREE_BYTES {
         return Err(Error::TooLarge);
@@ -126,10 +129,24 @@ fn walk(
     depth: usize,
     made: &mut Tree,
     total: &mut u64,
+    seen: &mut usize,
 ) -> Result<(), git2::Error> {
     for entry in tree {
+        *seen += 1;
+        if *seen > MAX_ENTRIES {
+            return Err(git2::Error::from_str("it has more than 500,000 files and folders"));
+        }
+        let is_text = std::str::from_utf8(entry.name_bytes()).is_ok();
         let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
         let path = format!("{prefix}{name}");
+        if !is_text && (entry.kind() == Some(ObjectType::Tree) || Tree::wants(&name)) {
+            made.nameless(path);
+            continue;
+        }
+        if path == CONFIG_FILE && entry.kind() == Some(ObjectType::Tree) {
+            made.entries.insert(path, Entry::Unreadable("it is a folder".to_owned()));
+            continue;
+        }
         // A hostile tree may hold names that mean something to a file system.
         if matches!(name.as_str(), "." | ".." | "") || name.contains(['/', '\\', '\0']) {
             made.entries.insert(path, Entry::Unreadable("its name is no file name".to_owned()));
@@ -144,7 +161,7 @@ fn walk(
             }
             (Some(ObjectType::Tree), _) if depth < MAX_DEPTH => {
                 let below = entry.to_object(repository)?.peel_to_tree()?;
-                walk(repository, &below, &format!("{path}/"), depth + 1, made, total)?;
+                walk(repository, &below, &format!("{path}/"), depth + 1, made, total, seen)?;
             }
             (Some(ObjectType::Tree), _) => {
                 made.entries.insert(
@@ -160,7 +177,7 @@ fn walk(
                     Entry::File(repository.find_blob(entry.id())?.content().to_vec())
                 };
                 *total += size.min(MAX_FILE_BYTES);
-                made.entries.insert(path, file);
+                made.add(path, file);
             }
             _ => {}
         }

@@ -27,6 +27,7 @@ fn plan(cluster: &Cluster, repo: &Repo) -> Value {
 fn a_definition_that_loses_something_waits_and_says_what() {
     let cluster = Cluster::take();
     let repo = Repo::with_config();
+    repo.allow("Cog.example.com");
     let both = "a: {type: string}, b: {type: string}";
     let bundle = "gateway.networking.k8s.io/bundle-version: v1.6.3";
     repo.write("platform/crd.yaml", &definition(&version("v1", true, true, both), bundle));

@@ -32,7 +32,11 @@ impl Repo {
 
     /// Lets tenant `one` declare these kinds, and no others.
     pub fn allow(&self, kinds: &str) {
-        self.edit("spinway.yaml", "paths: [apps/one]", &format!("paths: [apps/one], kinds: [{kinds}]"));
+        self.edit(
+            "spinway.yaml",
+            "paths: [apps/one]",
+            &format!("paths: [apps/one], kinds: [{kinds}], clusterKinds: [{kinds}]"),
+        );
     }
 
     /// The shop of `fixtures`.

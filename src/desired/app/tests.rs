@@ -9,6 +9,7 @@ kind: Config
 metadata: {name: t}
 spec:
   sources: [apps]
+  platform: {paths: [apps]}
   environments: [{name: test, values: {domain: shop.example}}, {name: live, defaults: {replicas: 5}}]
   controllers: [{gatewayClass: nginx, release: nginx-gateway-fabric@2.7.0}]
   tenants: [{name: one, paths: [apps/one], defaults: {variables: {team: one}}}]
@@ -63,9 +64,9 @@ fn later_layers_count_for_more_and_each_field_knows_its_own() {
     assert_eq!(values(&other), (Some(3), "warn".to_owned(), "nobody".to_owned()));
     let app = live.objects.values().find(|m| m.object.reference.kind == "SpinApp").map(|m| &m.object);
     let place = |pointer| app.map(|app| app.origin_of(pointer).to_string()).unwrap_or_default();
-    assert_eq!(place("/spec/replicas"), "spinway.yaml:6:88");
+    assert_eq!(place("/spec/replicas"), "spinway.yaml:7:88");
     assert_eq!(place("/spec/variables/0"), "apps/one/a.yaml:8:24");
-    assert_eq!(place("/spec/variables/1"), "spinway.yaml:8:67");
+    assert_eq!(place("/spec/variables/1"), "spinway.yaml:9:67");
     assert_eq!(place("/spec/image"), "apps/one/a.yaml:5:3");
 }
 
