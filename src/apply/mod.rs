@@ -43,6 +43,9 @@ pub enum State {
 /// How often in a row the new state must answer, each time on a new connection: a Gateway may have several proxies.
 const ENOUGH: u32 = 10;
 
+/// A rest that is over within so many seconds is not ended by a newer commit.
+const A_MOMENT: f64 = 10.0;
+
 /// What the Gateway answered to the probes of a step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Answer {
@@ -59,7 +62,8 @@ pub enum Answer {
 #[derive(Clone, Debug, Default)]
 struct Answers {
     new_in_a_row: u32,
-    last: Answer,
+    /// How another state answered: some proxy follows it until the new one answers often enough.
+    other: Option<Untrusted>,
 }
 
 impl State {
@@ -176,14 +180,18 @@ impl<'a> Run<'a> {
         self.now = now;
         let answers = self.answers.entry(step).or_default();
         answers.new_in_a_row = if answer == Answer::New { answers.new_in_a_row + 1 } else { 0 };
-        answers.last = answer;
+        match answer {
+            Answer::New if answers.new_in_a_row >= ENOUGH => answers.other = None,
+            Answer::New | Answer::Unknown => {}
+            Answer::Other(how) => answers.other = Some(how),
+        }
     }
 
     /// Whether a step has rested: when the new state answers, or else when its time is over, unless another state answers still.
     fn rest_is_over(&self, step: usize, until: f64, now: f64) -> bool {
         match self.answers.get(&step) {
             Some(Answers { new_in_a_row: ENOUGH.., .. }) => true,
-            Some(Answers { last: Answer::Other(_), .. }) => now > until + self.deadline,
+            Some(Answers { other: Some(_), .. }) => now > until + self.deadline,
             _ => until <= now,
         }
     }
@@ -191,8 +199,8 @@ impl<'a> Run<'a> {
     /// A step whose time to rest is over: it goes on, unless its probes say that the Gateway does not follow.
     fn rested(&mut self, step: usize) {
         match self.answers.remove(&step) {
-            Some(Answers { last: Answer::Other(why), new_in_a_row: 0 }) => {
-                let text = format!("the Gateway does not follow after {:.0} s: {}", self.deadline, why.raw());
+            Some(Answers { other: Some(how), .. }) => {
+                let text = format!("the Gateway does not follow in time: {}", how.raw());
                 self.set(step, State::Late(Untrusted::new(text)));
             }
             _ => self.has_rested(step),
@@ -217,7 +225,11 @@ impl<'a> Run<'a> {
 
     /// Whether a step rests before it is begun, or has rested and its gates were not looked at since: it may go on in a moment.
     pub fn rests(&self) -> bool {
-        !self.resting.is_empty() || self.gated.keys().any(|step| !self.looked.contains(step))
+        let soon = |(step, until): &(usize, f64)| {
+            let held = self.answers.get(step).is_some_and(|answers| answers.other.is_some());
+            !held && *until - self.now <= A_MOMENT
+        };
+        self.resting.iter().any(soon) || self.gated.keys().any(|step| !self.looked.contains(step))
     }
 
     /// Whether a gate is asked in this run.
@@ -566,7 +578,7 @@ mod tests {
         let route = plan.changes[0].object.clone();
         plan.steps[0].settle = 5.0;
         plan.steps[0].probes =
-            vec![crate::routing::Probe { route, host: None, path: "/".to_owned(), mark: "a".to_owned() }];
+            vec![crate::routing::Probe { route, hosts: Vec::new(), path: "/".to_owned(), mark: "a".to_owned() }];
         let other = || Answer::Other(Untrusted::new("200"));
         let begun = || {
             let mut run = Run::new(&plan, 60.0, true);
@@ -587,7 +599,10 @@ mod tests {
         assert_eq!(run.start_ready(5.0), [0], "nobody can be asked from here: it rests its time");
         let mut run = begun();
         run.asked(0, other(), 4.9);
-        assert!(run.start_ready(64.9).is_empty(), "the old state answers");
+        run.asked(0, Answer::Unknown, 5.1);
+        run.asked(0, Answer::New, 5.2);
+        assert!(run.start_ready(64.9).is_empty(), "a proxy follows the old state, whatever else answers since");
+        assert!(!run.rests(), "a newer commit may end that");
         assert!(run.start_ready(65.1).is_empty());
         assert!(matches!(&run.states()[0], State::Late(why) if why.raw().contains("200")));
     }

@@ -10,7 +10,7 @@ use crate::kinds::{Health, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Change, Plan, Refused, Step, StepKind};
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -143,7 +143,7 @@ pub async fn apply(
         barred: BTreeMap::new(),
         gates_due: 0.0,
         gates_pace: GATES_PACE,
-        asks_due: 0.0,
+        asks_due: BTreeMap::new(),
     };
     let mut run = Run::new(&plan, settings.deadline, settings.wait);
     let mut sending: FuturesUnordered<Sending<'_>> = FuturesUnordered::new();
@@ -283,6 +283,8 @@ const GATES_PACE: f64 = 0.4;
 const GATES_PACE_MAX: f64 = 3.0;
 /// Seconds between two questions to a Gateway that cannot be asked.
 const UNKNOWN_PACE: f64 = 2.0;
+/// Steps that are asked for at once.
+const ASKED_AT_ONCE: usize = 16;
 
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
@@ -305,8 +307,8 @@ struct Driver<'c, 'p> {
     gates_due: f64,
     /// Seconds between two looks; they grow while nothing changes.
     gates_pace: f64,
-    /// When the Gateway is to be asked again, in seconds since the apply began.
-    asks_due: f64,
+    /// When Gateways that could not be asked for a step are asked again, in seconds since the apply began.
+    asks_due: BTreeMap<usize, f64>,
 }
 
 impl<'c> Driver<'c, '_> {
@@ -369,25 +371,27 @@ impl<'c> Driver<'c, '_> {
         self.gates_due = self.seconds() + self.gates_pace;
     }
 
-    /// Asks the Gateway whether it follows what took over from the steps that rest.
+    /// Asks the Gateway whether it follows what took over from the steps that rest, all of them at once.
     async fn ask(&mut self, run: &mut Run<'_>) {
-        if self.seconds() < self.asks_due {
-            return;
-        }
-        for step in run.asking().collect::<Vec<_>>() {
-            let probes = &self.plan.steps[step].probes;
-            let answer = probes::ask(self.planned, probes).await;
-            match (&answer, probes.first()) {
-                (Answer::Other(why), Some(probe)) => {
-                    let health = Health::progressing("NotFollowed", why.raw());
+        let now = self.seconds();
+        let due = |step: &usize| self.asks_due.get(step).is_none_or(|due| *due <= now);
+        let steps: Vec<usize> = run.asking().filter(due).collect();
+        let (planned, plan) = (&*self.planned, self.plan);
+        let asked =
+            steps.into_iter().map(|step| async move { (step, probes::ask(planned, &plan.steps[step].probes).await) });
+        let answers: Vec<_> = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect().await;
+        for (step, answer) in answers {
+            match (&answer, plan.steps[step].probes.first()) {
+                (Answer::Other(how), Some(probe)) => {
+                    let health = Health::progressing("NotFollowed", how.raw());
                     self.barred.insert(step, (probe.route.clone(), health));
+                }
+                (Answer::Unknown, _) => {
+                    self.asks_due.insert(step, self.seconds() + UNKNOWN_PACE);
                 }
                 _ => {
                     self.barred.remove(&step);
                 }
-            }
-            if answer == Answer::Unknown {
-                self.asks_due = self.seconds() + UNKNOWN_PACE;
             }
             run.asked(step, answer, self.seconds());
         }

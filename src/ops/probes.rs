@@ -14,21 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks all probes of a step once, each at every door of its Gateways.
 pub(super) async fn ask(planned: &Planned, probes: &[Probe]) -> Answer {
-    let mut asked = Vec::new();
+    let (mut asked, mut unknown) = (Vec::new(), false);
     for probe in probes {
         let route = planned.desired.objects.get(&probe.route).map(|member| &member.object.value);
         let doors = route.map(|route| doors(probe, route, |gateway| planned.reading.live.get(gateway)));
         let doors = doors.unwrap_or_default();
-        if doors.is_empty() {
-            return Answer::Unknown;
-        }
+        unknown |= doors.is_empty();
         asked.extend(doors.into_iter().map(|door| (probe, door)));
     }
     let answers = asked.into_iter().map(|(probe, door)| async move { through(probe, &door).await });
     let answers: Vec<Answer> = stream::iter(answers).buffer_unordered(8).collect().await;
     // One that does not follow counts for more than one that cannot be asked.
-    let other = answers.iter().find(|answer| matches!(answer, Answer::Other(_)));
-    other.or_else(|| answers.iter().find(|answer| **answer == Answer::Unknown)).cloned().unwrap_or(Answer::New)
+    let other = answers.iter().find(|answer| matches!(answer, Answer::Other(_))).cloned();
+    let all_new = !unknown && answers.iter().all(|answer| *answer == Answer::New);
+    other.unwrap_or(if all_new { Answer::New } else { Answer::Unknown })
 }
 
 /// Asks one probe at one door, on a new connection.
@@ -41,15 +40,15 @@ async fn through(probe: &Probe, door: &Door) -> Answer {
         return Answer::New;
     }
     let state = if follows { "it, but not with 2xx" } else { "another state of it" };
-    let host = probe.host.as_deref().unwrap_or(&door.address);
+    let host = door.host.as_deref().unwrap_or(&door.address);
     let answered = format!("the Gateway answers {host}{} with {state} (status {})", probe.path, code.as_u16());
     Answer::Other(Untrusted::new(answered))
 }
 
 /// The request for a probe: to the address of the Gateway, by the name that the route has.
 async fn request(probe: &Probe, door: &Door) -> Option<reqwest::RequestBuilder> {
-    let found = tokio::net::lookup_host((door.address.as_str(), door.port)).await.ok()?;
-    let addresses: Vec<SocketAddr> = found.collect();
+    let looking = tokio::net::lookup_host((door.address.as_str(), door.port));
+    let addresses: Vec<SocketAddr> = tokio::time::timeout(PATIENCE, looking).await.ok()?.ok()?.collect();
     let first = addresses.first()?;
     // Only a mark is read, which opens nothing: a certificate of the organization's own is as good as any.
     let client = reqwest::Client::builder()

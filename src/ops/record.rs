@@ -207,10 +207,12 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
             bind(planned, &mut parent);
             // That entries grow old is no reason to write: an unchanged turn writes nothing (law 5).
             parent.state.deletions.retain(|d| d.at > done.settings.now - remembered);
-            if turn.as_ref().is_none_or(|entry| !entry.blocked) {
+            // What was blocked as a whole was not applied.
+            let applied = turn.as_ref().is_none_or(|entry| !entry.blocked);
+            if applied {
                 parent.state.revision = revision(planned);
             }
-            if let Some(texts) = planned.plan.texts.get(&before.partition).filter(|_| own) {
+            if let Some(texts) = planned.plan.texts.get(&before.partition).filter(|_| own && applied) {
                 parent.state.texts.clone_from(texts);
             }
             if let Some(entry) = turn {
@@ -314,13 +316,17 @@ fn renewed(planned: &Planned, partition: &str, done: &Done<'_>) -> Vec<(ObjectRe
 /// too early to record it.
 pub(super) fn was_forgotten(planned: &Planned, before: &Parent) -> bool {
     let texts = planned.plan.texts.get(&before.partition);
-    let changes = || planned.plan.changes.iter().filter(|change| change.partition == before.partition);
-    let wanted = planned.desired.objects.values().filter(|member| member.partition == before.partition).count();
     !before.state.texts.is_empty()
         && texts.is_some_and(|texts| *texts != before.state.texts)
-        // A selection leaves objects out of the plan.
-        && changes().count() == wanted
-        && changes().all(|change| change.action == Action::Unchanged)
+        && is_as_wanted(planned, &before.partition)
+}
+
+/// Whether all of a partition is as it is wanted.
+fn is_as_wanted(planned: &Planned, partition: &str) -> bool {
+    let changes = || planned.plan.changes.iter().filter(|change| change.partition == partition);
+    let wanted = planned.desired.objects.values().filter(|member| member.partition == partition).count();
+    // A selection leaves objects out of the plan.
+    changes().count() == wanted && changes().all(|change| change.action == Action::Unchanged)
 }
 
 /// The record of the turn in a partition; none when it changed nothing there, and no run before did without saying so.
@@ -335,7 +341,10 @@ fn entry(planned: &Planned, before: &Parent, done: &Done<'_>) -> Option<Entry> {
         *counts.entry(format!("{:?}", change.action).to_lowercase()).or_default() += 1;
     }
     let result = result(planned, partition, done.outcome);
-    let learns = was_forgotten(planned, before) || done.recovered.contains(partition);
+    let was_blocked = before.state.history.last().is_some_and(|entry| entry.blocked);
+    let learns = was_forgotten(planned, before)
+        || was_blocked && is_as_wanted(planned, partition)
+        || done.recovered.contains(partition);
     if counts.is_empty() && !learns && !belies(result, before.state.history.last()) {
         return None;
     }

@@ -14,8 +14,8 @@ use crate::kinds::{self, APP, GATEWAY, Health, SETTLE, SPIN, Verdict};
 use crate::live::{Coverage, Live, Observed, Presence};
 use crate::object::{ObjectRef, annotation, label, meta};
 use crate::routing::{
-    Claim, Claims, Probe, attached, attached_beyond, beyond, claims, is_route, is_route_kind, lag_of_controllers,
-    probe_of,
+    Claim, Claims, Probe, attached, attached_beyond, beyond, carries, claims, is_route, is_route_kind,
+    lag_of_controllers, probe_of,
 };
 use serde_json::Value;
 use std::cell::OnceCell;
@@ -363,7 +363,8 @@ impl<'a> Guard<'a> {
         let same_host =
             |next: &Claim| next.exact_hostname().is_some() && next.exact_hostname() == claim.exact_hostname();
         let next = self.there().meeting(claim).filter(move |(route, _)| is_foreign(route));
-        next.filter(move |(_, next)| same_host(next) && !claim.is_wider_than(next))
+        let as_wide = |next: &Claim| !claim.is_wider_than(next) && !next.is_wider_than(claim);
+        next.filter(move |(_, next)| same_host(next) && as_wide(next))
     }
 
     /// Requests of an object go to another route: that serves them, or leads to one that does.
@@ -516,7 +517,7 @@ impl<'a> Guard<'a> {
         if !object.is(SPIN, "SpinApp") || routes.iter().any(|route| in_steps.contains(*route)) {
             return Vec::new();
         }
-        let probes = routes.iter().map(|route| probe_of(route, self.value_after(route)?));
+        let probes = routes.iter().map(|route| self.probe(route));
         let probes = probes.collect::<Option<Vec<Probe>>>().unwrap_or_default();
         let leads = |backend: &ObjectRef| {
             let service = self.live.get(backend).map(|service| selected_apps(backend, service)).unwrap_or_default();
@@ -526,6 +527,33 @@ impl<'a> Guard<'a> {
         let live = self.there().all().iter().filter(|(route, _)| !routes.contains(*route));
         let others = || live.flat_map(|(_, claim)| claim.backends.keys()).any(leads);
         if probes.is_empty() || others() { Vec::new() } else { probes }
+    }
+
+    /// What is asked about a route as it is wanted. Nothing when it is not done by this plan and not done already, when it carries the
+    /// mark already although it is changed (someone edited it, or a turn was killed half done), or when another route answers for
+    /// the path.
+    fn probe(&self, route: &ObjectRef) -> Option<Probe> {
+        let changes = self.acting.contains(route);
+        let wanted = &self.desired.objects.get(route)?.object.value;
+        let live = self.live.get(route);
+        let probe = probe_of(route, wanted)?;
+        let carried = live.is_some_and(|live| carries(live, &probe.mark));
+        let host = probe.hosts.first().map(String::as_str);
+        let own: Vec<Claim> =
+            claims(route, wanted).into_iter().filter(|claim| claim.serves(host, &probe.path)).collect();
+        let at = attached(route, wanted);
+        let beside = |other: &ObjectRef| {
+            let value = self.value_after(other).or_else(|| self.live.get(other));
+            let there = value.map(|value| attached(other, value)).unwrap_or_default();
+            there.iter().any(|there| at.iter().any(|at| at.overlaps(there)))
+        };
+        let hides = |(other, claim): &&(&ObjectRef, Claim)| {
+            let answers = *other != route && claim.serves(host, &probe.path);
+            answers && !own.iter().any(|own| claim.is_wider_than(own)) && beside(other)
+        };
+        let hidden = self.wanted().all().iter().chain(self.there().all()).any(|known| hides(&known));
+        // An unchanged route was proven to be as it is wanted, so it carries the mark.
+        (changes != carried && !hidden).then_some(probe)
     }
 
     fn lag(&self) -> f64 {

@@ -111,6 +111,14 @@ impl Claim {
         !same && self.meets(other) && rank(self) < rank(other)
     }
 
+    /// Whether a request for a path of a hostname may be meant.
+    pub fn serves(&self, host: Option<&str>, path: &str) -> bool {
+        let path = Path::Exact(path.to_owned());
+        self.is_served()
+            && meet(self.hostname.as_deref(), host)
+            && self.path.as_ref().is_none_or(|own| own.meets(&path))
+    }
+
     /// The hostname, if it is exact: claims with different exact hostnames never meet.
     pub fn exact_hostname(&self) -> Option<&str> {
         self.hostname.as_deref().filter(|name| !name.starts_with('*'))

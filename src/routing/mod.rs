@@ -15,4 +15,4 @@ pub use claims::{Attached, Claim, Claims, Target, attached, attached_beyond, bey
 pub use features::features;
 pub use hostname::{covers, meet};
 pub use lag::lag_of_controllers;
-pub use probe::{Door, MARK, Probe, doors, mark_of, probe_of};
+pub use probe::{Door, MARK, Probe, carries, doors, mark_of, probe_of};

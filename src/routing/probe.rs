@@ -1,6 +1,6 @@
 //! Whether a proxy follows a route already: the route lets it put a mark on its answers, and the mark is asked for.
 
-use super::{Attachment, attach, listeners};
+use super::{Attachment, attach, listeners, meet};
 use crate::kinds::{GATEWAY, PROBE, each};
 use crate::object::{ObjectRef, annotation, hex};
 use serde_json::{Map, Value};
@@ -17,8 +17,8 @@ const MAX_DOORS: usize = 8;
 pub struct Probe {
     /// The route.
     pub route: ObjectRef,
-    /// A hostname of it; none when it has every hostname of its listeners.
-    pub host: Option<String>,
+    /// Its hostnames without wildcards; none at all when it has every hostname of its listeners.
+    pub hosts: Vec<String>,
     /// The path, which the route serves.
     pub path: String,
     /// The mark that the answer carries.
@@ -96,9 +96,16 @@ pub fn probe_of(route: &ObjectRef, value: &Value) -> Option<Probe> {
     let is_marked = rules.iter().all(|rule| marks(rule).any(|known| known == mark));
     let is_served = rules.iter().any(|rule| serves(rule, &path));
     let hosts = each(value, "spec.hostnames[]");
-    let host = hosts.iter().find_map(|(_, host)| host.as_str().filter(|host| !host.starts_with('*')));
-    let is_asked = is_marked && is_served && (hosts.is_empty() || host.is_some());
-    is_asked.then(|| Probe { route: route.clone(), host: host.map(str::to_owned), path, mark })
+    let all = hosts.len();
+    let exact = hosts.iter().filter_map(|(_, host)| host.as_str().filter(|host| !host.starts_with('*')));
+    let hosts: Vec<String> = exact.map(str::to_owned).collect();
+    let is_asked = is_marked && is_served && (all == 0 || !hosts.is_empty());
+    is_asked.then(|| Probe { route: route.clone(), hosts, path, mark })
+}
+
+/// Whether a route puts a mark on answers of any of its rules.
+pub fn carries(route: &Value, mark: &str) -> bool {
+    each(route, "spec.rules[]").into_iter().any(|(_, rule)| marks(rule).any(|known| known == mark))
 }
 
 /// The marks that a rule puts on answers.
@@ -165,8 +172,12 @@ fn doors_of(
             _ => return None,
         };
         let port = listener.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())?;
-        let own = listener.get("hostname").and_then(Value::as_str).filter(|name| !name.starts_with('*'));
-        let host = probe.host.clone().or_else(|| own.map(str::to_owned));
+        let own = listener.get("hostname").and_then(Value::as_str);
+        let host = match own {
+            _ if !probe.hosts.is_empty() => Some(probe.hosts.iter().find(|host| meet(own, Some(host)))?.clone()),
+            Some(own) if own.starts_with('*') => return None,
+            own => own.map(str::to_owned),
+        };
         let door = |address: &&str| Door { address: (*address).to_owned(), port, secure, host: host.clone() };
         found.extend(addresses.iter().map(door));
     }
@@ -212,7 +223,8 @@ mod tests {
     fn a_route_is_asked_by_its_own_hostname_and_path_and_its_mark_is_that_of_its_state() {
         let value = marked(spec("shop.example"));
         let probe = probe_of(&route(), &value).unwrap_or_else(|| unreachable!("it has a probe"));
-        assert_eq!((probe.host.as_deref(), probe.path.as_str()), (Some("shop.example"), "/cart/health"));
+        assert_eq!((probe.hosts.as_slice(), probe.path.as_str()), (&["shop.example".to_owned()][..], "/cart/health"));
+        assert!(carries(&value, &probe.mark) && !carries(&value, "another"));
         assert_eq!(probe.mark, mark_of(&spec("shop.example")));
         assert_ne!(probe.mark, mark_of(&spec("other.example")));
     }

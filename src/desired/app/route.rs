@@ -323,7 +323,7 @@ impl Template<'_> {
 
     /// The path that is asked through the Gateway until this state of a route answers. What only some requests reach is not
     /// asked: a redirect, a method other than GET, a header or parameter.
-    fn settle_probe(&self, route: &Route) -> Option<String> {
+    pub(super) fn settle_probe(&self, route: &Route) -> Option<String> {
         let settle = self.app.rollout.settle.as_ref().or(self.around.environment.settle.as_ref())?;
         let probe = settle.probe.as_deref()?;
         let by_get = route.methods.is_empty() || route.methods.contains(&Method::Get);

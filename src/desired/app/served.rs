@@ -76,6 +76,7 @@ impl Template<'_> {
             ("query", "HTTPRouteQueryParamMatching", !route.query.is_empty()),
             ("/canary/match/query", "HTTPRouteQueryParamMatching", canary.is_some_and(|c| !c.query.is_empty())),
             ("responseHeaders", "HTTPRouteResponseHeaderModification", route.response_headers.is_some()),
+            ("/rollout/settle", "HTTPRouteResponseHeaderModification", self.settle_probe(route).is_some()),
             ("port", "HTTPRouteParentRefPort", route.port.is_some()),
             ("path", "HTTPRoutePathRewrite", rewrites),
             ("redirect/scheme", "HTTPRouteSchemeRedirect", redirect.scheme.is_some()),

@@ -291,7 +291,7 @@ fn a_route_whose_gateway_is_asked_carries_the_mark_of_its_state() {
     let probe = |value: &Value| crate::routing::probe_of(&route, value);
     let value = routed(asked, "path: /cart");
     let found = probe(&value).unwrap_or_else(|| unreachable!("{value}"));
-    assert_eq!((found.host.as_deref(), found.path.as_str()), (Some("x.example"), "/cart/health"));
+    assert_eq!((found.hosts.as_slice(), found.path.as_str()), (&["x.example".to_owned()][..], "/cart/health"));
     let own = routed(asked, "path: /cart, responseHeaders: {set: {a: b}}");
     assert_eq!(own["spec"]["rules"][0]["filters"].as_array().map(Vec::len), Some(2), "one filter holds both: {own}");
     assert!(probe(&own).is_some_and(|other| other.mark != found.mark));

@@ -395,6 +395,30 @@ fn what_is_asked_while_a_version_rests_is_every_route_that_leads_to_it() {
         [&crate::routing::mark_of(&asked("b")["spec"])]
     );
     assert!(in_steps.is_empty(), "while it holds the old and the new it carries the mark already");
+    // The turn after: the route is as it is wanted, with the API server's defaults.
+    let (desired, old) = (wanted(&[version(app("b")), asked("b")]), object("SpinApp", "a"));
+    let found = |live: &Live, acting: BTreeSet<ObjectRef>| {
+        let guard = Guard::new(&desired, live, acting);
+        let mut found = Found::default();
+        found.gate(&object("HTTPRoute", "r"), Proof::Healthy, true);
+        guard.probes(&old, &found, &BTreeSet::new()).len()
+    };
+    let there = |live: Value| cluster(&[version(app("a")), version(app("b")), accepted(live)]);
+    assert_eq!(found(&there(asked("b")), BTreeSet::new()), 1);
+    // Someone edited it: the mark says nothing.
+    let mut edited = asked("b");
+    edited["spec"]["rules"][0]["backendRefs"][0]["name"] = json!("c");
+    assert_eq!(found(&there(edited), [object("HTTPRoute", "r")].into()), 0);
+    // It is held as it was.
+    assert_eq!(found(&there(asked("c")), BTreeSet::new()), 0);
+    // Another route answers for the path.
+    let mut live = there(asked("b"));
+    live.insert(accepted(route(
+        "longer",
+        &["a.example"],
+        &json!([{"matches": [{"path": {"type": "Exact", "value": "/"}}], "backendRefs": [{"name": "c"}]}]),
+    )));
+    assert_eq!(found(&live, BTreeSet::new()), 0);
     let foreign = |backend: &str| accepted(route("foreign", &["b.example"], &json!([to("/", backend)])));
     assert!(probes(&[foreign("a")]).0.is_empty(), "nobody asks whether this one is followed");
     let stable = service("cart", &json!({"core.spinkube.dev/app.a.status": "ready"}));
