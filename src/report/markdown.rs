@@ -128,6 +128,9 @@ fn change(row: &Row, out: &mut String) {
     for because in &row.because {
         let _ = writeln!(out, "- {}", because.markdown());
     }
+    if let Some(breaks) = &row.breaks {
+        let _ = writeln!(out, "- **break:** {}", breaks.markdown());
+    }
     if let Some(why) = &row.irreversible {
         let _ = writeln!(out, "- cannot be undone: {}", why.markdown());
     }
