@@ -160,6 +160,7 @@ fn plain_manifests_with_a_definition_and_its_object_are_unchanged_the_second_tim
 fn a_definition_that_was_released_is_not_deleted_because_it_was_once_read() {
     let cluster = Cluster::take();
     let repo = repo("", WIDGETS);
+    repo.allow("Widget.example.com");
     repo.write("apps/one/w.yaml", &widget("{size: 1}"));
     apply(&cluster, &repo);
     plan(&cluster, &repo);
