@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
     fn rested(&mut self, step: usize) {
         match self.answers.remove(&step) {
             Some(Answers { other: Some(how), .. }) => {
-                let text = format!("the Gateway does not follow in time: {}", how.raw());
+                let text = format!("the Gateway did not switch to the new version of the route in time: {}", how.raw());
                 self.set(step, State::Late(Untrusted::new(text)));
             }
             _ => self.has_rested(step),
@@ -262,8 +262,8 @@ impl<'a> Run<'a> {
             )))),
             Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
             Standing::Unreadable(kind, why) => Some(State::Blocked(Untrusted::new(format!(
-                "objects of {kind} cannot be listed ({}), and one of them may still lead to it. Allow `list` of them in all \
-                     namespaces (`spinway install --permissions` prints the Roles).",
+                "{kind} cannot be listed ({}), so it is unknown whether a route still references it. Grant `list` on {kind} in all \
+                 namespaces; `spinway install --permissions` prints the Roles.",
                 why.raw()
             )))),
             Standing::NotOurs => Some(State::Blocked(Untrusted::new(

@@ -65,9 +65,9 @@ const READING: [(&str, &str, &str); 36] = [
     ),
     (
         "file-unowned",
-        "A file of the sources is neither a tenant's nor the platform's, so no rules hold for it: nothing of it is applied, and nothing that it \
-         is about is deleted.",
-        "Move it below its team's path, or add its folder to `platform.paths` or to the `paths` of a tenant.",
+        "A file of the sources belongs neither to a tenant nor to the platform. Nothing in it is applied, and no object it declares is \
+         deleted.",
+        "Move it into a folder of its tenant, or add its folder to `platform.paths` or to the tenant's `paths` in spinway.yaml.",
     ),
     ("file-unreadable", "A manifest cannot be read.", "Mend it, or list it in .spinwayignore."),
     (

@@ -1,5 +1,6 @@
 //! SPW107.
 
+use super::context::keyed;
 use super::{Check, Context};
 use crate::desired::network::{self, Peer};
 use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant};
@@ -63,8 +64,9 @@ fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
         ("", "Pod") => "/metadata/labels",
         ("batch", "CronJob") => "/spec/jobTemplate/spec/template/metadata/labels",
         ("", "ReplicationController" | "PodTemplate") | ("apps" | "batch", _) => "/spec/template/metadata/labels",
-        // Controllers of others hold a pod template at the same place (Argo's Rollout, OpenKruise).
-        _ if value.pointer("/spec/template/spec/containers").is_some() => "/spec/template/metadata/labels",
+        // Other controllers mostly keep a pod template at the same place (Argo Rollouts, OpenKruise). Where they do not, the labels
+        // are unknown, and only a policy for all pods of the namespace selects them.
+        _ if !keyed(value, "/spec", &["containers"]).is_empty() => "/spec/template/metadata/labels",
         _ => return None,
     };
     Some(value.pointer(at).unwrap_or(&Value::Null))
@@ -72,7 +74,7 @@ fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
 
 /// Pods that no policy limits.
 fn of_pods(context: &Context<'_>, (member, tenant): (&Member, &Tenant), labels: &Value) -> Vec<Diagnostic> {
-    if limits(context.desired, member, labels).next().is_some() {
+    if !limits(context.desired, member, labels).is_empty() {
         return Vec::new();
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
@@ -81,15 +83,9 @@ fn of_pods(context: &Context<'_>, (member, tenant): (&Member, &Tenant), labels: 
 }
 
 /// The policies that limit where the pods of an object connect to.
-fn limits<'a>(
-    desired: &'a Desired,
-    member: &Member,
-    labels: &'a Value,
-) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
-    let namespace = member.object.reference.namespace().to_owned();
-    let policies = desired.of_kind("networking.k8s.io", "NetworkPolicy", None);
-    let here = policies.filter(move |(policy, _)| policy.namespace() == namespace);
-    here.filter(|(_, policy)| selects(&policy.object.value, labels)).map(|(policy, _)| policy)
+fn limits<'a>(desired: &'a Desired, member: &Member, labels: &Value) -> Vec<&'a ObjectRef> {
+    let policies = desired.of_kind("networking.k8s.io", "NetworkPolicy", Some(member.object.reference.namespace()));
+    policies.filter(|(_, policy)| selects(&policy.object.value, labels)).map(|(policy, _)| policy).collect()
 }
 
 /// What tenants with `egress` run whose policies are all among those that are not applied, each with one of them: unlimited pods
@@ -99,8 +95,7 @@ pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(Obj
     let limited = context.bound().filter(|(_, tenant)| tenant.egress.is_some());
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
-        let policies: Vec<&ObjectRef> =
-            limits(desired, member, pod_labels(&object.reference, &object.value)?).collect();
+        let policies = limits(desired, member, pod_labels(&object.reference, &object.value)?);
         let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
         Some((object.reference.clone(), (*first).clone()))
     });

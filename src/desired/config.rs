@@ -439,7 +439,7 @@ impl Config {
     }
 
     /// The folders of the platform team: those that are named, else the sources apart from the tenants' paths; and those of
-    /// Approvals, which nobody else has.
+    /// Approvals outside the tenants' paths.
     fn platform_paths(&self) -> impl Iterator<Item = &str> {
         let named = self.platform.paths.as_deref();
         let sources = self.sources.iter().chain(self.environments.iter().flat_map(|environment| &environment.sources));
@@ -448,7 +448,11 @@ impl Config {
             paths.all(|path| below(path, source).is_none() && below(source, path).is_none())
         };
         let default = sources.filter(move |source| named.is_none() && apart(source));
-        named.unwrap_or_default().iter().chain(default).chain(&self.approvals.paths).map(String::as_str)
+        // A folder of Approvals below a tenant's path stays the tenant's: whoever is bound by them could edit them.
+        let approvals = self.approvals.paths.iter();
+        let approvals =
+            approvals.filter(|path| !self.tenants.iter().flat_map(|t| &t.paths).any(|own| below(path, own).is_some()));
+        named.unwrap_or_default().iter().chain(default).chain(approvals).map(String::as_str)
     }
 
     /// The tenant whose path covers a file.

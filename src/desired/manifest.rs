@@ -95,8 +95,8 @@ impl File<'_> {
     /// live may have moved it here by mistake.
     fn unowned(&mut self) {
         let origin = self.origin(Position { line: 1, column: 1 });
-        let message = "No tenant's path and no platform path covers this file; nothing of it is applied or deleted.";
-        let help = "Move it below its team's path, or add its folder to `platform.paths` or to the `paths` of a tenant in spinway.yaml.";
+        let message = "This file belongs neither to a tenant nor to the platform: nothing in it is applied, and no object it declares is deleted.";
+        let help = "Move it into a folder of its tenant, or add its folder to `platform.paths` or to the tenant's `paths` in spinway.yaml.";
         self.found.diagnostics.push(Diagnostic::error("file-unowned", message).at(origin).help(help));
         let documents = self.tree.text(&self.path).map(|text| yaml::read(&self.path, text).0).unwrap_or_default();
         for document in documents {

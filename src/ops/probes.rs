@@ -39,10 +39,9 @@ async fn through(probe: &Probe, door: &Door) -> Answer {
     if follows && code.is_success() {
         return Answer::New;
     }
-    let state = if follows { "it, but not with 2xx" } else { "another state of it" };
-    let host = door.host.as_deref().unwrap_or(&door.address);
-    let answered = format!("the Gateway answers {host}{} with {state} (status {})", probe.path, code.as_u16());
-    Answer::Other(Untrusted::new(answered))
+    let version = if follows { "the new version" } else { "another version" };
+    let (host, path, code) = (door.host.as_deref().unwrap_or(&door.address), &probe.path, code.as_u16());
+    Answer::Other(Untrusted::new(format!("GET {host}{path} was answered by {version} of the route with status {code}")))
 }
 
 /// The request for a probe: to the address of the Gateway, by the name that the route has.

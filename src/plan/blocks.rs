@@ -176,7 +176,7 @@ pub(super) fn block_unlimited(plan: &mut Plan, desired: &Desired) {
     let unlimited: BTreeMap<ObjectRef, ObjectRef> = check::unlimited(desired, &withheld).into_iter().collect();
     for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
         if let Some(policy) = unlimited.get(&change.object) {
-            block(change, format!("{policy} limits where it may connect, and is not applied."));
+            block(change, format!("{policy} restricts its egress and is not applied, so it is not applied either."));
         }
     }
 }

@@ -538,9 +538,11 @@ impl<'a> Guard<'a> {
         let live = self.live.get(route);
         let probe = probe_of(route, wanted)?;
         let carried = live.is_some_and(|live| carries(live, &probe.mark));
-        let host = probe.hosts.first().map(String::as_str);
-        let own: Vec<Claim> =
-            claims(route, wanted).into_iter().filter(|claim| claim.serves(host, &probe.path)).collect();
+        let hosts: Vec<Option<&str>> = match probe.hosts.as_slice() {
+            [] => vec![None],
+            hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
+        };
+        let own = claims(route, wanted);
         let at = attached(route, wanted);
         let beside = |other: &ObjectRef| {
             let value = self.value_after(other).or_else(|| self.live.get(other));
@@ -548,8 +550,11 @@ impl<'a> Guard<'a> {
             there.iter().any(|there| at.iter().any(|at| at.overlaps(there)))
         };
         let hides = |(other, claim): &&(&ObjectRef, Claim)| {
-            let answers = *other != route && claim.serves(host, &probe.path);
-            answers && !own.iter().any(|own| claim.is_wider_than(own)) && beside(other)
+            let wins = |host: &Option<&str>| {
+                let mut own = own.iter().filter(|own| own.serves(*host, &probe.path));
+                claim.serves(*host, &probe.path) && !own.any(|own| claim.is_wider_than(own))
+            };
+            *other != route && hosts.iter().any(wins) && beside(other)
         };
         let hidden = self.wanted().all().iter().chain(self.there().all()).any(|known| hides(&known));
         // An unchanged route was proven to be as it is wanted, so it carries the mark.

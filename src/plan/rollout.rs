@@ -38,7 +38,7 @@ impl<'a> Rollouts<'a> {
                 format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
             }),
             Action::Replace => self.interrupted(change).map(|user| {
-                format!("It is deleted and made again; requests that reach it through {user} fail meanwhile.")
+                format!("It is deleted and recreated; requests through {user} fail until it is ready again.")
             }),
             _ => None,
         }

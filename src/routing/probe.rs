@@ -163,8 +163,10 @@ fn doors_of(
     let addresses = addresses.filter(|addresses| !addresses.is_empty())?;
     let mut found = Vec::new();
     for listener in listeners(gateway) {
-        if matches!(attach(listener, object.namespace(), (&probe.route, route), parent, None), Attachment::Refused(_)) {
-            continue;
+        match attach(listener, object.namespace(), (&probe.route, route), parent, None) {
+            Attachment::Taken => {}
+            Attachment::Refused(_) => continue,
+            Attachment::Unknown => return None,
         }
         let secure = match listener.get("protocol").and_then(Value::as_str) {
             Some("HTTP") => false,
@@ -259,6 +261,22 @@ mod tests {
         };
         assert_eq!(found, [door("10.0.0.1"), door("lb.example")]);
         assert!(doors(&probe, &value, |_| None).is_empty());
+        // A listener serves some of the hostnames: one of those is requested there.
+        let both = Probe { hosts: vec!["old.test".to_owned(), "shop.example".to_owned()], ..probe.clone() };
+        let mut two = value.clone();
+        two["spec"]["hostnames"] = json!(["old.test", "shop.example"]);
+        let mut wild = gateway.clone();
+        wild["spec"]["listeners"][0]["hostname"] = json!("*.example");
+        assert_eq!(doors(&both, &two, |_| Some(&wild)), [door("10.0.0.1"), door("lb.example")]);
+        // Which name to request, or whether the listener accepts the route, is unknown.
+        let nameless = Probe { hosts: Vec::new(), ..probe.clone() };
+        let mut every = value.clone();
+        every["spec"]["hostnames"] = json!([]);
+        assert!(doors(&nameless, &every, |_| Some(&wild)).is_empty());
+        let mut selecting = gateway.clone();
+        selecting["spec"]["listeners"][0]["allowedRoutes"] =
+            json!({"namespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}});
+        assert!(doors(&probe, &value, |_| Some(&selecting)).is_empty());
         let named =
             json!({"spec": gateway["spec"], "status": {"addresses": [{"type": "x.example/pool", "value": "a"}]}});
         assert!(doors(&probe, &value, |_| Some(&named)).is_empty());
