@@ -67,6 +67,10 @@ pub struct State {
     /// applied them ended before it could say so.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub texts: String,
+    /// Whether a turn that changes several objects, some of them in place, has begun and has not recorded its end. If it stays so, the
+    /// turn was killed, and which of its changes became healthy is unknown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
     /// The objects of the last apply with their uids.
     pub objects: BTreeMap<String, String>,
     /// For Jobs: the digest that was applied, so that one that vanished by its TTL is not run again.

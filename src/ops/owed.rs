@@ -48,7 +48,7 @@ pub fn owed(planned: &Planned) -> Vec<Owed> {
     let parents = planned.plan.parents.iter();
     let waiting: Vec<(Option<i64>, &Change)> = parents
         .flat_map(|parent| {
-            let since = parent.state.history.last().filter(|_| !was_forgotten(planned, parent)).map(|entry| entry.at);
+            let since = parent.state.history.last().filter(|_| !was_killed(planned, parent)).map(|entry| entry.at);
             let told = move |change: &Change| since.filter(|_| !was_begun(parent, &change.object));
             waiting(planned, parent).map(move |change| (told(change), change))
         })
@@ -83,12 +83,21 @@ pub(super) fn recovered(planned: &Planned) -> BTreeSet<String> {
 /// The unchanged objects of a partition that its last turn did not see healthy. When that turn was killed before it could
 /// say which, these are all that change in place or are attached to something; when it was killed half done, those that it made.
 fn waiting<'a>(planned: &'a Planned, parent: &'a Parent) -> impl Iterator<Item = &'a Change> {
-    let forgotten = was_forgotten(planned, parent);
+    let killed = was_killed(planned, parent);
     let changes = planned.plan.changes.iter().filter(|change| change.partition == parent.partition);
     let unchanged = changes.filter(|change| change.action == Action::Unchanged);
-    let judged = |object: &ObjectRef| [SPIN, GATEWAY, "apps", "batch"].contains(&object.group.as_str());
-    let killed = move |object: &ObjectRef| judged(object) && (forgotten || was_begun(parent, object));
-    unchanged.filter(move |change| is_waited_for(parent, change) || killed(&change.object))
+    let left = move |object: &ObjectRef| is_judged(object) && (killed || was_begun(parent, object));
+    unchanged.filter(move |change| is_waited_for(parent, change) || left(&change.object))
+}
+
+/// Whether the turn before was killed before it could record which objects are not healthy.
+fn was_killed(planned: &Planned, parent: &Parent) -> bool {
+    parent.state.begun || was_forgotten(planned, parent)
+}
+
+/// Whether an object changes in place or attaches to something, so that a change of it may leave it unhealthy.
+pub(super) fn is_judged(object: &ObjectRef) -> bool {
+    [SPIN, GATEWAY, "apps", "batch"].contains(&object.group.as_str())
 }
 
 /// Whether a turn made an object and was killed before it could record that. Where nothing is recorded at all, nothing can be told.

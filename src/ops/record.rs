@@ -1,6 +1,6 @@
 //! Keeping the inventory: what is announced before an apply, and what is recorded after it.
 
-use super::owed::recovered;
+use super::owed::{is_judged, recovered};
 use super::{Outcome, Planned, Settings};
 use crate::apply::StepOutcome;
 use crate::cluster::{Cluster, Mode, with_identity};
@@ -39,8 +39,11 @@ pub(super) async fn write_ahead(
     let plan = &planned.plan;
     for parent in parents.iter_mut().filter(|p| !plan.broken.contains(&p.partition)) {
         let own = is_current(planned, parent);
-        let changes = plan.changes.iter().filter(|c| own && c.partition == parent.partition && c.action.is_acting());
+        let acts = |c: &&Change| own && c.partition == parent.partition && c.action.is_acting();
+        let changes: Vec<&Change> = plan.changes.iter().filter(acts).collect();
         let mut wanted = parent.clone();
+        // A turn of one change leaves nothing to do when it is killed after it: `was_forgotten` finds that.
+        wanted.state.begun |= changes.len() > 1 && changes.iter().any(|change| is_changed_in_place(change));
         for change in changes {
             let deletion = Deletion::of(now, &change.uid, change.successor.as_ref());
             let renamed = |known: &Deletion| known.uid == deletion.uid && known.successor == deletion.successor;
@@ -59,6 +62,11 @@ pub(super) async fn write_ahead(
         }
     }
     Ok(())
+}
+
+/// Whether a change may make an object unhealthy that was there before.
+fn is_changed_in_place(change: &Change) -> bool {
+    matches!(change.action, Action::Update | Action::Adopt) && is_judged(&change.object)
 }
 
 /// Whether a parent stands under today's name of the Config.
@@ -184,6 +192,7 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
     for before in parents.into_iter().filter(|p| !planned.plan.broken.contains(&p.partition)) {
         let mut parent = before.clone();
         let own = is_current(planned, &parent);
+        parent.state.begun = false;
         forget(&mut parent, planned, own, done);
         for reference in members.get(before.partition.as_str()).into_iter().flatten().filter(|_| own) {
             let written = done.written.get(*reference);

@@ -443,6 +443,41 @@ fn apply_brings_back_what_does_not_become_healthy_or_says_that_it_cannot() {
     assert!(stderr(&ran).contains("was not brought back") || bed.greeting() == "hello", "{}", Ran(&ran));
 }
 
+/// The turn that changed the app was killed, and the next one has something else to do: it looks at the app all the same.
+#[test]
+fn an_app_that_a_killed_turn_changed_in_place_is_looked_at_by_the_next() {
+    let bed = InPlace::new();
+    let map = |value: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: default}}\ndata: {{a: \"{value}\"}}\n"
+        );
+        bed.repo.write("platform/c.yaml", &text);
+    };
+    bed.write("hello", false);
+    map("1");
+    let ran = bed.apply(&["--lease", "2"]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    bed.write("crash", false);
+    map("2");
+    let arguments = ["apply", bed.repo.dir(), "--yes", "--timeout", "60", "--lease", "2"];
+    let mut killed = bed.cluster.command(&arguments).spawn().expect("spinway runs");
+    let begun = std::time::Instant::now();
+    while bed.greeting() != "crash" {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the app is not changed");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    killed.kill().expect("it can be killed");
+    let _ = killed.wait();
+    map("3");
+    let ran = bed.apply(&["--lease", "2"]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    assert!(format!("{}", Ran(&ran)).contains("CrashLoopBackOff"), "{}", Ran(&ran));
+    assert_eq!(bed.results(), ["done", "failed"]);
+    bed.heal();
+    let ran = bed.apply(&["--lease", "2"]);
+    assert_eq!((code(&ran), bed.results().last().map(String::as_str)), (0, Some("done")), "{}", Ran(&ran));
+}
+
 /// A turn of which all is blocked writes nothing else, and does not leave a history behind that says that all is done.
 #[test]
 fn a_turn_that_is_blocked_as_a_whole_is_recorded_once() {
