@@ -3,7 +3,7 @@
 use super::Member;
 use super::deletions::Deletions;
 use super::settle::Settle;
-use super::tree::{below, glob};
+use super::tree::{Pattern, below, glob};
 use crate::kinds::HealthRule;
 use crate::object::{Diagnostic, ObjectRef, Origin};
 use crate::schema::Release;
@@ -122,10 +122,10 @@ pub struct Suppression {
     pub kind: Option<String>,
     /// Their namespace, a glob.
     #[serde(default)]
-    pub namespace: Option<String>,
+    pub namespace: Option<Pattern>,
     /// Their name, a glob.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Pattern>,
 }
 
 impl Suppression {
@@ -268,16 +268,16 @@ pub struct Selector {
     /// The kind.
     pub kind: Option<String>,
     /// The namespace, a glob.
-    pub namespace: Option<String>,
+    pub namespace: Option<Pattern>,
     /// The name, a glob.
-    pub name: Option<String>,
+    pub name: Option<Pattern>,
 }
 
 impl Selector {
     /// Whether it names the object.
     pub fn matches(&self, object: &ObjectRef) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);
-        let like = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| glob(w, value));
+        let like = |wanted: &Option<Pattern>, value: &str| wanted.as_ref().is_none_or(|w| w.is_match(value));
         is(&self.group, &object.group)
             && is(&self.kind, &object.kind)
             && like(&self.namespace, object.namespace())
@@ -297,10 +297,10 @@ pub struct IgnoreRule {
     pub kind: Option<String>,
     /// The namespace, a glob.
     #[serde(default)]
-    pub namespace: Option<String>,
+    pub namespace: Option<Pattern>,
     /// The name, a glob.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Pattern>,
     /// The path, with dots; `[]` stands for every item of a list.
     pub path: String,
 }

@@ -9,13 +9,16 @@ use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Severity, dotted};
 use crate::schema::{CRD_GROUP, crd_versions};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use petgraph::algo::tarjan_scc;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+
+mod circles;
+
+pub use circles::Circle;
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +31,13 @@ pub struct Link {
     pub section: Option<Section>,
     /// Whether nothing is wrong when the other object is missing.
     pub optional: bool,
+    /// Whether only an annotation wants the order (`depends-on`).
+    pub is_wish: bool,
 }
 
 impl Link {
     fn new(because: impl Into<Arc<str>>, origin: Option<Origin>) -> Self {
-        Self { because: because.into(), origin, section: None, optional: true }
+        Self { because: because.into(), origin, section: None, optional: true, is_wish: false }
     }
 }
 
@@ -153,6 +158,7 @@ impl Graph {
                 origin: Some(origin),
                 section: found.section,
                 optional: found.optional,
+                is_wish: found.is_wish,
             };
             self.graph.add_edge(from, to, link);
         }
@@ -262,42 +268,6 @@ impl Graph {
         Some(chain)
     }
 
-    /// Cycles, each as an error that prints its path.
-    pub fn cycles(&self) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
-        for component in tarjan_scc(&self.graph).into_iter().filter(|c| c.len() > 1) {
-            let mut members: Vec<&ObjectRef> = component.iter().map(|n| &self.graph[*n]).collect();
-            members.sort();
-            let Some(start) = members.first() else { continue };
-            let path = self.loop_through(start, &members);
-            let origin = path.first().and_then(|(_, link, _)| link.origin.clone());
-            let shown: Vec<String> = path.iter().map(|(from, link, _)| format!("{from} ({})", link.because)).collect();
-            for member in &members {
-                let mut diagnostic =
-                    Diagnostic::error("graph-cycle", format!("Needs itself: {} -> {start}.", shown.join(" -> ")))
-                        .about(member)
-                        .help("Remove one of these references.");
-                diagnostic.origin.clone_from(&origin);
-                found.push(diagnostic);
-            }
-        }
-        found
-    }
-
-    fn loop_through<'a>(
-        &'a self,
-        start: &'a ObjectRef,
-        members: &[&ObjectRef],
-    ) -> Vec<(&'a ObjectRef, &'a Link, &'a ObjectRef)> {
-        let nexts = self.needs(start).into_iter().filter(|(to, _)| members.contains(to));
-        let mut loops = nexts.filter_map(|(to, link)| {
-            let mut path = vec![(start, link, to)];
-            path.extend(self.why(to, start)?);
-            Some(path)
-        });
-        loops.next().unwrap_or_default()
-    }
-
     /// The references of desired objects to what the repository neither has nor causes to be made.
     pub fn outside_links(&self) -> Vec<(&ObjectRef, &ObjectRef, &Link)> {
         let mut found = Vec::new();
@@ -399,7 +369,7 @@ mod tests {
     use crate::desired::{Entry, Tree, read};
 
     fn desired(text: &str) -> Desired {
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into());
         read(&tree, None).unwrap_or_default()
     }
 
@@ -439,31 +409,8 @@ spec: {createDeployment: true}
         );
         let gateway =
             graph.needs(&route).into_iter().find(|(to, _)| to.kind == "Gateway").map(|(_, link)| link.clone());
-        let gateway = gateway.unwrap_or(Link { because: "".into(), origin: None, section: None, optional: false });
+        let gateway = gateway.unwrap_or(Link::new("", None));
         assert_eq!(gateway.section, Some(Section::Listener("https".into())));
         assert_eq!(gateway.origin.map(|o| o.position.line), Some(6));
-    }
-
-    #[test]
-    fn a_cycle_prints_its_path() {
-        let text = "
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: a, namespace: m, annotations: {config.kubernetes.io/depends-on: /namespaces/m/ConfigMap/b}}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: b, namespace: m, annotations: {config.kubernetes.io/depends-on: /namespaces/m/ConfigMap/a}}
-";
-        let found = Graph::build(&desired(text), &Live::default()).cycles();
-        assert_eq!(found.len(), 2);
-        assert!(
-            found[0]
-                .message
-                .raw()
-                .contains("ConfigMap m/a (metadata.annotations.config.kubernetes.io/depends-on) -> ConfigMap m/b"),
-            "{:?}",
-            found[0]
-        );
     }
 }

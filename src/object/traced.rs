@@ -215,6 +215,39 @@ impl Traced {
         }
     }
 
+    /// How many bytes it has as JSON, about; counting ends above `most`.
+    pub fn bytes(&self, most: usize) -> usize {
+        let mut bytes = 0;
+        self.weigh(most, &mut bytes);
+        bytes
+    }
+
+    fn weigh(&self, most: usize, bytes: &mut usize) {
+        match &self.node {
+            Node::Scalar(Value::String(text)) => *bytes += text.len() + 3,
+            Node::Scalar(_) => *bytes += 8,
+            Node::List(items) => {
+                *bytes += 2;
+                for item in items {
+                    if *bytes > most {
+                        return;
+                    }
+                    item.weigh(most, bytes);
+                }
+            }
+            Node::Map(entries) => {
+                *bytes += 2;
+                for (key, value) in entries {
+                    if *bytes > most {
+                        return;
+                    }
+                    *bytes += key.len() + 4;
+                    value.weigh(most, bytes);
+                }
+            }
+        }
+    }
+
     fn find(&mut self, path: &str) -> Result<&mut Self, String> {
         self.at_mut(path).ok_or_else(|| missing(path))
     }

@@ -17,7 +17,7 @@ pub use spec::App;
 pub(super) use restart::{Restart, stamp};
 
 use super::patch::Patch;
-use super::{Config, Environment, GROUP, Member, config};
+use super::{Config, Environment, GROUP, Member, Shares, config};
 use crate::kinds::APP;
 use crate::object::{Diagnostic, Node, ObjectRef, Origin, Severity, Traced};
 use serde_json::{Value, json};
@@ -55,6 +55,8 @@ pub(super) struct Surroundings<'a> {
     /// The Config as it was written.
     pub(super) config_text: Option<&'a Traced>,
     pub(super) environment: &'a Environment,
+    /// What the tenants may take.
+    pub(super) shares: &'a Shares,
     /// The GatewayClass of a Gateway of the repository.
     pub(super) class_of: &'a dyn Fn(&ObjectRef) -> Option<String>,
     /// The controller of a GatewayClass of the repository.
@@ -280,8 +282,9 @@ impl<'a> Template<'a> {
     /// The objects with the App's own patches.
     fn patched(&mut self, mut objects: Vec<Traced>) -> Option<Vec<Traced>> {
         let mut patches = Vec::new();
+        let partition = self.around.config.partition_of(&self.origin.file).to_owned();
         for (index, patch) in std::mem::take(&mut self.app.patches).into_iter().enumerate() {
-            match Patch::read(patch, &self.spec, &format!("/patches/{index}")) {
+            match Patch::read(patch, &self.spec, &format!("/patches/{index}"), &partition) {
                 Ok(patch) => patches.push(patch),
                 Err(diagnostic) => self.found.push(diagnostic.about(&self.reference)),
             }
@@ -290,7 +293,7 @@ impl<'a> Template<'a> {
             for object in &mut objects {
                 let reference = ObjectRef::of(&object.value())?;
                 if patch.target.matches(&reference)
-                    && let Err(diagnostic) = patch.apply(&reference, object)
+                    && let Err(diagnostic) = patch.apply(&reference, object, self.around.shares)
                 {
                     self.found.push(*diagnostic);
                 }
