@@ -4,7 +4,7 @@ use super::Member;
 use super::deletions::Deletions;
 use super::settle::Settle;
 use super::tree::{Pattern, below, glob};
-use crate::kinds::HealthRule;
+use crate::kinds::{GATEWAY, HealthRule, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Origin};
 use crate::schema::Release;
 use schemars::JsonSchema;
@@ -258,6 +258,43 @@ pub struct Tenant {
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub defaults: Value,
 }
+
+/// What an app needs: the kinds of a tenant without `kinds`.
+pub const OWN_KINDS: [(&str, &str); 31] = [
+    (GROUP, "App"),
+    (SPIN, "SpinApp"),
+    // Workloads beside SpinApps, which the same rules hold: images, egress, accounts, fields.
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+    ("", "ServiceAccount"),
+    (GATEWAY, "HTTPRoute"),
+    (GATEWAY, "GRPCRoute"),
+    (GATEWAY, "BackendTLSPolicy"),
+    ("", "Service"),
+    ("", "ConfigMap"),
+    ("", "Secret"),
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    ("policy", "PodDisruptionBudget"),
+    ("monitoring.coreos.com", "ServiceMonitor"),
+    ("monitoring.coreos.com", "PodMonitor"),
+    ("external-secrets.io", "ExternalSecret"),
+    ("bitnami.com", "SealedSecret"),
+    // Filters and policies that act on what they are named by, or on routes and Services of their namespace.
+    ("gateway.nginx.org", "AuthenticationFilter"),
+    ("gateway.nginx.org", "ProxySettingsPolicy"),
+    ("gateway.nginx.org", "ClientSettingsPolicy"),
+    ("gateway.nginx.org", "UpstreamSettingsPolicy"),
+    ("gateway.nginx.org", "ObservabilityPolicy"),
+    ("gateway.nginx.org", "RateLimitPolicy"),
+    ("gateway.envoyproxy.io", "HTTPRouteFilter"),
+    ("gateway.envoyproxy.io", "BackendTrafficPolicy"),
+    ("gateway.envoyproxy.io", "SecurityPolicy"),
+    ("gateway.kgateway.dev", "TrafficPolicy"),
+];
 
 /// Names objects; an absent field matches everything, `namespace` and `name` are globs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -27,14 +27,14 @@ pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{
     Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner, GROUP,
-    IgnoreRule, PLATFORM, Selector, Suppression, Tenant,
+    IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant,
 };
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
 pub use settle::{MAX_SETTLE, Settle};
 pub use shares::{Amount, Shares};
-pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
+pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Pattern, Tree, below, glob, glob_within};
 
 use crate::kinds;
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};

@@ -17,8 +17,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 mod circles;
+mod grants;
 
 pub use circles::Circle;
+pub use grants::Grants;
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,9 +95,10 @@ impl Graph {
         graph.link_makers(desired);
         let mut words = Words::default();
         let enablers = desired.enablers();
+        let grants = Grants::of(desired);
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let from = NodeIndex::new(index);
-            graph.link_object(from, reference, member, &definitions, desired, &mut words);
+            graph.link_object(from, reference, member, &definitions, &grants, &mut words);
             for enabler in enablers.get(member.partition.as_str()).into_iter().flatten() {
                 let to = graph.node(enabler);
                 let because = format!("what tenant {} is done as", member.partition);
@@ -124,7 +127,7 @@ impl Graph {
         reference: &ObjectRef,
         member: &Member,
         definitions: &BTreeMap<GroupKind, ObjectRef>,
-        desired: &Desired,
+        grants: &Grants<'_>,
         words: &mut Words,
     ) {
         let object = &member.object;
@@ -147,8 +150,9 @@ impl Graph {
             }
             let to = self.node(&found.to);
             let origin = object.origin_of(&found.pointer);
-            let grants = grants_between(reference, &found.to, desired);
-            for grant in grants {
+            let crosses = reference.namespace != found.to.namespace && found.to.namespace.is_some();
+            let asks = crosses && reference.group == GATEWAY && found.to.group != GATEWAY;
+            for grant in asks.then(|| grants.between(reference, &found.to)).into_iter().flatten() {
                 let grant = self.node(grant);
                 let because = format!("allows the reference to {}", found.to);
                 self.graph.add_edge(from, grant, Link::new(because, Some(origin.clone())));
@@ -322,19 +326,6 @@ impl Graph {
         found.dedup();
         found
     }
-}
-
-/// The grants in another namespace that a reference into it needs.
-fn grants_between<'a>(
-    from: &'a ObjectRef,
-    to: &'a ObjectRef,
-    desired: &'a Desired,
-) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
-    let crosses =
-        from.namespace != to.namespace && to.namespace.is_some() && from.group == GATEWAY && to.group != GATEWAY;
-    let grants = crosses.then(|| desired.of_kind(GATEWAY, "ReferenceGrant", to.namespace.as_deref()));
-    let grants = grants.into_iter().flatten();
-    grants.filter(move |(_, member)| grants_reference(&member.object.value, from, to)).map(|(grant, _)| grant)
 }
 
 /// Objects that every cluster or namespace has by itself.
