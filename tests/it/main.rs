@@ -25,6 +25,7 @@ mod crash;
 mod crds;
 mod definitions;
 mod drift;
+mod escapes;
 mod etcd;
 mod exact;
 mod faults;
