@@ -96,8 +96,7 @@ impl Monitor {
     pub fn check(&self, asked: &Asked<'_>) -> Result<(), String> {
         self.judge(asked).map_err(|what| {
             format!(
-                "the last check before the API server refuses what the earlier ones let through: tenant {} may not {what}. This is a \
-                 fault of spinway; nothing more is written in this turn",
+                "spinway's own check of requests failed: tenant `{}` may not {what}. This is a bug in spinway: the run stops, please report it",
                 self.tenant
             )
         })
@@ -105,9 +104,9 @@ impl Monitor {
 
     fn judge(&self, asked: &Asked<'_>) -> Result<(), String> {
         if self.identity.as_deref() != asked.user {
-            return Err(format!("be done as {}", asked.user.unwrap_or("spinway itself")));
+            return Err(format!("act as {}", asked.user.unwrap_or("spinway")));
         }
-        let place = Place::of(asked.path).ok_or_else(|| format!("ask for {}", asked.path))?;
+        let place = Place::of(asked.path).ok_or_else(|| format!("request {}", asked.path))?;
         match place.namespace {
             Some(namespace) if !self.has(namespace) => return Err(format!("use namespace {namespace}")),
             _ => {}
@@ -127,7 +126,7 @@ impl Monitor {
 
     /// A text that is written, which has to be of the object that the path names, and of a kind that the tenant has.
     fn judge_text(&self, place: &Place<'_>, body: &[u8]) -> Result<(), String> {
-        let body: Value = serde_json::from_slice(body).map_err(|_| "write what is no JSON".to_owned())?;
+        let body: Value = serde_json::from_slice(body).map_err(|_| "send a body that is not JSON".to_owned())?;
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
         let version = if place.group.is_empty() {
             place.version.to_owned()
@@ -139,7 +138,7 @@ impl Monitor {
         let is_placed =
             body.pointer("/metadata/namespace").is_none_or(|namespace| namespace.as_str() == place.namespace);
         if text("/apiVersion") != Some(&version) || !is_named || !is_placed {
-            return Err("write another object than its path names".to_owned());
+            return Err("send a body that does not match the path".to_owned());
         }
         let served = self.served.get(&(place.group.to_owned(), place.resource.to_owned()));
         if served.is_some_and(|(known, namespaced)| known != kind || *namespaced != place.namespace.is_some()) {

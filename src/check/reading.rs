@@ -72,8 +72,8 @@ const READING: [(&str, &str, &str); 39] = [
     ("file-unreadable", "A manifest cannot be read.", "Mend it, or list it in .spinwayignore."),
     (
         "graph-cycle",
-        "Objects need each other in a circle, so that none can be the first. Where a `depends-on` annotation makes the circle, only \
-         the object that has it is held back.",
+        "Objects depend on each other in a cycle, so none can be applied first. If a `depends-on` annotation closes the cycle, only the \
+         object with that annotation is blocked.",
         "Remove one of the references.",
     ),
     (
@@ -123,9 +123,9 @@ const READING: [(&str, &str, &str); 39] = [
     ),
     (
         "tenant-size",
-        "A tenant has more than its share of the repository: 32 MiB of manifests, 10,000 files, 20,000 documents, 1,000,000 values, 1,000 \
-         patches, or 32 MiB that patches add. Nothing of it is read, applied or deleted; the others go on.",
-        "Remove what is not needed, or divide the folder between two tenants in spinway.yaml.",
+        "A tenant exceeds a limit: 32 MiB of manifests, 10,000 files, 20,000 documents, 1,000,000 values, 1,000 patches, or 32 MiB added by \
+         patches. None of its files is read and nothing of it is pruned; other tenants are not affected.",
+        "Remove files, or split the folder between two tenants in spinway.yaml.",
     ),
     (
         "value-unknown",

@@ -345,6 +345,9 @@ impl File<'_> {
     }
 }
 
+/// So many entries of one map are told: whoever mends them sees the next.
+const MOST_TOLD: usize = 100;
+
 /// What makes an object impossible to apply whatever its kind.
 pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -353,7 +356,7 @@ pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
         found.push(diagnostic.at(object.origin_of(pointer)).about(&object.reference).help(help));
     };
     if let Some(form) = kinds::wrong_name(&object.reference.group_kind(), &object.reference.name) {
-        let message = format!("metadata.name is not the name of a {}.", object.reference.kind);
+        let message = format!("`{}` is not a valid name for a {}.", object.reference.name, object.reference.kind);
         say(Severity::Error, "/metadata/name", "object-name", message, form);
     }
     let namespace = object.reference.namespace();
@@ -370,7 +373,8 @@ pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
             }
             continue;
         };
-        for (key, value) in entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null()) {
+        let wrong = entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null());
+        for (key, value) in wrong.take(MOST_TOLD) {
             let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
             let message = format!("metadata.{field}.{key}: expected string, got {value}");
             say(Severity::Error, &pointer, "object-metadata", message, "Put the value in quotes.");

@@ -368,12 +368,15 @@ fn exceeded(tree: &Tree, desired: &Desired, shares: &Shares, found: &mut manifes
         } else {
             found.leave_out(&owner);
         }
-        let whose = if owner.is_empty() { "Files of nobody".to_owned() } else { format!("Tenant {owner}") };
         let place = config.tenants.iter().position(|tenant| tenant.name == owner);
         let place = place.and_then(|at| desired.config_place(&format!("/spec/tenants/{at}")));
-        let message = format!("{whose}: more than {amount}. Nothing of it is read, applied or deleted.");
+        let message = if owner.is_empty() {
+            format!("More than {amount} belong to no tenant: none of them is read, and nothing is pruned.")
+        } else {
+            format!("Tenant `{owner}` has more than {amount}: none of its files is read, and nothing of it is pruned.")
+        };
         let mut diagnostic = Diagnostic::error("tenant-size", message)
-            .help("Remove what is not needed, or divide the folder between two tenants in spinway.yaml.");
+            .help("Remove files, or split the folder between two tenants in spinway.yaml.");
         diagnostic.origin = place;
         found.diagnostics.push(diagnostic);
     }

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The largest object that patches may make, in bytes: no API server takes a larger request (`MaxRequestBodyBytes`).
 const MAX_OBJECT_BYTES: usize = 3 << 20;
 
+/// The most operations of one patch: each may move all items of a list.
+const MAX_OPERATIONS: usize = 1_000;
+
 /// `spec` of a Patch; an App has such ones for its own objects.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -68,7 +71,10 @@ impl Room {
 }
 
 fn too_large(reference: &ObjectRef) -> String {
-    format!("{reference} would be larger than {} MiB, which no API server takes.", MAX_OBJECT_BYTES >> 20)
+    format!(
+        "The patch makes {reference} larger than {} MiB, the request limit of the API server.",
+        MAX_OBJECT_BYTES >> 20
+    )
 }
 
 impl Change {
@@ -101,6 +107,9 @@ impl Patch {
                 Some(merge) if matches!(merge.node, Node::Map(_)) => Change::Merge(merge.clone()),
                 _ => return wrong(place("/merge"), "`merge` is no map.".to_owned()),
             },
+            (None, Some(operations)) if operations.len() > MAX_OPERATIONS => {
+                return wrong(place("/json"), format!("A patch has at most {MAX_OPERATIONS} operations."));
+            }
             (None, Some(operations)) => {
                 let mut read = Vec::new();
                 for (index, operation) in operations.into_iter().enumerate() {

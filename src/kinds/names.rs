@@ -29,11 +29,13 @@ pub fn wrong_name(kind: &GroupKind, name: &str) -> Option<&'static str> {
     let is_seen = !name.chars().any(|c| c.is_control() || c.is_whitespace());
     match form(kind) {
         Form::Segment if is_segment && is_seen && name.len() <= 253 => None,
-        Form::Segment => Some("It is a text without `/`, `%` and blanks, of at most 253 bytes."),
+        Form::Segment => Some("Use at most 253 characters, without `/`, `%` and spaces."),
         Form::Label if is_subdomain(name) && !name.contains('.') && name.len() <= 63 => None,
-        Form::Label => Some("It is lower-case letters, digits and `-` between them, at most 63."),
+        Form::Label => Some("Use at most 63 lower-case letters, digits and `-`; start and end with a letter or digit."),
         Form::Subdomain if is_subdomain(name) => None,
-        Form::Subdomain => Some("It is lower-case letters, digits, and `-` and `.` between them, at most 253."),
+        Form::Subdomain => {
+            Some("Use at most 253 lower-case letters, digits, `-` and `.`; start and end with a letter or digit.")
+        }
     }
 }
 

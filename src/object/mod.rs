@@ -17,7 +17,7 @@ pub use origin::{Origin, Position, Positions};
 pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};
 pub use revision::Revision;
-pub use traced::{Node, Operation, Traced};
+pub use traced::{Entries, Node, Operation, Traced};
 pub use untrusted::{Untrusted, has_command, unobeyed};
 
 use serde_json::Value;

@@ -261,7 +261,7 @@ fn whole(repository: &git2::Repository, id: Oid) -> Result<(), git2::Error> {
     let mut inflated = flate2::read::ZlibDecoder::new(file).take(MAX_BRANCH_FILE as u64 + MAX_HEADER);
     match std::io::copy(&mut inflated, &mut std::io::sink()) {
         Ok(_) => Ok(()),
-        Err(_) => Err(git2::Error::from_str(&format!("the object {name} is damaged: `git fsck` says more"))),
+        Err(_) => Err(git2::Error::from_str(&format!("object {name} is damaged; run `git fsck`"))),
     }
 }
 

@@ -91,9 +91,9 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
         let line = part.first_line + part.text.lines().take_while(|line| begins(line).is_none()).count();
         let position = Position { line, column: 1 };
         diagnostics.push(
-            Diagnostic::error("yaml-syntax", "Not valid YAML: a directive, or `...`, without its document.")
+            Diagnostic::error("yaml-syntax", "Not valid YAML: a directive or `...` without a document.")
                 .at(Origin { file: Arc::clone(file), position })
-                .help("Remove the line: kubectl, which ends documents at `---`, refuses it."),
+                .help("Remove the line; kubectl refuses it too."),
         );
         return None;
     }
@@ -155,6 +155,8 @@ type Failure = Box<Diagnostic>;
 /// The most values that one file may hold once its aliases are expanded: more than any object that an API server takes.
 const MAX_NODES: usize = 500_000;
 const TOO_MANY: &str = "More than 500,000 values in one file.";
+/// So many findings of one document are told: whoever mends them sees the next.
+const MOST_TOLD: usize = 100;
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 1024;
 /// The most bytes that a document may hold once its aliases are expanded.
@@ -329,7 +331,7 @@ impl<'a> Composer<'a> {
                     let start = node.position;
                     let value = node.make("", start, None, &mut positions);
                     positions.shrink();
-                    let flawed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
+                    let flawed = self.is_flawed();
                     let asides = std::mem::take(&mut self.asides);
                     return Ok(Some(Document { value, positions, start, flawed, asides, values: self.decoded }));
                 }
@@ -419,20 +421,19 @@ impl<'a> Composer<'a> {
                 let header = header.split('#').next().unwrap_or_default();
                 let indented =
                     text.trim_start_matches('\n').starts_with('\t') && !header.contains(|c: char| c.is_ascii_digit());
-                indented
-                    .then_some("a block of text that begins with a tab needs its indentation as a digit, as in `|2`")
+                indented.then_some("a block scalar that starts with a tab needs an indentation indicator, such as `|2`")
             }
             // In YAML 1.1 `{a:, b: 1}` has a key `a:`. A value that is not there stands at its colon.
             ScalarStyle::Plain if length == 0 => {
                 let is_tight = |text: &str| text.starts_with([',', ']', '}']);
                 let unclear = written.strip_prefix(':').is_some_and(is_tight)
                     || (is_tagged && is_tight(written) && !before.ends_with(char::is_whitespace));
-                unclear.then_some("a colon or tag within brackets needs a blank behind it")
+                unclear.then_some("a colon or tag inside brackets needs a space after it")
             }
             // As JSON, which kubectl tells by its first character, a text may have them.
             ScalarStyle::DoubleQuoted if !self.text.trim_start().starts_with('{') => {
                 let has = written.get(..length).is_some_and(scalar::has_surrogates);
-                has.then_some("an escape of half a character, as in JSON; write `\\U` and eight digits")
+                has.then_some("a surrogate escape is valid in JSON only; use `\\U` with eight digits")
             }
             _ => None,
         };
@@ -450,8 +451,12 @@ impl<'a> Composer<'a> {
         if properties.find_map(|word| word.strip_prefix('&')).is_none_or(|name| is_name(name) && is_apart) {
             return Ok(());
         }
-        let message = "Not valid YAML: the name of an anchor is letters, digits, `_` and `-`, with a blank behind it.";
+        let message = "Not valid YAML: an anchor has letters, digits, `_` and `-`, and a space after it.";
         Err(self.fail("yaml-syntax", self.position(span), message))
+    }
+
+    fn is_flawed(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// Counts nodes of the document, its aliases expanded.
@@ -507,7 +512,7 @@ impl<'a> Composer<'a> {
     ) -> Result<scalar::Read, Failure> {
         let tag = scalar::whole(tag);
         let plain = style == ScalarStyle::Plain;
-        if plain && tag.is_none() && scalar::is_ambiguous(text) {
+        if plain && tag.is_none() && self.diagnostics.len() < MOST_TOLD && scalar::is_ambiguous(text) {
             // The value may be a secret: it is not repeated.
             let kind = if matches!(scalar::resolve(text), Ok(Value::Bool(_))) { "true or false" } else { "a number" };
             self.diagnostics.push(
@@ -560,7 +565,8 @@ impl<'a> Composer<'a> {
     }
 
     fn check_duplicate(&mut self, entries: &Entries, key: &str, position: Position) {
-        if let Some(first) = entries.place_of(key).map(|at| &entries.all[at]) {
+        let is_told = self.diagnostics.len() < MOST_TOLD || !self.is_flawed();
+        if let Some(first) = entries.place_of(key).map(|at| &entries.all[at]).filter(|_| is_told) {
             self.diagnostics.push(
                 Diagnostic::error("yaml-duplicate-key", format!("The key `{key}` stands twice in one mapping."))
                     .at(self.origin(position))
