@@ -18,7 +18,7 @@ pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};
 pub use revision::Revision;
 pub use traced::{Entries, Node, Operation, Traced};
-pub use untrusted::{Untrusted, has_command, unobeyed};
+pub use untrusted::{Untrusted, has_command, is_hidden, seen, unobeyed};
 
 use serde_json::Value;
 use std::sync::Arc;

@@ -116,6 +116,28 @@ pub fn unobeyed(text: &str) -> String {
     if has_command(text) { text.split_inclusive('\n').map(encode).collect() } else { text.to_owned() }
 }
 
+/// A text of YAML, in which what is not seen stands within double quotes, with that as escapes.
+pub fn seen(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match u32::from(c) {
+            _ if !is_hidden(c) => out.push(c),
+            code @ ..=0xffff => {
+                let _ = write!(out, "\\u{code:04x}");
+            }
+            code => {
+                let _ = write!(out, "\\U{code:08x}");
+            }
+        }
+    }
+    out
+}
+
+/// Whether a character of a document is not seen, or changes how those around it are shown.
+pub fn is_hidden(c: char) -> bool {
+    !matches!(c, '\n' | '\t') && is_deceptive(c)
+}
+
 /// Whether a runner of GitHub Actions may take a line of a text for a command.
 pub fn has_command(text: &str) -> bool {
     text.contains("##[") || text.lines().any(|line| line.trim_start().starts_with("::"))

@@ -1,6 +1,6 @@
 //! An object as YAML, with the place of each field beside it.
 
-use crate::object::{Object, Untrusted, escape, unobeyed};
+use crate::object::{Object, Untrusted, escape, seen, unobeyed};
 use serde_json::Value;
 
 /// The column at which places stand, where the text leaves room.
@@ -83,7 +83,7 @@ fn scalar(value: &Value) -> String {
     };
     match value {
         Value::String(text) if plain(text) => text.clone(),
-        other => other.to_string(),
+        other => seen(&other.to_string()),
     }
 }
 

@@ -37,6 +37,7 @@ mod git_server;
 mod guards;
 mod health;
 mod http_server;
+mod injections;
 mod new;
 mod one_writer;
 mod oracle;
