@@ -4,10 +4,12 @@
 //! run began), and says what to do next. `ops::apply` drives it.
 
 mod gates;
+mod monitor;
 mod outcome;
 mod retry;
 
 pub use gates::{Gatekeeper, Standing};
+pub use monitor::{Asked, BREACH, Monitor};
 pub use outcome::StepOutcome;
 pub use retry::{Class, LEASE_LOST, classify, delay};
 

@@ -1,6 +1,7 @@
 //! Which refused requests are worth sending again. The status code alone does not tell: server-side apply answers 500
 //! for a text that is wrong for good, and 403 for a namespace that is still going (measured on kube-apiserver 1.36).
 
+use super::BREACH;
 use crate::plan::Refused;
 
 /// What a refusal means.
@@ -22,7 +23,7 @@ pub fn classify(refused: &Refused) -> Class {
     let message = refused.message.raw();
     let says = |text: &str| message.contains(text);
     let again = match refused.code {
-        0 if refused.reason == LEASE_LOST => false,
+        0 if refused.reason == LEASE_LOST || refused.reason == BREACH => false,
         // Transport: nothing was heard; server-side apply and deletes with a uid can be repeated.
         0 => true,
         403 => says("being terminated"),

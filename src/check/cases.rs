@@ -20,7 +20,7 @@ spec:
 fn desired(text: &str) -> Desired {
     let files = [("spinway.yaml", CONFIG), ("a.yaml", text)];
     let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-    match read(&Tree { entries: entries.into() }, None) {
+    match read(&Tree::of(entries.into()), None) {
         Ok(desired) => desired,
         Err(error) => unreachable!("{error:?}"),
     }
@@ -107,8 +107,9 @@ fn cart(version: &str) -> String {
 
 /// A definition of a bundle of Gateway API.
 fn bundled(group: &str, kind: &str, bundle: &str, channel: &str) -> String {
+    let plural = format!("{}s", kind.to_lowercase());
     format!(
-        "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: {kind}s.{group}\n  annotations:\n    gateway.networking.k8s.io/bundle-version: {bundle}\n    gateway.networking.k8s.io/channel: {channel}\nspec: {{group: {group}, names: {{kind: {kind}, plural: {kind}s}}, scope: Namespaced, versions: [{{name: v1, served: true, storage: true}}]}}\n"
+        "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: {plural}.{group}\n  annotations:\n    gateway.networking.k8s.io/bundle-version: {bundle}\n    gateway.networking.k8s.io/channel: {channel}\nspec: {{group: {group}, names: {{kind: {kind}, plural: {plural}}}, scope: Namespaced, versions: [{{name: v1, served: true, storage: true}}]}}\n"
     )
 }
 
@@ -192,8 +193,6 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW005", rule("backendRefs: [{name: cart, port: 8080}]") + &app("cart", "executor: e"), "4:44 Service shop/cart has no port 8080."),
         ("SPW005", rule("backendRefs: [{name: s, port: 81}]") + &service("s", "{port: 80}, {port: 82}"), "Service shop/s has no port 81."),
         ("SPW006", app("cart.v2", "executor: e"), "4:12 `cart.v2` is no name of a SpinApp."),
-        ("SPW006", app("cart-", "executor: e"), "is no name of a SpinApp."),
-        ("SPW006", app("-cart", "executor: e"), "is no name of a SpinApp."),
         ("SPW006", app(&"x".repeat(53), "executor: e"), "is no name of a SpinApp."),
         ("SPW007", app("cart", "replicas: 1"), "SpinApp shop/cart names no executor."),
         ("SPW007", app("cart", "executor: \"\""), "SpinApp shop/cart names no executor."),
@@ -253,8 +252,8 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW024", definition("{name: v1, served: true, storage: true}, {name: v2, served: true}, {name: v3, served: true, deprecated: true}") + &cart("v1alpha1"), "is not served by its definition in the repository. [error] Write one of: v1, v2."),
         ("SPW024", definition("{name: v1alpha1, served: true, deprecated: true}, {name: v1, served: true, storage: true}") + &cart("v1alpha1"), "is deprecated, says its definition in the repository. [warning] Write one of: v1."),
         ("SPW025", http(parent) + &gateway(&format!("{{name: l, port: 80, protocol: HTTP, {all}}}")), "4:21 HTTPRoute shop/r serves every hostname of Gateway infra/g. [warning] Name the hostnames."),
-        ("SPW032", bundled("gateway.networking.k8s.io", "Gateway", "v1.6.1", "standard") + &bundled("gateway.networking.x-k8s.io", "XMesh", "v1.5.0", "experimental"), "16:5 XMeshs.gateway.networking.x-k8s.io is of bundle v1.5.0, Gateways.gateway.networking.k8s.io of v1.6.1. [warning] Install all"),
-        ("SPW032", bundled("gateway.networking.k8s.io", "Gateway", "v1.6.1", "standard") + &bundled("gateway.networking.k8s.io", "HTTPRoute", "v1.6.1", "experimental"), "17:5 HTTPRoutes.gateway.networking.k8s.io is of channel experimental, Gateways.gateway.networking.k8s.io of standard."),
+        ("SPW032", bundled("gateway.networking.k8s.io", "Gateway", "v1.6.1", "standard") + &bundled("gateway.networking.x-k8s.io", "XMesh", "v1.5.0", "experimental"), "16:5 xmeshs.gateway.networking.x-k8s.io is of bundle v1.5.0, gateways.gateway.networking.k8s.io of v1.6.1. [warning] Install all"),
+        ("SPW032", bundled("gateway.networking.k8s.io", "Gateway", "v1.6.1", "standard") + &bundled("gateway.networking.k8s.io", "HTTPRoute", "v1.6.1", "experimental"), "17:5 httproutes.gateway.networking.k8s.io is of channel experimental, gateways.gateway.networking.k8s.io of standard."),
         ("SPW033", definition("{name: v1, served: true}"), "5:84 Cart.shop.example has no version that is stored. [error]"),
         ("SPW033", definition("{name: v1, served: true, storage: true}, {name: v2, served: true, storage: false}, {name: v3, served: true, storage: true}"), "5:178 Cart.shop.example has 2 versions that are stored. [error]"),
         ("SPW033", definition("{name: v1, served: true}, {name: v2, served: false, storage: true}"), "Cart.shop.example is stored in a version that is not served. [warning]"),
@@ -406,7 +405,7 @@ fn the_config_says_which_channel_is_installed() {
         let config = format!("{CONFIG}  gatewayApi: {{channel: {channel}}}\n");
         let files = [("spinway.yaml", config.as_str()), ("a.yaml", &text)];
         let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-        let desired = read(&Tree { entries: entries.into() }, None).unwrap_or_default();
+        let desired = read(&Tree::of(entries.into()), None).unwrap_or_default();
         assert_eq!(desired.objects.len(), 1);
         let found = all(&[desired], None, None);
         found.iter().filter(|finding| finding.message.raw().ends_with("field not declared in schema")).count()
@@ -533,7 +532,7 @@ fn the_example_of_a_page_is_found() {
 fn a_tenant_without_namespaces_is_told() {
     let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
     let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
-    let desired = read(&Tree { entries }, None).unwrap_or_default();
+    let desired = read(&Tree::of(entries), None).unwrap_or_default();
     let found: Vec<String> = all(std::slice::from_ref(&desired), None, None)
         .iter()
         .filter(|d| d.id == "SPW110")
@@ -547,7 +546,7 @@ fn told(config: &str, files: &[(&str, &str)], environments: &[&str]) -> Vec<Stri
     let texts = [("spinway.yaml", config)];
     let texts = texts.iter().chain(files);
     let entries = texts.map(|(path, text)| ((*path).to_owned(), Entry::File(text.as_bytes().to_vec())));
-    let tree = Tree { entries: entries.collect() };
+    let tree = Tree::of(entries.collect());
     let read: Vec<Desired> = environments.iter().filter_map(|name| read(&tree, Some(name)).ok()).collect();
     assert_eq!(read.len(), environments.len(), "{config}");
     let place = |d: &Diagnostic| d.origin.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -588,7 +587,7 @@ fn the_config_suppresses_findings_of_every_rule() {
         ),
     ];
     let entries = entries.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-    let desired = read(&Tree { entries: entries.into() }, None).unwrap_or_default();
+    let desired = read(&Tree::of(entries.into()), None).unwrap_or_default();
     assert_eq!(desired.objects.len(), 2);
     let left: Vec<String> = guard(&desired).iter().filter_map(|d| d.object.as_ref()).map(ToString::to_string).collect();
     assert_eq!(left, ["ConfigMap shop/o"]);
@@ -626,7 +625,7 @@ fn definitions_do_not_go_back_on_the_way_to_production() {
             (of(before), of(after) + &bundled("gateway.networking.k8s.io", "HTTPRoute", after.0, after.1));
         told(&config, &[("a/crd.yaml", &before), ("b/crd.yaml", &after)], &["a", "b"])
     };
-    let name = "Gateways.gateway.networking.k8s.io";
+    let name = "gateways.gateway.networking.k8s.io";
     assert_eq!(found(("v1.6.1", "standard"), ("v1.6.1", "standard")), [""; 0]);
     assert_eq!(found(("v1.6.1", "standard"), ("v1.6.1", "experimental")), [""; 0]);
     assert_eq!(
@@ -668,7 +667,7 @@ fn environments_of_one_cluster_share_no_object() {
         let files = [("spinway.yaml", config.as_str()), ("a.yaml", object)];
         let entries: std::collections::BTreeMap<_, _> =
             files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec()))).into();
-        let tree = Tree { entries };
+        let tree = Tree::of(entries);
         let read: Vec<Desired> = ["a", "b"].into_iter().filter_map(|name| read(&tree, Some(name)).ok()).collect();
         assert_eq!(read.len(), 2, "{environments}");
         environments::across(&read).iter().map(|d| d.message.raw().to_owned()).collect::<Vec<_>>()

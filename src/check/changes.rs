@@ -76,7 +76,7 @@ mod tests {
     const ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: shop}\nspec:\n  parentRefs: [{namespace: infra, name: public, sectionName: http}]\n  rules: [{backendRefs: [{name: cart, port: 80}]}]\n";
 
     fn desired(text: &str) -> Desired {
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into());
         read(&tree, None).unwrap()
     }
 

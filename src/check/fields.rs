@@ -169,8 +169,13 @@ fn findings(object: &Object, mut wrong: Vec<Violation>) -> Vec<Diagnostic> {
     wrong.retain(|violation| violation.sure || !said.contains(&violation.pointer));
     let said = pointers(&wrong);
     wrong.extend(values.into_iter().filter(|value| !said.contains(&value.pointer)));
-    wrong.iter().map(|violation| finding(object, violation)).collect()
+    // The sure ones first: they are what keeps the object from being applied.
+    wrong.sort_by_key(|violation| !violation.sure);
+    wrong.iter().take(MOST_TOLD).map(|violation| finding(object, violation)).collect()
 }
+
+/// So many findings of one object are told: whoever mends them sees the next.
+const MOST_TOLD: usize = 100;
 
 fn finding(object: &Object, violation: &Violation) -> Diagnostic {
     let field = dotted(&violation.pointer);

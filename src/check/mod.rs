@@ -60,8 +60,9 @@ pub use tenant_egress::unlimited;
 
 use crate::desired::{Desired, parallel};
 use crate::live::Live;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, ObjectRef, Severity};
 use crate::schema::Release;
+use std::collections::BTreeSet;
 use suppress::Wishes;
 
 #[cfg(test)]
@@ -148,6 +149,15 @@ pub fn guard(desired: &Desired) -> Vec<Diagnostic> {
     found
 }
 
+/// What a repository wants without what is refused: errors keep that from being applied.
+pub fn accepted(mut desired: Desired) -> Desired {
+    let found = guard(&desired);
+    let refused = desired.diagnostics.iter().chain(&found).filter(|finding| finding.severity == Severity::Error);
+    let refused: BTreeSet<ObjectRef> = refused.filter_map(|finding| finding.object.clone()).collect();
+    desired.objects.retain(|object, _| !refused.contains(object));
+    desired
+}
+
 /// What all checks find in environments of one repository, and what reading them found, without what the repository asks
 /// not to be told of, with a reason.
 ///
@@ -159,6 +169,7 @@ pub fn all(environments: &[Desired], controller: Option<&Release>, live: Option<
     for (desired, wishes) in environments.iter().zip(&mut wishes) {
         let context = Context::new(desired).served_by(controller).beside(live);
         let mut found = parallel::each(CHECKS, |check| check.run(&context)).concat();
+        found.extend(context.graph().circles(desired).into_iter().map(|circle| circle.finding));
         found.extend(desired.diagnostics.iter().map(reading::with_help));
         wishes.leave_out(&mut found);
         all.extend(found);
@@ -168,6 +179,6 @@ pub fn all(environments: &[Desired], controller: Option<&Release>, live: Option<
     between.extend(crd_versions::across(environments));
     wishes.iter_mut().for_each(|wishes| wishes.leave_out(&mut between));
     all.extend(between);
-    all.extend(wishes.iter().flat_map(|own| own.wrong(&wishes)));
+    all.extend(Wishes::wrong(&wishes));
     all
 }

@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 36] = [
+const READING: [(&str, &str, &str); 39] = [
     (
         "app",
         "A field of an App is wrong.",
@@ -71,6 +71,12 @@ const READING: [(&str, &str, &str); 36] = [
     ),
     ("file-unreadable", "A manifest cannot be read.", "Mend it, or list it in .spinwayignore."),
     (
+        "graph-cycle",
+        "Objects depend on each other in a cycle, so none can be applied first. If a `depends-on` annotation closes the cycle, only the \
+         object with that annotation is blocked.",
+        "Remove one of the references.",
+    ),
+    (
         "local-kind",
         "A Config or Approval stands where it counts for nothing.",
         "Keep the Config in spinway.yaml, and Approvals below `approvals.paths`, which no tenant may have.",
@@ -116,6 +122,12 @@ const READING: [(&str, &str, &str); 36] = [
         "Mend the path, or remove it from `sources`; until then nothing of its partitions is deleted.",
     ),
     (
+        "tenant-size",
+        "A tenant exceeds a limit: 32 MiB of manifests, 10,000 files, 20,000 documents, 1,000,000 values, 1,000 patches, or 32 MiB added by \
+         patches. None of its files is read and nothing of it is pruned; other tenants are not affected.",
+        "Remove files, or split the folder between two tenants in spinway.yaml.",
+    ),
+    (
         "value-unknown",
         "`${name}` has no value in this environment.",
         "Add it to `values` of the environment, or write `$${` for a literal `${`.",
@@ -142,6 +154,7 @@ const READING: [(&str, &str, &str); 36] = [
         "Write a text of at most 1024 bytes.",
     ),
     ("yaml-merge", "`<<` merges something that is no mapping.", "Merge a mapping, or a list of mappings."),
+    ("yaml-nodes", "A file has more than 500,000 values, its aliases expanded.", "Split the file."),
     ("yaml-separator", "Text follows the separator `---` on its line.", "Put it on the next line, as kubectl demands."),
     (
         "yaml-syntax",
@@ -210,7 +223,9 @@ mod tests {
         let written: BTreeSet<&str> =
             call.captures_iter(&text).filter_map(|found| Some(found.get(1)?.as_str())).collect();
         let known: BTreeSet<&str> = READING.iter().map(|(id, ..)| *id).collect();
-        assert_eq!(written, known);
+        // The graph, too, is part of what a repository says.
+        let of_graph = BTreeSet::from(["graph-cycle"]);
+        assert_eq!(&written | &of_graph, known);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! SPW002.
 
 use super::{Check, Context};
-use crate::graph::grants_reference;
+use crate::graph::{Grants, grants_reference};
 use crate::kinds::{self, GATEWAY};
 use crate::live::Coverage;
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity};
@@ -22,12 +22,13 @@ pub(super) const CHECK: Check = Check {
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let declared = Grants::of(context.desired);
     for object in context.objects().filter(|object| object.reference.group == GATEWAY) {
         let from = &object.reference;
         for reference in kinds::references(from, &object.value) {
             let to = &reference.to;
             let crosses = to.namespace.is_some() && to.namespace != from.namespace && to.group != GATEWAY;
-            if !crosses || !needs_grant(from, &reference.pointer) || is_granted(context, from, to) {
+            if !crosses || !needs_grant(from, &reference.pointer) || is_granted(context, &declared, from, to) {
                 continue;
             }
             let message =
@@ -56,10 +57,9 @@ fn needs_grant(from: &ObjectRef, pointer: &str) -> bool {
 }
 
 /// Whether a grant of the repository or of the cluster allows a reference, or may: they could not be listed.
-fn is_granted(context: &Context<'_>, from: &ObjectRef, to: &ObjectRef) -> bool {
+fn is_granted(context: &Context<'_>, declared: &Grants<'_>, from: &ObjectRef, to: &ObjectRef) -> bool {
     let kind = GroupKind::new(GATEWAY, "ReferenceGrant");
-    let mut declared = context.desired.of_kind(GATEWAY, &kind.kind, Some(to.namespace()));
-    if declared.any(|(_, grant)| grants_reference(&grant.object.value, from, to)) {
+    if !declared.between(from, to).is_empty() {
         return true;
     }
     let Some(live) = context.cluster() else { return false };

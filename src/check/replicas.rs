@@ -2,8 +2,9 @@
 
 use super::{Check, Context};
 use crate::kinds::{SCALERS, SPIN, references};
-use crate::object::{Diagnostic, Object, ObjectRef, Severity};
+use crate::object::{Diagnostic, ObjectRef, Severity};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub(super) const CHECK: Check = Check {
     id: "SPW008",
@@ -21,10 +22,12 @@ pub(super) const CHECK: Check = Check {
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let apps = context.objects().filter(|o| o.reference.is(SPIN, "SpinApp"));
+    let scalers = scalers(context);
     apps.filter_map(|app| {
         let scaled = app.value.pointer("/spec/enableAutoscaling") == Some(&Value::Bool(true));
         let replicas = app.value.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
-        let scaler = scaler(context, app);
+        let deployment = ObjectRef::new("apps", "Deployment", app.reference.namespace(), &app.reference.name);
+        let scaler = scalers.get(&deployment);
         let (pointer, message, severity) = match (scaled, scaler) {
             (true, _) if replicas > 0 => {
                 ("/spec/replicas", "has `replicas` beside `enableAutoscaling`".to_owned(), Severity::Error)
@@ -43,12 +46,13 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     .collect()
 }
 
-/// What scales the Deployment of an app.
-fn scaler(context: &Context<'_>, app: &Object) -> Option<ObjectRef> {
-    let deployment = ObjectRef::new("apps", "Deployment", app.reference.namespace(), &app.reference.name);
-    let scalers =
-        SCALERS.iter().flat_map(|(group, kind)| context.desired.of_kind(group, kind, Some(app.reference.namespace())));
-    let mut scaling = scalers
-        .filter(|(reference, member)| references(reference, &member.object.value).iter().any(|r| r.to == deployment));
-    scaling.next().map(|(reference, _)| reference.clone())
+/// What scales each object, the first by name.
+fn scalers(context: &Context<'_>) -> BTreeMap<ObjectRef, ObjectRef> {
+    let mut found = BTreeMap::new();
+    for (scaler, member) in SCALERS.iter().flat_map(|(group, kind)| context.desired.of_kind(group, kind, None)) {
+        for reference in references(scaler, &member.object.value) {
+            found.entry(reference.to).or_insert_with(|| scaler.clone());
+        }
+    }
+    found
 }

@@ -3,7 +3,8 @@
 use super::{CHECKS, Check};
 use crate::desired::{Desired, Selector};
 use crate::object::{Diagnostic, ObjectRef, Origin, Severity};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// The annotation of an object: `ID: reason`, several by `;`.
 const IGNORE: &str = "spinway.dev/ignore";
@@ -76,12 +77,38 @@ impl Wish {
     }
 }
 
-/// The requests of an environment, by what they are about.
+/// The requests of an environment.
 pub(super) struct Wishes {
-    /// Of all findings of an id.
-    by_id: BTreeMap<String, Vec<Wish>>,
-    /// Which were needed, by where they stand.
-    used: BTreeMap<(String, Origin), bool>,
+    /// All of them, each with whether it was needed.
+    all: Vec<(Wish, bool)>,
+    /// Those of an id by what they are about.
+    index: HashMap<String, Index>,
+}
+
+/// Where among the requests those of one id are: by line and by object, of which there may be thousands, and those of the Config.
+#[derive(Default)]
+struct Index {
+    lines: HashMap<(Arc<str>, usize), Vec<usize>>,
+    objects: HashMap<ObjectRef, Vec<usize>>,
+    selectors: Vec<usize>,
+}
+
+impl Index {
+    fn add(&mut self, wish: &Wish, at: usize) {
+        match &wish.about {
+            About::Line(line) => self.lines.entry((Arc::clone(&wish.origin.file), *line)).or_default().push(at),
+            About::Object(object) => self.objects.entry(object.clone()).or_default().push(at),
+            About::Objects(_) => self.selectors.push(at),
+        }
+    }
+
+    /// Those that may be about a finding.
+    fn near(&self, finding: &Diagnostic) -> impl Iterator<Item = usize> {
+        let line = finding.origin.as_ref().map(|place| (Arc::clone(&place.file), place.position.line));
+        let of_line = line.and_then(|line| self.lines.get(&line));
+        let of_object = finding.object.as_ref().and_then(|object| self.objects.get(object));
+        of_line.into_iter().chain(of_object).flatten().chain(&self.selectors).copied()
+    }
 }
 
 impl Wishes {
@@ -98,37 +125,44 @@ impl Wishes {
             let about = || About::Line(aside.line);
             wishes.extend(parts(&aside.text).map(|part| Wish::read(part, about(), aside.origin.clone())));
         }
-        let mut sorted = Self { by_id: BTreeMap::new(), used: BTreeMap::new() };
-        for wish in wishes {
-            sorted.used.insert((wish.id.clone(), wish.origin.clone()), false);
-            sorted.by_id.entry(wish.id.clone()).or_default().push(wish);
+        let mut index: HashMap<String, Index> = HashMap::new();
+        for (at, wish) in wishes.iter().enumerate() {
+            index.entry(wish.id.clone()).or_default().add(wish, at);
         }
-        sorted
+        Self { all: wishes.into_iter().map(|wish| (wish, false)).collect(), index }
     }
 
     /// Leaves out the findings that are not to be said.
     pub(super) fn leave_out(&mut self, found: &mut Vec<Diagnostic>) {
         found.retain(|finding| {
-            let wishes = self.by_id.get(finding.id).into_iter().flatten();
-            let fitting: Vec<&Wish> = wishes.filter(|wish| wish.fits(finding)).collect();
-            for wish in &fitting {
-                self.used.insert((wish.id.clone(), wish.origin.clone()), true);
+            let Some(index) = self.index.get(finding.id) else { return true };
+            let mut is_wanted = true;
+            for at in index.near(finding) {
+                let (wish, used) = &mut self.all[at];
+                if wish.fits(finding) {
+                    (*used, is_wanted) = (true, false);
+                }
             }
-            fitting.is_empty()
+            is_wanted
         });
     }
 
-    /// What is wrong with the requests; `elsewhere` are those of the other environments: one that is needed there is needed.
-    pub(super) fn wrong(&self, elsewhere: &[Self]) -> Vec<Diagnostic> {
+    /// What is wrong with the requests of several environments, each told once: one that is needed in any of them is needed.
+    pub(super) fn wrong(all: &[Self]) -> Vec<Diagnostic> {
+        let place = |wish: &Wish| (wish.id.clone(), wish.origin.clone());
+        let wishes = || all.iter().flat_map(|wishes| &wishes.all);
+        let needed: BTreeSet<(String, Origin)> =
+            wishes().filter(|(_, used)| *used).map(|(wish, _)| place(wish)).collect();
+        let mut by_place: BTreeMap<_, &Wish> = BTreeMap::new();
+        for (wish, _) in wishes() {
+            by_place.entry(place(wish)).or_insert(wish);
+        }
         let mut found = Vec::new();
-        for ((id, origin), used) in &self.used {
-            let place = (id.clone(), origin.clone());
-            let is_needed = *used || elsewhere.iter().any(|other| other.used.get(&place) == Some(&true));
-            let of_place = self.by_id.get(id).into_iter().flatten().find(|wish| wish.origin == *origin);
-            let unused = (!is_needed).then_some("fits nothing");
-            let Some(wrong) = of_place.and_then(|wish| wish.wrong).or(unused) else { continue };
+        for ((id, origin), wish) in by_place {
+            let unused = (!needed.contains(&(id.clone(), origin.clone()))).then_some("fits nothing");
+            let Some(wrong) = wish.wrong.or(unused) else { continue };
             let message = format!("The suppression of {id} {wrong}.");
-            found.push(Diagnostic::new(CHECK.severity, CHECK.id, message).at(origin.clone()).help(CHECK.remedy));
+            found.push(Diagnostic::new(CHECK.severity, CHECK.id, message).at(origin).help(CHECK.remedy));
         }
         found
     }

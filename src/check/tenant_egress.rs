@@ -7,7 +7,7 @@ use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant};
 use crate::kinds::{SPIN, each};
 use crate::object::{Diagnostic, ObjectRef, Severity};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 pub(super) const CHECK: Check = Check {
@@ -27,10 +27,11 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    context.bound().flat_map(|bound| of_object(context, bound)).collect()
+    let limits = Limits::of(context.desired);
+    context.bound().flat_map(|bound| of_object(context, &limits, bound)).collect()
 }
 
-fn of_object(context: &Context<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic> {
+fn of_object(context: &Context<'_>, limits: &Limits<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic> {
     let (member, tenant) = bound;
     let Some(egress) = &tenant.egress else { return Vec::new() };
     let reference = &member.object.reference;
@@ -39,7 +40,7 @@ fn of_object(context: &Context<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic
         return vec![context.violation(&CHECK, bound, "/kind", &what, |_| false)];
     }
     if let Some(labels) = pod_labels(reference, &member.object.value) {
-        return of_pods(context, bound, labels);
+        return of_pods(context, limits, bound, labels);
     }
     if !reference.is("networking.k8s.io", "NetworkPolicy") {
         return Vec::new();
@@ -73,8 +74,13 @@ fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
 }
 
 /// Pods that no policy limits.
-fn of_pods(context: &Context<'_>, (member, tenant): (&Member, &Tenant), labels: &Value) -> Vec<Diagnostic> {
-    if !limits(context.desired, member, labels).is_empty() {
+fn of_pods(
+    context: &Context<'_>,
+    limits: &Limits<'_>,
+    (member, tenant): (&Member, &Tenant),
+    labels: &Value,
+) -> Vec<Diagnostic> {
+    if !limits.on(member, labels).is_empty() {
         return Vec::new();
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
@@ -82,20 +88,60 @@ fn of_pods(context: &Context<'_>, (member, tenant): (&Member, &Tenant), labels: 
     vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)]
 }
 
-/// The policies that limit where the pods of an object connect to.
-fn limits<'a>(desired: &'a Desired, member: &Member, labels: &Value) -> Vec<&'a ObjectRef> {
-    let policies = desired.of_kind("networking.k8s.io", "NetworkPolicy", Some(member.object.reference.namespace()));
-    policies.filter(|(_, policy)| selects(&policy.object.value, labels)).map(|(policy, _)| policy).collect()
+/// A label that a policy asks for, in its namespace.
+type Asked<'a> = (&'a str, &'a str, &'a str);
+
+/// The policies that limit where pods connect to, by the rarest label that each asks for: a tenant may have thousands.
+struct Limits<'a> {
+    by_label: HashMap<Asked<'a>, Vec<&'a Member>>,
+    /// Those of all pods of a namespace.
+    of_all: HashMap<&'a str, Vec<&'a Member>>,
+}
+
+impl<'a> Limits<'a> {
+    fn of(desired: &'a Desired) -> Self {
+        let policies = || desired.of_kind("networking.k8s.io", "NetworkPolicy", None).map(|(_, policy)| policy);
+        let mut count: HashMap<Asked<'_>, usize> = HashMap::new();
+        for asked in policies().flat_map(asked) {
+            *count.entry(asked).or_default() += 1;
+        }
+        let mut made = Self { by_label: HashMap::new(), of_all: HashMap::new() };
+        for policy in policies() {
+            match asked(policy).min_by_key(|asked| count[asked]) {
+                Some(rarest) => made.by_label.entry(rarest).or_default().push(policy),
+                None => made.of_all.entry(policy.object.reference.namespace()).or_default().push(policy),
+            }
+        }
+        made
+    }
+
+    /// Those on the pods of an object, which have these labels.
+    fn on(&self, member: &Member, labels: &Value) -> Vec<&'a ObjectRef> {
+        let namespace = member.object.reference.namespace();
+        let labelled = labels.as_object().into_iter().flatten();
+        let labelled = labelled.filter_map(|(key, value)| self.by_label.get(&(namespace, key, value.as_str()?)));
+        let near = labelled.chain(self.of_all.get(namespace)).flatten();
+        let on = near.filter(|policy| selects(&policy.object.value, labels));
+        on.map(|policy| &policy.object.reference).collect()
+    }
+}
+
+/// The labels that a policy asks of pods.
+fn asked(policy: &Member) -> impl Iterator<Item = Asked<'_>> {
+    let namespace = policy.object.reference.namespace();
+    let labels = policy.object.value.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
+    labels.into_iter().flatten().filter_map(move |(key, value)| Some((namespace, key.as_str(), value.as_str()?)))
 }
 
 /// What tenants with `egress` run whose policies are all among those that are not applied, each with one of them: unlimited pods
 /// must not start.
 pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(ObjectRef, ObjectRef)> {
     let context = Context::new(desired);
+    let limits = Limits::of(desired);
     let limited = context.bound().filter(|(_, tenant)| tenant.egress.is_some());
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
-        let policies = limits(desired, member, pod_labels(&object.reference, &object.value)?);
+        let policies = limits.on(member, pod_labels(&object.reference, &object.value)?);
         let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
         Some((object.reference.clone(), (*first).clone()))
     });

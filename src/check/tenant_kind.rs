@@ -1,7 +1,7 @@
 //! SPW102.
 
 use super::{Check, Context};
-use crate::desired::{GROUP, Member, Tenant, glob};
+use crate::desired::{Member, OWN_KINDS, Tenant, glob};
 use crate::kinds::{GATEWAY, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Severity};
 
@@ -24,43 +24,6 @@ pub(super) const CHECK: Check = Check {
              whole cluster to `clusterKinds` too.",
     run,
 };
-
-/// What an app needs: the kinds of a tenant without `kinds`.
-const OWN: [(&str, &str); 31] = [
-    (GROUP, "App"),
-    (SPIN, "SpinApp"),
-    // Workloads beside SpinApps, which the same rules hold: images, egress, accounts, fields.
-    ("apps", "Deployment"),
-    ("apps", "StatefulSet"),
-    ("batch", "Job"),
-    ("batch", "CronJob"),
-    ("", "ServiceAccount"),
-    (GATEWAY, "HTTPRoute"),
-    (GATEWAY, "GRPCRoute"),
-    (GATEWAY, "BackendTLSPolicy"),
-    ("", "Service"),
-    ("", "ConfigMap"),
-    ("", "Secret"),
-    ("autoscaling", "HorizontalPodAutoscaler"),
-    ("keda.sh", "ScaledObject"),
-    ("networking.k8s.io", "NetworkPolicy"),
-    ("policy", "PodDisruptionBudget"),
-    ("monitoring.coreos.com", "ServiceMonitor"),
-    ("monitoring.coreos.com", "PodMonitor"),
-    ("external-secrets.io", "ExternalSecret"),
-    ("bitnami.com", "SealedSecret"),
-    // Filters and policies that act on what they are named by, or on routes and Services of their namespace.
-    ("gateway.nginx.org", "AuthenticationFilter"),
-    ("gateway.nginx.org", "ProxySettingsPolicy"),
-    ("gateway.nginx.org", "ClientSettingsPolicy"),
-    ("gateway.nginx.org", "UpstreamSettingsPolicy"),
-    ("gateway.nginx.org", "ObservabilityPolicy"),
-    ("gateway.nginx.org", "RateLimitPolicy"),
-    ("gateway.envoyproxy.io", "HTTPRouteFilter"),
-    ("gateway.envoyproxy.io", "BackendTrafficPolicy"),
-    ("gateway.envoyproxy.io", "SecurityPolicy"),
-    ("gateway.kgateway.dev", "TrafficPolicy"),
-];
 
 /// What some kinds do, for the words of a refusal; an empty kind stands for the whole group.
 const PRIVILEGED: [(&str, &str, &str); 20] = [
@@ -87,7 +50,7 @@ const PRIVILEGED: [(&str, &str, &str); 20] = [
 ];
 
 fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
-    let own = || OWN.iter().any(|(group, kind)| object.is(group, kind));
+    let own = || OWN_KINDS.iter().any(|(group, kind)| object.is(group, kind));
     let of_its = tenant.kinds.as_ref().map_or_else(own, |kinds| names(kinds, object));
     of_its && (object.namespace.is_some() || names(&tenant.cluster_kinds, object))
 }

@@ -46,7 +46,7 @@ fn desired(file: &str, text: &str) -> Desired {
     let files =
         [("spinway.yaml", CONFIG), ("apps/catalog/prices.yaml", VICTIM), ("platform/.spinwayignore", ""), (file, text)];
     let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-    match read(&Tree { entries: entries.into() }, Some("test")) {
+    match read(&Tree::of(entries.into()), Some("test")) {
         Ok(desired) => desired,
         Err(error) => unreachable!("{error:?}"),
     }
@@ -544,7 +544,7 @@ fn an_identity_that_is_none_is_refused_with_the_config() {
     ] {
         let config = CONFIG.replace("checkout/deployer", &format!("\"{account}\""));
         let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
-        let read = read(&Tree { entries }, Some("test"));
+        let read = read(&Tree::of(entries), Some("test"));
         assert!(matches!(read, Err(ReadError::Config(..))), "{account:?}");
     }
 }
@@ -564,7 +564,7 @@ fn protected_environments_take_images_by_digest_alone() {
         let files =
             [("spinway.yaml", config.as_str()), ("apps/checkout/a.yaml", &text), ("platform/.spinwayignore", "")];
         let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-        let desired = read(&Tree { entries: entries.into() }, Some("test")).unwrap_or_default();
+        let desired = read(&Tree::of(entries.into()), Some("test")).unwrap_or_default();
         let ids: Vec<&str> = guard(&desired).iter().map(|d| d.id).collect();
         assert_eq!(ids, if fine { vec![] } else { vec!["SPW020"] }, "{image}");
     }

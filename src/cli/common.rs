@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use crate::cluster::{Cluster, Traffic};
 use crate::desired::Desired;
+use crate::object::unobeyed;
 use crate::ops::{self, Given, LiveSource, Place};
 use crate::plan::Selection;
 use crate::report::{Bytes, FieldRow, Report};
@@ -222,11 +223,27 @@ pub(super) struct Target {
 impl Target {
     /// Writes a text where it goes.
     pub(super) fn write(&self, text: &str) -> Result<(), Failure> {
-        super::ui::write(self.file.as_deref(), text).map_err(|error| {
+        let text = self.format.unobeyed(text);
+        super::ui::write(self.file.as_deref(), &text).map_err(|error| {
             let place =
                 self.file.as_ref().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
             Failure::failed(format!("{place}: {error}"), "")
         })
+    }
+}
+
+impl Format {
+    /// A text of this format in which a runner finds no command, but for the format that is made of them.
+    fn unobeyed(self, text: &str) -> String {
+        match self {
+            Self::Github => text.to_owned(),
+            // `#` stands in texts alone there.
+            Self::Json | Self::Jsonl | Self::Sarif => text.replace("##[", "\\u0023#["),
+            Self::Junit | Self::Markdown => text.replace("##[", "&#35;#["),
+            // `report::yaml` sees to it.
+            Self::Yaml => text.to_owned(),
+            Self::Text | Self::Dot | Self::Mermaid => unobeyed(text),
+        }
     }
 }
 

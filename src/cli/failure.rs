@@ -1,7 +1,7 @@
 //! Errors as the person at the terminal sees them: the wording, the hint and the exit code are decided only here.
 
 use crate::desired::{CONFIG_FILE, Entry, ReadError, Tree};
-use crate::object::{Diagnostic, Untrusted};
+use crate::object::{Diagnostic, Untrusted, unobeyed};
 use crate::{cluster, ops, registry};
 
 /// The exit code of a failure.
@@ -53,9 +53,9 @@ impl Failure {
     /// Shows it, and gives the exit code.
     pub(super) fn print(self) -> u8 {
         super::ui::diagnostics(&self.diagnostics, &self.tree, false);
-        anstream::eprintln!("error: {}", self.message.terminal());
+        anstream::eprintln!("error: {}", unobeyed(&self.message.terminal()));
         if !self.hint.is_empty() {
-            anstream::eprintln!("hint: {}", self.hint);
+            anstream::eprintln!("hint: {}", unobeyed(self.hint));
         }
         self.code
     }
@@ -84,7 +84,7 @@ impl From<ops::Error> for Failure {
         let (diagnostics, tree) = match error {
             ops::Error::Read(ReadError::Config(diagnostics, text)) => {
                 let entry = (CONFIG_FILE.to_owned(), Entry::File(text.into_bytes()));
-                (diagnostics, Tree { entries: [entry].into() })
+                (diagnostics, Tree::of([entry].into()))
             }
             _ => (Vec::new(), Tree::default()),
         };

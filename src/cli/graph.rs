@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let (repository, desired) = arguments.repository.read()?;
     let graph = Graph::build(&desired, &Live::default());
-    let cycles = graph.cycles();
+    let cycles: Vec<_> = graph.circles(&desired).into_iter().map(|circle| circle.finding).collect();
     let found: Vec<_> = desired.diagnostics.iter().chain(&cycles).cloned().collect();
     ui::diagnostics(&found, &repository.tree, arguments.output.quiet);
     if let Some(ends) = &arguments.why {

@@ -4,8 +4,10 @@ use super::agent::fleet::read as read_fleet;
 use super::common::{Format, Repository, Target};
 use super::failure::Failure;
 use crate::agent::Fleet;
+use crate::check::accepted;
 use crate::desired::Desired;
 use crate::install::{FleetSetting, Run, Setting, fleet as fleet_manifests, identity, manifests, permissions};
+use crate::report::yaml;
 use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -65,13 +67,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some((members, _)) = &fleet {
         arguments.check(members)?;
     }
-    let (_, desired) = arguments.repository.read()?;
+    let desired = accepted(arguments.repository.read()?.1);
     if desired.config.is_none() {
         return Err(Failure::usage("there is no spinway.yaml: the agent needs one"));
     }
     let made = match &arguments.against {
         Some(revision) => {
-            let (_, before) = arguments.repository.given().at(revision).read()?;
+            let before = accepted(arguments.repository.given().at(revision).read()?.1);
             difference(&before, &desired)
         }
         None if arguments.permissions => permissions(&desired),
@@ -93,10 +95,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
 fn difference(before: &Desired, now: &Desired) -> Vec<Value> {
     let before = permissions(before);
     permissions(now).into_iter().filter(|object| !before.contains(object)).collect()
-}
-
-fn yaml(object: &Value) -> String {
-    serde_yaml::to_string(object).unwrap_or_default()
 }
 
 impl Arguments {

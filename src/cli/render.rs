@@ -4,7 +4,7 @@ use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::object::Severity;
-use crate::report::{explained, mask_value};
+use crate::report::{explained, mask_value, yaml};
 use clap::Args;
 
 /// Print the objects as they would be applied, after templates, patches and values; values of Secrets are masked
@@ -37,9 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
                 let members = desired.objects.values().zip(&objects);
                 members.map(|(member, value)| explained(&member.object, value)).collect()
             }
-            Format::Yaml | Format::Text => {
-                objects.iter().map(|o| format!("---\n{}", serde_yaml::to_string(o).unwrap_or_default())).collect()
-            }
+            Format::Yaml | Format::Text => objects.iter().map(|object| format!("---\n{}", yaml(object))).collect(),
             _ => return Err(Failure::usage("render has the formats yaml and json")),
         };
         target.write(&text)?;

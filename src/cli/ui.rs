@@ -1,7 +1,7 @@
 //! The terminal: standard output is data, standard error is everything else.
 
 use crate::desired::Tree;
-use crate::object::{Diagnostic, Untrusted};
+use crate::object::{Diagnostic, Untrusted, unobeyed};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
@@ -39,12 +39,13 @@ pub(super) fn diagnostics(found: &[Diagnostic], tree: &Tree, quiet: bool) {
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let shown: Vec<Diagnostic> =
         found.iter().filter(|d| !quiet || d.severity == crate::object::Severity::Error).cloned().collect();
-    let _ = anstream::stderr().write_all(crate::report::diagnostics_text(&shown, tree, colour).as_bytes());
+    let text = unobeyed(&crate::report::diagnostics_text(&shown, tree, colour));
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 /// One line of progress.
 pub(super) fn progress(text: &str) {
-    anstream::eprintln!("{text}");
+    anstream::eprintln!("{}", unobeyed(text));
 }
 
 /// Asks a question; only `y` and `yes` agree.

@@ -27,6 +27,7 @@ pub use observe::{Observer, Sought};
 pub use watch::{Watches, watched};
 pub use write::{Mode, is_other, with_identity};
 
+use crate::apply::{Asked, BREACH, Monitor};
 use crate::object::{ObjectRef, Untrusted};
 use crate::plan::Refused;
 use bytes::Bytes;
@@ -82,6 +83,8 @@ pub struct Cluster {
     fence: Option<Fence>,
     /// As whom writes are sent, when not as ourselves: the name of a user.
     identity: Option<Arc<str>>,
+    /// What is asked for a tenant is held against this.
+    monitor: Option<Arc<Monitor>>,
     /// Whether Secrets are read only in the namespaces whose repository declares them.
     sparing: bool,
 }
@@ -126,7 +129,16 @@ impl Cluster {
         let server = config.cluster_url.to_string();
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
-        Ok(Self { client, context, server, shared: Arc::new(shared), fence: None, identity: None, sparing: false })
+        Ok(Self {
+            client,
+            context,
+            server,
+            shared: Arc::new(shared),
+            fence: None,
+            identity: None,
+            monitor: None,
+            sparing: false,
+        })
     }
 
     /// The same connection, which reads Secrets only in the namespaces whose repository declares them: the agent's way, so
@@ -143,6 +155,25 @@ impl Cluster {
     /// The same connection, whose writes and dry-runs are sent as another user (impersonation); as ourselves without one.
     pub fn acting_as(&self, user: Option<&str>) -> Self {
         Self { identity: user.map(Arc::from), ..self.clone() }
+    }
+
+    /// The same connection, of which each write and dry-run is held against what a tenant may ask.
+    pub fn watched_by(self, monitor: Option<Arc<Monitor>>) -> Self {
+        Self { monitor, ..self }
+    }
+
+    /// Refuses what the monitor does not let through, and ends the turn: no further write is sent.
+    fn check(&self, request: &Request<Bytes>) -> Result<(), Refused> {
+        let Some(monitor) = self.monitor.as_ref().filter(|_| request.method() != Method::GET) else { return Ok(()) };
+        let user = request.headers().get("impersonate-user").map(|user| user.to_str().unwrap_or_default());
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        monitor.check(&Asked { method, path, user, body: request.body() }).map_err(|message| {
+            tracing::error!(method, path, "{message}");
+            if let Some(fence) = &self.fence {
+                fence.close();
+            }
+            Refused { message: Untrusted::new(message), reason: BREACH.to_owned(), ..Refused::default() }
+        })
     }
 
     /// What was sent and received so far.
@@ -218,6 +249,7 @@ impl Cluster {
             let value = value.ok_or_else(|| transport("the identity of the tenant is no name of a user".to_owned()))?;
             request.headers_mut().insert(HeaderName::from_static("impersonate-user"), value);
         }
+        self.check(&request)?;
         // The last thing before it is sent, so that a process that was stopped for a while sends nothing it queued before.
         if let Some(fence) = self.fence.as_ref().filter(|_| is_write(verb)) {
             fence.check()?;

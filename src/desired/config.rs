@@ -3,8 +3,8 @@
 use super::Member;
 use super::deletions::Deletions;
 use super::settle::Settle;
-use super::tree::{below, glob};
-use crate::kinds::HealthRule;
+use super::tree::{Pattern, below, glob};
+use crate::kinds::{GATEWAY, HealthRule, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Origin};
 use crate::schema::Release;
 use schemars::JsonSchema;
@@ -122,10 +122,10 @@ pub struct Suppression {
     pub kind: Option<String>,
     /// Their namespace, a glob.
     #[serde(default)]
-    pub namespace: Option<String>,
+    pub namespace: Option<Pattern>,
     /// Their name, a glob.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Pattern>,
 }
 
 impl Suppression {
@@ -259,6 +259,43 @@ pub struct Tenant {
     pub defaults: Value,
 }
 
+/// What an app needs: the kinds of a tenant without `kinds`.
+pub const OWN_KINDS: [(&str, &str); 31] = [
+    (GROUP, "App"),
+    (SPIN, "SpinApp"),
+    // Workloads beside SpinApps, which the same rules hold: images, egress, accounts, fields.
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+    ("", "ServiceAccount"),
+    (GATEWAY, "HTTPRoute"),
+    (GATEWAY, "GRPCRoute"),
+    (GATEWAY, "BackendTLSPolicy"),
+    ("", "Service"),
+    ("", "ConfigMap"),
+    ("", "Secret"),
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    ("policy", "PodDisruptionBudget"),
+    ("monitoring.coreos.com", "ServiceMonitor"),
+    ("monitoring.coreos.com", "PodMonitor"),
+    ("external-secrets.io", "ExternalSecret"),
+    ("bitnami.com", "SealedSecret"),
+    // Filters and policies that act on what they are named by, or on routes and Services of their namespace.
+    ("gateway.nginx.org", "AuthenticationFilter"),
+    ("gateway.nginx.org", "ProxySettingsPolicy"),
+    ("gateway.nginx.org", "ClientSettingsPolicy"),
+    ("gateway.nginx.org", "UpstreamSettingsPolicy"),
+    ("gateway.nginx.org", "ObservabilityPolicy"),
+    ("gateway.nginx.org", "RateLimitPolicy"),
+    ("gateway.envoyproxy.io", "HTTPRouteFilter"),
+    ("gateway.envoyproxy.io", "BackendTrafficPolicy"),
+    ("gateway.envoyproxy.io", "SecurityPolicy"),
+    ("gateway.kgateway.dev", "TrafficPolicy"),
+];
+
 /// Names objects; an absent field matches everything, `namespace` and `name` are globs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -268,16 +305,16 @@ pub struct Selector {
     /// The kind.
     pub kind: Option<String>,
     /// The namespace, a glob.
-    pub namespace: Option<String>,
+    pub namespace: Option<Pattern>,
     /// The name, a glob.
-    pub name: Option<String>,
+    pub name: Option<Pattern>,
 }
 
 impl Selector {
     /// Whether it names the object.
     pub fn matches(&self, object: &ObjectRef) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);
-        let like = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| glob(w, value));
+        let like = |wanted: &Option<Pattern>, value: &str| wanted.as_ref().is_none_or(|w| w.is_match(value));
         is(&self.group, &object.group)
             && is(&self.kind, &object.kind)
             && like(&self.namespace, object.namespace())
@@ -297,10 +334,10 @@ pub struct IgnoreRule {
     pub kind: Option<String>,
     /// The namespace, a glob.
     #[serde(default)]
-    pub namespace: Option<String>,
+    pub namespace: Option<Pattern>,
     /// The name, a glob.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Pattern>,
     /// The path, with dots; `[]` stands for every item of a list.
     pub path: String,
 }

@@ -125,7 +125,7 @@ mod tests {
 
     fn config(spec: &str) -> Result<Budget, Vec<String>> {
         let text = format!("apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {{name: t}}\nspec:\n{spec}");
-        let tree = Tree { entries: [("spinway.yaml".to_owned(), Entry::File(text.into_bytes()))].into() };
+        let tree = Tree::of([("spinway.yaml".to_owned(), Entry::File(text.into_bytes()))].into());
         match read(&tree, Some("one")) {
             Ok(desired) => Ok(desired.rules().budget(&desired.environment)),
             Err(ReadError::Config(found, _)) => Err(found

@@ -1,9 +1,10 @@
 //! One file of the repository: its documents, as objects.
 
 use super::{
-    Approval, Desired, Entry, FileOwner, GROUP, Member, Tree, app, below, canonical::canonical, config, patch, values,
-    yaml,
+    Amount, Approval, Desired, Entry, FileOwner, GROUP, Member, Shares, Tree, app, below, canonical::canonical, config,
+    patch, values, yaml,
 };
+use crate::kinds;
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced, split_api_version};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,9 +22,19 @@ pub(super) struct Found {
     pub(super) unread: BTreeSet<String>,
     /// What stands in files that nobody owns.
     pub(super) unowned: BTreeMap<ObjectRef, Origin>,
+    /// The tenants that have more than their share, of whom nothing counts.
+    pub(super) exceeded: BTreeSet<String>,
 }
 
 impl Found {
+    /// Leaves out all that a tenant has, which is not wholly known.
+    pub(super) fn leave_out(&mut self, tenant: &str) {
+        self.members.retain(|member| member.partition != tenant);
+        self.apps.retain(|app| app.partition != tenant);
+        self.patches.retain(|patch| patch.partition != tenant);
+        self.unread.insert(tenant.to_owned());
+    }
+
     /// Adds what was found in files that come later.
     pub(super) fn join(&mut self, later: Self) {
         self.members.extend(later.members);
@@ -43,12 +54,13 @@ struct File<'a> {
     /// The partition of the file, and so of all its objects.
     partition: String,
     desired: &'a Desired,
+    shares: &'a Shares,
     found: &'a mut Found,
 }
 
 /// Reads one file into `found`.
-pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, found: &mut Found) {
-    let mut file = File { tree, path: Arc::from(path), partition: desired.partition_of(path), desired, found };
+pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, shares: &Shares, found: &mut Found) {
+    let mut file = File { tree, path: Arc::from(path), partition: desired.partition_of(path), desired, shares, found };
     if desired.rules().owner_of(path) == FileOwner::Nobody {
         return file.unowned();
     }
@@ -76,11 +88,17 @@ pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, found: &mut 
             Some(text) => file.read(text),
             None => file.unread("file-encoding", "Not UTF-8.", "Save it as UTF-8."),
         },
-        None => {}
+        // It is told once, of the owner.
+        Some(Entry::Beyond) | None => {}
     }
 }
 
 impl File<'_> {
+    /// Takes something of the owner's share.
+    fn takes(&self, amount: Amount, count: usize) -> bool {
+        self.shares.take(self.shares.owner(&self.path), amount, count)
+    }
+
     fn origin(&self, position: Position) -> Origin {
         Origin { file: Arc::clone(&self.path), position }
     }
@@ -149,6 +167,10 @@ impl File<'_> {
             self.found.unread.insert(self.partition.clone());
         }
         self.found.diagnostics.extend(diagnostics);
+        let values = documents.iter().map(|document| document.values).sum();
+        if !self.takes(Amount::Documents, documents.len()) || !self.takes(Amount::Values, values) {
+            return;
+        }
         for document in documents {
             let before = self.found.members.len();
             self.found.asides.extend(document.asides);
@@ -196,6 +218,9 @@ impl File<'_> {
     fn list(&mut self, mut value: Value, positions: &Positions) {
         let items = value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
         let mut positions = positions.each_below("items").into_iter();
+        if !self.takes(Amount::Documents, items.len()) {
+            return;
+        }
         for item in items {
             let below = positions.next().unwrap_or_default();
             let start = below.nearest("").unwrap_or(Position { line: 1, column: 1 });
@@ -309,7 +334,8 @@ impl File<'_> {
             let help = "`spinway schema Patch` prints all fields of a Patch.";
             Box::new(Diagnostic::error("patch", format!("{message}.")).at(text.origin_of(&pointer).clone()).help(help))
         });
-        match read.and_then(|spec| patch::Patch::read(spec, text, "/spec")) {
+        match read.and_then(|spec| patch::Patch::read(spec, text, "/spec", &self.partition)) {
+            Ok(_) if !self.takes(Amount::Patches, 1) => {}
             Ok(patch) => self.found.patches.push(patch),
             Err(diagnostic) => {
                 self.found.diagnostics.push(*diagnostic);
@@ -319,6 +345,9 @@ impl File<'_> {
     }
 }
 
+/// So many entries of one map are told: whoever mends them sees the next.
+const MOST_TOLD: usize = 100;
+
 /// What makes an object impossible to apply whatever its kind.
 pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -326,15 +355,9 @@ pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
         let diagnostic = Diagnostic::new(severity, id, message);
         found.push(diagnostic.at(object.origin_of(pointer)).about(&object.reference).help(help));
     };
-    let name = &object.reference.name;
-    if name.len() > 253
-        || name.contains(['/', '%'])
-        || name.chars().any(|c| c.is_control() || c.is_whitespace())
-        || name == "."
-        || name == ".."
-    {
-        let message = "metadata.name is not a name of Kubernetes.".to_owned();
-        say(Severity::Error, "/metadata/name", "object-name", message, "Use lower-case letters, digits, `-` and `.`.");
+    if let Some(form) = kinds::wrong_name(&object.reference.group_kind(), &object.reference.name) {
+        let message = format!("`{}` is not a valid name for a {}.", object.reference.name, object.reference.kind);
+        say(Severity::Error, "/metadata/name", "object-name", message, form);
     }
     let namespace = object.reference.namespace();
     if namespace.len() > 63 || !namespace.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
@@ -350,7 +373,8 @@ pub(super) fn findings(object: &Object) -> Vec<Diagnostic> {
             }
             continue;
         };
-        for (key, value) in entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null()) {
+        let wrong = entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null());
+        for (key, value) in wrong.take(MOST_TOLD) {
             let pointer = format!("/metadata/{field}/{}", crate::object::escape(key));
             let message = format!("metadata.{field}.{key}: expected string, got {value}");
             say(Severity::Error, &pointer, "object-metadata", message, "Put the value in quotes.");

@@ -15,6 +15,7 @@ mod patch;
 pub mod pin;
 mod rules;
 mod settle;
+mod shares;
 mod templates;
 mod tree;
 mod values;
@@ -26,13 +27,14 @@ pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{
     Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner, GROUP,
-    IgnoreRule, PLATFORM, Selector, Suppression, Tenant,
+    IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant,
 };
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
 pub use settle::{MAX_SETTLE, Settle};
-pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree, below, glob, glob_within};
+pub use shares::{Amount, Shares};
+pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Pattern, Tree, below, glob, glob_within};
 
 use crate::kinds;
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};
@@ -115,14 +117,15 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
         }
         None => Desired::default(),
     };
+    let shares = Shares::new(desired.config.clone());
     let mut paths = tree.manifests();
-    paths.retain(|path| *path != CONFIG_FILE && desired.reads(path));
+    paths.retain(|path| *path != CONFIG_FILE && desired.reads(path) && !tree.exceeds(shares.owner(path)));
     let parts = parallel::by_parts(
         &paths,
         |path| tree.size(path),
         |paths| {
             let mut found = manifest::Found::default();
-            paths.iter().for_each(|path| manifest::read_file(tree, path, &desired, &mut found));
+            paths.iter().for_each(|path| manifest::read_file(tree, path, &desired, &shares, &mut found));
             found
         },
     );
@@ -130,7 +133,9 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     let mut found = parts.next().unwrap_or_default();
     parts.for_each(|part| found.join(part));
     missing_sources(tree, &desired, &mut found);
-    templates::expand(&desired, &mut found);
+    exceeded(tree, &desired, &shares, &mut found);
+    templates::expand(&desired, &shares, &mut found);
+    exceeded(tree, &desired, &shares, &mut found);
     settle(&mut desired, found);
     Ok(desired)
 }
@@ -348,6 +353,32 @@ impl Desired {
     /// The objects that an error diagnostic is about: they are not applied.
     pub fn erroneous(&self) -> BTreeSet<&ObjectRef> {
         self.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.as_ref()).collect()
+    }
+}
+
+/// Of an owner that has more than its share nothing counts; what is of nobody might be anybody's.
+fn exceeded(tree: &Tree, desired: &Desired, shares: &Shares, found: &mut manifest::Found) {
+    let Some(config) = &desired.config else { return };
+    let all = tree.exceeded.iter().map(|(owner, amount)| (owner.clone(), *amount)).chain(shares.exceeded());
+    for (owner, amount) in all.collect::<BTreeMap<_, _>>() {
+        if owner.is_empty() {
+            found.unread.extend(config.tenants.iter().map(|tenant| tenant.name.clone()).chain([PLATFORM.to_owned()]));
+        } else if !found.exceeded.insert(owner.clone()) {
+            continue;
+        } else {
+            found.leave_out(&owner);
+        }
+        let place = config.tenants.iter().position(|tenant| tenant.name == owner);
+        let place = place.and_then(|at| desired.config_place(&format!("/spec/tenants/{at}")));
+        let message = if owner.is_empty() {
+            format!("More than {amount} belong to no tenant: none of them is read, and nothing is pruned.")
+        } else {
+            format!("Tenant `{owner}` has more than {amount}: none of its files is read, and nothing of it is pruned.")
+        };
+        let mut diagnostic = Diagnostic::error("tenant-size", message)
+            .help("Remove files, or split the folder between two tenants in spinway.yaml.");
+        diagnostic.origin = place;
+        found.diagnostics.push(diagnostic);
     }
 }
 

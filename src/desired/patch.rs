@@ -1,10 +1,16 @@
 //! Patches: a change of Apps, or of objects after they were expanded (design §2).
 
-use super::{Config, Selector};
+use super::{Amount, Config, Selector, Shares};
 use crate::object::{Diagnostic, Node, ObjectRef, Operation, Origin, Traced};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+
+/// The largest object that patches may make, in bytes: no API server takes a larger request (`MaxRequestBodyBytes`).
+const MAX_OBJECT_BYTES: usize = 3 << 20;
+
+/// The most operations of one patch: each may move all items of a list.
+const MAX_OPERATIONS: usize = 1_000;
 
 /// `spec` of a Patch; an App has such ones for its own objects.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -30,6 +36,8 @@ pub(super) struct Patch {
     pub(super) origin: Origin,
     /// How many it matched.
     pub(super) matched: usize,
+    /// The partition of its file.
+    pub(super) partition: String,
     /// Whether it matched what is not of its tenant.
     foreign: bool,
     change: Change,
@@ -41,12 +49,56 @@ enum Change {
     Json(Vec<(Operation<Traced>, Origin)>),
 }
 
+/// How many bytes an object may still grow by.
+struct Room(usize);
+
+impl Room {
+    fn of(object: &Traced) -> Self {
+        Self(MAX_OBJECT_BYTES.saturating_sub(object.bytes(MAX_OBJECT_BYTES)))
+    }
+
+    /// Whether an object may have a value added to it.
+    fn takes(&mut self, added: &Traced, object: &Traced) -> bool {
+        let bytes = added.bytes(MAX_OBJECT_BYTES);
+        if bytes > self.0 {
+            // What was replaced or removed has made room, too.
+            *self = Self::of(object);
+        }
+        let takes = bytes <= self.0;
+        self.0 = self.0.saturating_sub(bytes);
+        takes
+    }
+}
+
+fn too_large(reference: &ObjectRef) -> String {
+    format!(
+        "The patch makes {reference} larger than {} MiB, the request limit of the API server.",
+        MAX_OBJECT_BYTES >> 20
+    )
+}
+
+impl Change {
+    /// How many bytes it may add to an object, apart from what it copies there.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Merge(merge) => merge.bytes(MAX_OBJECT_BYTES),
+            Self::Json(operations) => {
+                let values = operations.iter().map(|(operation, _)| match operation {
+                    Operation::Add { value, .. } | Operation::Replace { value, .. } => value.bytes(MAX_OBJECT_BYTES),
+                    _ => 0,
+                });
+                values.sum()
+            }
+        }
+    }
+}
+
 impl Patch {
     /// Reads a patch from the text that holds it; `at` leads to its spec there.
     ///
     /// # Errors
     /// It has neither or both of `merge` and `json`, or a path is no JSON pointer.
-    pub(super) fn read(spec: Spec, text: &Traced, at: &str) -> Result<Self, Box<Diagnostic>> {
+    pub(super) fn read(spec: Spec, text: &Traced, at: &str, partition: &str) -> Result<Self, Box<Diagnostic>> {
         let place = |below: &str| text.origin_of(&format!("{at}{below}")).clone();
         let origin = place("");
         let wrong = |origin: Origin, message: String| Err(Box::new(Diagnostic::error("patch", message).at(origin)));
@@ -55,6 +107,9 @@ impl Patch {
                 Some(merge) if matches!(merge.node, Node::Map(_)) => Change::Merge(merge.clone()),
                 _ => return wrong(place("/merge"), "`merge` is no map.".to_owned()),
             },
+            (None, Some(operations)) if operations.len() > MAX_OPERATIONS => {
+                return wrong(place("/json"), format!("A patch has at most {MAX_OPERATIONS} operations."));
+            }
             (None, Some(operations)) => {
                 let mut read = Vec::new();
                 for (index, operation) in operations.into_iter().enumerate() {
@@ -72,7 +127,7 @@ impl Patch {
             }
             _ => return wrong(origin, "A patch has one of `merge` and `json`.".to_owned()),
         };
-        Ok(Self { target: spec.target, origin, matched: 0, foreign: false, change })
+        Ok(Self { target: spec.target, origin, matched: 0, partition: partition.to_owned(), foreign: false, change })
     }
 
     /// Whether it is about Apps, which are patched before they are expanded.
@@ -94,16 +149,39 @@ impl Patch {
     ///
     /// # Errors
     /// An operation cannot be done, or the object would become another one; where and why.
-    pub(super) fn apply(&mut self, reference: &ObjectRef, object: &mut Traced) -> Result<(), Box<Diagnostic>> {
+    pub(super) fn apply(
+        &mut self,
+        reference: &ObjectRef,
+        object: &mut Traced,
+        shares: &Shares,
+    ) -> Result<(), Box<Diagnostic>> {
         self.matched += 1;
+        if !shares.take(Some(&self.partition), Amount::Growth, self.change.bytes()) {
+            // All of the tenant is left out then; it is told once.
+            return Ok(());
+        }
         let wrong = |origin: &Origin, message: String| {
             Err(Box::new(Diagnostic::error("patch", message).at(origin.clone()).about(reference)))
         };
         let mut patched = object.clone();
+        let mut room = Room::of(&patched);
         match &self.change {
-            Change::Merge(merge) => patched.merge(merge.clone()),
+            Change::Merge(merge) => {
+                if !room.takes(merge, &patched) {
+                    return wrong(&self.origin, too_large(reference));
+                }
+                patched.merge(merge.clone());
+            }
             Change::Json(operations) => {
                 for (operation, origin) in operations {
+                    let added = match operation {
+                        Operation::Add { value, .. } | Operation::Replace { value, .. } => Some(value),
+                        Operation::Copy { from, .. } => patched.at(from),
+                        _ => None,
+                    };
+                    if added.is_some_and(|added| !room.takes(added, &patched)) {
+                        return wrong(origin, too_large(reference));
+                    }
                     if let Err(why) = patched.operate(operation) {
                         return wrong(origin, format!("{reference} cannot be patched: {why}."));
                     }

@@ -381,7 +381,7 @@ mod tests {
         let config = "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: c}\nspec:\n  defaults: {image: a}\n  environments:\n  \
              - {name: test, defaults: {image: b}}\n  - {name: live, defaults: {image: c}}\n  tenants: [{name: t, defaults: {canary: {image: d}}}]\n";
         let entries = [(CONFIG_FILE.to_owned(), Entry::File(config.as_bytes().to_vec()))];
-        let tree = Tree { entries: entries.into() };
+        let tree = Tree::of(entries.into());
         let images = |environment| {
             let files = images(&tree, environment).expect("a Config");
             files.iter().flat_map(|file| &file.places).map(|place| place.image.clone()).collect::<String>()

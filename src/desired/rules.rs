@@ -110,7 +110,7 @@ mod tests {
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let entries = files.iter().map(|(path, text)| ((*path).to_owned(), Entry::File(text.as_bytes().to_vec())));
-        Tree { entries: entries.collect() }
+        Tree::of(entries.collect())
     }
 
     const CONFIG: &str = "kind: Config\nspec:\n  environments: [{name: live, protected: true}]\n  tenants: [{name: a, namespaces: [a]}, {name: b}]\n  approvals: {paths: [ok]}\n";

@@ -4,20 +4,20 @@ use super::app::{self, Expanded, Source, Surroundings};
 use super::canonical::object;
 use super::manifest::{self, Found};
 use super::patch::Patch;
-use super::{Config, Desired};
+use super::{Config, Desired, Shares};
 use crate::kinds::{GATEWAY, each};
 use crate::object::{Object, ObjectRef, Severity, Traced};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Expands the Apps and applies the patches of everything that was found.
-pub(super) fn expand(desired: &Desired, found: &mut Found) {
+pub(super) fn expand(desired: &Desired, shares: &Shares, found: &mut Found) {
     let apps = std::mem::take(&mut found.apps);
     let mut patches = std::mem::take(&mut found.patches);
     if apps.is_empty() && patches.is_empty() {
         return;
     }
-    let apps = patch_apps(desired.rules(), apps, &mut patches, found);
+    let apps = patch_apps(desired.rules(), shares, apps, &mut patches, found);
     let mut expanded = Expanded::default();
     {
         let classes = gateway_classes(found);
@@ -32,6 +32,7 @@ pub(super) fn expand(desired: &Desired, found: &mut Found) {
             config: desired.rules(),
             config_text: desired.config_text.as_deref(),
             environment: &desired.environment,
+            shares,
             class_of: &class_of,
             controller_of: &controller_of,
             protocol_of: &protocol_of,
@@ -48,7 +49,7 @@ pub(super) fn expand(desired: &Desired, found: &mut Found) {
     }
     found.diagnostics.append(&mut expanded.diagnostics);
     found.members.append(&mut expanded.members);
-    patch_objects(desired.rules(), &mut patches, found);
+    patch_objects(desired.rules(), shares, &mut patches, found);
     app::stamp(&expanded.restarts, &mut found.members);
     for patch in &patches {
         if let Some(diagnostic) = patch.unmatched() {
@@ -60,7 +61,13 @@ pub(super) fn expand(desired: &Desired, found: &mut Found) {
 }
 
 /// Patches whose target is an App; those that cannot be patched are left out.
-fn patch_apps(config: &Config, apps: Vec<Source>, patches: &mut [Patch], found: &mut Found) -> Vec<Source> {
+fn patch_apps(
+    config: &Config,
+    shares: &Shares,
+    apps: Vec<Source>,
+    patches: &mut [Patch],
+    found: &mut Found,
+) -> Vec<Source> {
     let mut patched = Vec::with_capacity(apps.len());
     'apps: for mut app in apps {
         let reference = app.reference();
@@ -69,7 +76,7 @@ fn patch_apps(config: &Config, apps: Vec<Source>, patches: &mut [Patch], found: 
                 continue;
             }
             let before = app.text.clone();
-            if let Err(diagnostic) = patch.apply(&reference, &mut app.text) {
+            if let Err(diagnostic) = patch.apply(&reference, &mut app.text, shares) {
                 found.diagnostics.push(*diagnostic);
                 found.unread.insert(app.partition.clone());
                 continue 'apps;
@@ -95,7 +102,7 @@ fn replace_scaling(before: &Traced, app: &mut Traced) {
     }
 }
 
-fn patch_objects(config: &Config, patches: &mut [Patch], found: &mut Found) {
+fn patch_objects(config: &Config, shares: &Shares, patches: &mut [Patch], found: &mut Found) {
     for member in &mut found.members {
         let reference = member.object.reference.clone();
         let mut matching = patches.iter_mut().filter(|p| !p.is_of_apps() && p.target.matches(&reference)).peekable();
@@ -108,7 +115,7 @@ fn patch_objects(config: &Config, patches: &mut [Patch], found: &mut Found) {
             if !patch.reaches(config, &origin.file) {
                 continue;
             }
-            match patch.apply(&reference, &mut text) {
+            match patch.apply(&reference, &mut text, shares) {
                 Ok(()) => member.by.push(Arc::clone(&patch.origin.file)),
                 Err(diagnostic) => found.diagnostics.push(*diagnostic),
             }

@@ -1,8 +1,13 @@
 //! The bytes of a repository, already in memory: nothing is ever checked out.
 
-use globset::{Glob, GlobBuilder};
+use super::{Amount, Shares};
+use globset::{Glob, GlobBuilder, GlobMatcher};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
@@ -22,6 +27,8 @@ pub enum Entry {
     TooLarge(u64),
     /// A file that could not be read, and why.
     Unreadable(String),
+    /// A file of an owner that has more than its share.
+    Beyond,
 }
 
 /// The files of a directory or of a revision, by path with `/`. Only files that spinway can mean something by are in it.
@@ -29,9 +36,16 @@ pub enum Entry {
 pub struct Tree {
     /// The entries.
     pub entries: BTreeMap<String, Entry>,
+    /// The owners of which not all files are here, since they have more than their share: a tenant's name, empty for nobody.
+    pub exceeded: BTreeMap<String, Amount>,
 }
 
 impl Tree {
+    /// A tree of these entries.
+    pub fn of(entries: BTreeMap<String, Entry>) -> Self {
+        Self { entries, exceeded: BTreeMap::new() }
+    }
+
     /// Whether a file of that name belongs into a tree: YAML, JSON and `.spinwayignore`.
     pub fn wants(name: &str) -> bool {
         name == ".spinwayignore" || is_manifest(name)
@@ -49,6 +63,30 @@ impl Tree {
     pub fn nameless(&mut self, path: String) {
         let path = if is_manifest(&path) { path } else { format!("{path}.yaml") };
         self.entries.insert(path, Entry::Unreadable("its name is not UTF-8".to_owned()));
+    }
+
+    /// Whether an owner has more than its share.
+    pub fn exceeds(&self, owner: Option<&str>) -> bool {
+        owner.is_some_and(|owner| self.exceeded.contains_key(owner))
+    }
+
+    /// Adds a file of so many bytes, unless its owner has used up its share: then nothing of that owner is kept.
+    pub fn share(&mut self, path: String, bytes: u64, shares: &Shares, read: impl FnOnce() -> Entry) {
+        let owner = shares.owner(&path);
+        if self.exceeds(owner) {
+            return self.add(path, Entry::Beyond);
+        }
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if shares.take(owner, Amount::Files, 1) && shares.take(owner, Amount::Bytes, bytes) {
+            return self.add(path, read());
+        }
+        self.exceeded = shares.exceeded();
+        for (known, entry) in &mut self.entries {
+            if shares.owner(known) == owner {
+                *entry = Entry::Beyond;
+            }
+        }
+        self.add(path, Entry::Beyond);
     }
 
     /// The text of a file, where it is UTF-8.
@@ -117,12 +155,65 @@ pub fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
 
+/// A glob that is held against many texts: it is made ready once. One that does not parse matches only itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "String")]
+pub struct Pattern {
+    text: String,
+    matcher: Arc<OnceLock<Option<GlobMatcher>>>,
+}
+
+impl Pattern {
+    /// Whether a text matches.
+    pub fn is_match(&self, text: &str) -> bool {
+        if is_plain(&self.text) {
+            return self.text == text;
+        }
+        // What most are, without the machine of a regular expression.
+        if let Some(start) = self.text.strip_suffix('*').filter(|start| is_plain(start)) {
+            return text.starts_with(start);
+        }
+        let matcher = self.matcher.get_or_init(|| Glob::new(&self.text).ok().map(|glob| glob.compile_matcher()));
+        matcher.as_ref().map_or_else(|| self.text == text, |matcher| matcher.is_match(text))
+    }
+
+    /// The glob as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<String> for Pattern {
+    fn from(text: String) -> Self {
+        Self { text, matcher: Arc::default() }
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl JsonSchema for Pattern {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Pattern".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
 /// Whether a text matches a glob; a glob that does not parse matches only itself.
 pub fn glob(pattern: &str, text: &str) -> bool {
-    if is_plain(pattern) {
-        return pattern == text;
-    }
-    Glob::new(pattern).map_or_else(|_| pattern == text, |g| g.compile_matcher().is_match(text))
+    Pattern::from(pattern.to_owned()).is_match(text)
 }
 
 /// Whether a pattern stands for itself alone.
@@ -145,7 +236,7 @@ mod tests {
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let entries = files.iter().map(|(path, text)| ((*path).to_owned(), Entry::File(text.as_bytes().to_vec())));
-        Tree { entries: entries.collect() }
+        Tree::of(entries.collect())
     }
 
     #[test]

@@ -9,13 +9,18 @@ use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Severity, dotted};
 use crate::schema::{CRD_GROUP, crd_versions};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use petgraph::algo::tarjan_scc;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+
+mod circles;
+mod grants;
+
+pub use circles::Circle;
+pub use grants::Grants;
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +33,13 @@ pub struct Link {
     pub section: Option<Section>,
     /// Whether nothing is wrong when the other object is missing.
     pub optional: bool,
+    /// Whether only an annotation wants the order (`depends-on`).
+    pub is_wish: bool,
 }
 
 impl Link {
     fn new(because: impl Into<Arc<str>>, origin: Option<Origin>) -> Self {
-        Self { because: because.into(), origin, section: None, optional: true }
+        Self { because: because.into(), origin, section: None, optional: true, is_wish: false }
     }
 }
 
@@ -88,9 +95,10 @@ impl Graph {
         graph.link_makers(desired);
         let mut words = Words::default();
         let enablers = desired.enablers();
+        let grants = Grants::of(desired);
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let from = NodeIndex::new(index);
-            graph.link_object(from, reference, member, &definitions, desired, &mut words);
+            graph.link_object(from, reference, member, &definitions, &grants, &mut words);
             for enabler in enablers.get(member.partition.as_str()).into_iter().flatten() {
                 let to = graph.node(enabler);
                 let because = format!("what tenant {} is done as", member.partition);
@@ -119,7 +127,7 @@ impl Graph {
         reference: &ObjectRef,
         member: &Member,
         definitions: &BTreeMap<GroupKind, ObjectRef>,
-        desired: &Desired,
+        grants: &Grants<'_>,
         words: &mut Words,
     ) {
         let object = &member.object;
@@ -142,8 +150,9 @@ impl Graph {
             }
             let to = self.node(&found.to);
             let origin = object.origin_of(&found.pointer);
-            let grants = grants_between(reference, &found.to, desired);
-            for grant in grants {
+            let crosses = reference.namespace != found.to.namespace && found.to.namespace.is_some();
+            let asks = crosses && reference.group == GATEWAY && found.to.group != GATEWAY;
+            for grant in asks.then(|| grants.between(reference, &found.to)).into_iter().flatten() {
                 let grant = self.node(grant);
                 let because = format!("allows the reference to {}", found.to);
                 self.graph.add_edge(from, grant, Link::new(because, Some(origin.clone())));
@@ -153,6 +162,7 @@ impl Graph {
                 origin: Some(origin),
                 section: found.section,
                 optional: found.optional,
+                is_wish: found.is_wish,
             };
             self.graph.add_edge(from, to, link);
         }
@@ -262,42 +272,6 @@ impl Graph {
         Some(chain)
     }
 
-    /// Cycles, each as an error that prints its path.
-    pub fn cycles(&self) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
-        for component in tarjan_scc(&self.graph).into_iter().filter(|c| c.len() > 1) {
-            let mut members: Vec<&ObjectRef> = component.iter().map(|n| &self.graph[*n]).collect();
-            members.sort();
-            let Some(start) = members.first() else { continue };
-            let path = self.loop_through(start, &members);
-            let origin = path.first().and_then(|(_, link, _)| link.origin.clone());
-            let shown: Vec<String> = path.iter().map(|(from, link, _)| format!("{from} ({})", link.because)).collect();
-            for member in &members {
-                let mut diagnostic =
-                    Diagnostic::error("graph-cycle", format!("Needs itself: {} -> {start}.", shown.join(" -> ")))
-                        .about(member)
-                        .help("Remove one of these references.");
-                diagnostic.origin.clone_from(&origin);
-                found.push(diagnostic);
-            }
-        }
-        found
-    }
-
-    fn loop_through<'a>(
-        &'a self,
-        start: &'a ObjectRef,
-        members: &[&ObjectRef],
-    ) -> Vec<(&'a ObjectRef, &'a Link, &'a ObjectRef)> {
-        let nexts = self.needs(start).into_iter().filter(|(to, _)| members.contains(to));
-        let mut loops = nexts.filter_map(|(to, link)| {
-            let mut path = vec![(start, link, to)];
-            path.extend(self.why(to, start)?);
-            Some(path)
-        });
-        loops.next().unwrap_or_default()
-    }
-
     /// The references of desired objects to what the repository neither has nor causes to be made.
     pub fn outside_links(&self) -> Vec<(&ObjectRef, &ObjectRef, &Link)> {
         let mut found = Vec::new();
@@ -354,19 +328,6 @@ impl Graph {
     }
 }
 
-/// The grants in another namespace that a reference into it needs.
-fn grants_between<'a>(
-    from: &'a ObjectRef,
-    to: &'a ObjectRef,
-    desired: &'a Desired,
-) -> impl Iterator<Item = &'a ObjectRef> + use<'a> {
-    let crosses =
-        from.namespace != to.namespace && to.namespace.is_some() && from.group == GATEWAY && to.group != GATEWAY;
-    let grants = crosses.then(|| desired.of_kind(GATEWAY, "ReferenceGrant", to.namespace.as_deref()));
-    let grants = grants.into_iter().flatten();
-    grants.filter(move |(_, member)| grants_reference(&member.object.value, from, to)).map(|(grant, _)| grant)
-}
-
 /// Objects that every cluster or namespace has by itself.
 fn is_implicit(reference: &ObjectRef) -> bool {
     let name = reference.name.as_str();
@@ -399,7 +360,7 @@ mod tests {
     use crate::desired::{Entry, Tree, read};
 
     fn desired(text: &str) -> Desired {
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into());
         read(&tree, None).unwrap_or_default()
     }
 
@@ -439,31 +400,8 @@ spec: {createDeployment: true}
         );
         let gateway =
             graph.needs(&route).into_iter().find(|(to, _)| to.kind == "Gateway").map(|(_, link)| link.clone());
-        let gateway = gateway.unwrap_or(Link { because: "".into(), origin: None, section: None, optional: false });
+        let gateway = gateway.unwrap_or(Link::new("", None));
         assert_eq!(gateway.section, Some(Section::Listener("https".into())));
         assert_eq!(gateway.origin.map(|o| o.position.line), Some(6));
-    }
-
-    #[test]
-    fn a_cycle_prints_its_path() {
-        let text = "
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: a, namespace: m, annotations: {config.kubernetes.io/depends-on: /namespaces/m/ConfigMap/b}}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: b, namespace: m, annotations: {config.kubernetes.io/depends-on: /namespaces/m/ConfigMap/a}}
-";
-        let found = Graph::build(&desired(text), &Live::default()).cycles();
-        assert_eq!(found.len(), 2);
-        assert!(
-            found[0]
-                .message
-                .raw()
-                .contains("ConfigMap m/a (metadata.annotations.config.kubernetes.io/depends-on) -> ConfigMap m/b"),
-            "{:?}",
-            found[0]
-        );
     }
 }

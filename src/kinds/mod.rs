@@ -8,6 +8,7 @@ mod extension;
 mod gateway;
 mod general;
 mod health;
+mod names;
 mod namespace;
 mod pods;
 mod rbac;
@@ -26,6 +27,7 @@ mod workload;
 mod tests;
 
 pub use health::{Health, Verdict, World, condition};
+pub use names::wrong_name;
 pub use reference::{Reference, Section, each};
 pub use serving::{leads_to, serving};
 pub(crate) use values::is_subdomain;

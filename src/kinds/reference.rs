@@ -15,6 +15,8 @@ pub struct Reference {
     pub pointer: String,
     /// Whether nothing is wrong when it is missing (`optional: true`, names with a meaning of their own).
     pub optional: bool,
+    /// Whether it is a wish for an order alone (`depends-on`): no field of the object needs it.
+    pub is_wish: bool,
 }
 
 /// A part of an object.
@@ -104,7 +106,7 @@ impl Rule {
             let section = listener.map(|name| Section::Listener(name.to_owned())).or_else(|| port.map(Section::Port));
             let parent = pointer.rsplit_once('/').and_then(|(parent, _)| value.pointer(parent));
             let optional = field.get("optional").or_else(|| parent?.get("optional")) == Some(&Value::Bool(true));
-            found.push(Reference { to, section, pointer, optional });
+            found.push(Reference { to, section, pointer, optional, is_wish: false });
         }
     }
 }
@@ -121,7 +123,7 @@ pub(super) fn depends_on(value: &Value, found: &mut Vec<Reference>) {
             _ => continue,
         };
         let pointer = "/metadata/annotations/config.kubernetes.io~1depends-on".to_owned();
-        found.push(Reference { to, section: None, pointer, optional: false });
+        found.push(Reference { to, section: None, pointer, optional: false, is_wish: true });
     }
 }
 

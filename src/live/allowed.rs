@@ -288,7 +288,7 @@ mod tests {
     use serde_json::json;
 
     fn desired(text: &str) -> Desired {
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into());
         read(&tree, None).unwrap_or_default()
     }
 

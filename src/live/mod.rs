@@ -86,6 +86,8 @@ pub struct Live {
     pub coverage: BTreeMap<GroupKind, Coverage>,
     /// When it was read, RFC 3339; empty when unknown.
     pub time: String,
+    /// The partitions of the objects of another revision; what is read from a cluster says its own by its labels.
+    pub partitions: BTreeMap<ObjectRef, String>,
     objects: BTreeMap<ObjectRef, Stored>,
     absent: BTreeSet<ObjectRef>,
     unreadable: BTreeMap<ObjectRef, String>,
@@ -285,6 +287,7 @@ impl Live {
         let mut live = Self { source: Source::Revision, ..Self::default() };
         for member in desired.objects.values() {
             live.insert(member.object.value.clone());
+            live.partitions.insert(member.object.reference.clone(), member.partition.clone());
             live.coverage.insert(member.object.reference.group_kind(), Coverage::All);
         }
         live

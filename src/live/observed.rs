@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(Observed::new(&nothing, &live).health(&object).verdict, Verdict::Failed);
         let app =
             "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: cart, namespace: ns}\nspec: {}\n";
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(app.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(app.as_bytes().to_vec()))].into());
         let desired = read(&tree, None).unwrap_or_default();
         assert_eq!(Observed::new(&desired, &live).health(&object).verdict, Verdict::Progressing);
     }

@@ -17,8 +17,8 @@ pub use origin::{Origin, Position, Positions};
 pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};
 pub use revision::Revision;
-pub use traced::{Node, Operation, Traced};
-pub use untrusted::Untrusted;
+pub use traced::{Entries, Node, Operation, Traced};
+pub use untrusted::{Untrusted, has_command, is_hidden, seen, unobeyed};
 
 use serde_json::Value;
 use std::sync::Arc;

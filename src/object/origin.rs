@@ -120,9 +120,26 @@ impl Positions {
 
     /// As [`Positions::nearest`], with the file of an object that itself stands in `own`.
     pub fn nearest_in(&self, own: &Arc<str>, pointer: &str) -> Option<Origin> {
-        let node = self.nearest_node(pointer)?;
+        Some(self.origin(self.nearest_node(pointer)?, own))
+    }
+
+    fn origin(&self, node: Node, own: &Arc<str>) -> Origin {
         let file = node.file().and_then(|index| self.files.get(index)).unwrap_or(own);
-        Some(Origin { file: Arc::clone(file), position: node.position() })
+        Origin { file: Arc::clone(file), position: node.position() }
+    }
+
+    /// The place of a node of an object that itself stands in `own`.
+    pub(super) fn place(&self, node: usize, own: &Arc<str>) -> Option<Origin> {
+        self.nodes.get(node).map(|node| self.origin(*node, own))
+    }
+
+    /// The child under a key; whoever asks for all in their order finds each at once, at the `next` one.
+    pub(super) fn child_at(&self, parent: usize, next: &mut usize, key: &str) -> Option<usize> {
+        let end = self.nodes.get(parent).map_or(0, |node| parent + node.size as usize);
+        let is_next = *next < end && self.nodes[*next].key == hash(key);
+        let child = if is_next { *next } else { self.child(parent, key)? };
+        *next = child + self.nodes[child].size as usize;
+        Some(child)
     }
 
     fn nearest_node(&self, pointer: &str) -> Option<Node> {

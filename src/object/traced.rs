@@ -1,6 +1,7 @@
 //! A value of which every node knows where it was written: what templates and patches are made of.
 
-use super::{Origin, Positions, escape, unescape};
+use super::{Origin, Positions, unescape};
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,6 +16,9 @@ pub struct Traced {
     pub node: Node,
 }
 
+/// The entries of a map.
+pub type Entries = IndexMap<String, Traced>;
+
 /// What a [`Traced`] holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
@@ -23,23 +27,49 @@ pub enum Node {
     /// A list.
     List(Vec<Traced>),
     /// A map, in the order of its text.
-    Map(Vec<(String, Traced)>),
+    Map(Entries),
 }
 
 impl Traced {
     /// A value with the positions of its text.
     pub fn read(value: Value, positions: &Positions, file: &Arc<str>, fallback: &Origin) -> Self {
-        Self::of(value, "", &|pointer| positions.nearest_in(file, pointer).unwrap_or_else(|| fallback.clone()))
+        let origin = positions.place(0, file).unwrap_or_else(|| fallback.clone());
+        Self::at_node(value, origin, Some(0), positions, file)
+    }
+
+    /// A value at a node of the positions; where there is none for it, it stands where its parent does.
+    fn at_node(value: Value, origin: Origin, node: Option<usize>, positions: &Positions, file: &Arc<str>) -> Self {
+        let mut next = node.map_or(0, |node| node + 1);
+        let mut child = |key: &str, value: Value| {
+            let below = node.and_then(|node| positions.child_at(node, &mut next, key));
+            let place = below.and_then(|below| positions.place(below, file)).unwrap_or_else(|| origin.clone());
+            Self::at_node(value, place, below, positions, file)
+        };
+        let node = match value {
+            Value::Array(items) => {
+                let items = items.into_iter().enumerate();
+                Node::List(items.map(|(index, item)| child(&index.to_string(), item)).collect())
+            }
+            Value::Object(map) => {
+                let entry = |(key, value): (String, Value)| {
+                    let value = child(&key, value);
+                    (key, value)
+                };
+                Node::Map(map.into_iter().map(entry).collect())
+            }
+            scalar => Node::Scalar(scalar),
+        };
+        Self { origin, node }
     }
 
     /// A value that was written at one place as a whole.
     pub fn whole(origin: &Origin, value: Value) -> Self {
-        Self::of(value, "", &|_| origin.clone())
+        Self::at_node(value, origin.clone(), None, &Positions::default(), &origin.file)
     }
 
     /// An empty map.
     pub fn empty(origin: &Origin) -> Self {
-        Self { origin: origin.clone(), node: Node::Map(Vec::new()) }
+        Self { origin: origin.clone(), node: Node::Map(Entries::new()) }
     }
 
     /// A map of these entries.
@@ -51,25 +81,6 @@ impl Traced {
     /// A list of these items.
     pub fn list(origin: &Origin, items: Vec<Self>) -> Self {
         Self { origin: origin.clone(), node: Node::List(items) }
-    }
-
-    fn of(value: Value, pointer: &str, place: &dyn Fn(&str) -> Origin) -> Self {
-        let origin = place(pointer);
-        let node = match value {
-            Value::Array(items) => {
-                let item = |(index, item)| Self::of(item, &format!("{pointer}/{index}"), place);
-                Node::List(items.into_iter().enumerate().map(item).collect())
-            }
-            Value::Object(map) => {
-                let entry = |(key, value): (String, Value)| {
-                    let value = Self::of(value, &format!("{pointer}/{}", escape(&key)), place);
-                    (key, value)
-                };
-                Node::Map(map.into_iter().map(entry).collect())
-            }
-            scalar => Node::Scalar(scalar),
-        };
-        Self { origin, node }
     }
 
     /// The value alone.
@@ -131,7 +142,7 @@ impl Traced {
         match &self.node {
             Node::Scalar(_) => None,
             Node::List(items) => items.get(index(key)?),
-            Node::Map(entries) => entries.iter().find(|(known, _)| known == key).map(|(_, value)| value),
+            Node::Map(entries) => entries.get(key),
         }
     }
 
@@ -139,24 +150,21 @@ impl Traced {
         match &mut self.node {
             Node::Scalar(_) => None,
             Node::List(items) => items.get_mut(index(key)?),
-            Node::Map(entries) => entries.iter_mut().find(|(known, _)| known == key).map(|(_, value)| value),
+            Node::Map(entries) => entries.get_mut(key),
         }
     }
 
     /// Sets an entry of a map.
     pub fn set(&mut self, key: &str, value: Self) {
-        let Node::Map(entries) = &mut self.node else { return };
-        match entries.iter_mut().find(|(known, _)| known == key) {
-            Some((_, old)) => *old = value,
-            None => entries.push((key.to_owned(), value)),
+        if let Node::Map(entries) = &mut self.node {
+            entries.insert(key.to_owned(), value);
         }
     }
 
     /// Takes an entry out of a map.
     pub fn take(&mut self, key: &str) -> Option<Self> {
         let Node::Map(entries) = &mut self.node else { return None };
-        let at = entries.iter().position(|(known, _)| known == key)?;
-        Some(entries.remove(at).1)
+        entries.shift_remove(key)
     }
 
     /// Puts a JSON merge patch over it (RFC 7386): maps are merged, null removes, all else is replaced.
@@ -166,7 +174,7 @@ impl Traced {
             return;
         };
         if !matches!(self.node, Node::Map(_)) {
-            *self = Self { origin: patch.origin, node: Node::Map(Vec::new()) };
+            *self = Self { origin: patch.origin, node: Node::Map(Entries::new()) };
         }
         for (key, change) in changes {
             if matches!(change.node, Node::Scalar(Value::Null)) {
@@ -211,6 +219,39 @@ impl Traced {
             Operation::Test { path, value } => {
                 let found = self.at(path).ok_or_else(|| missing(path))?;
                 if found.value() == value.value() { Ok(()) } else { Err(format!("the test of `{path}` fails")) }
+            }
+        }
+    }
+
+    /// How many bytes it has as JSON, about; counting ends above `most`.
+    pub fn bytes(&self, most: usize) -> usize {
+        let mut bytes = 0;
+        self.weigh(most, &mut bytes);
+        bytes
+    }
+
+    fn weigh(&self, most: usize, bytes: &mut usize) {
+        match &self.node {
+            Node::Scalar(Value::String(text)) => *bytes += text.len() + 3,
+            Node::Scalar(_) => *bytes += 8,
+            Node::List(items) => {
+                *bytes += 2;
+                for item in items {
+                    if *bytes > most {
+                        return;
+                    }
+                    item.weigh(most, bytes);
+                }
+            }
+            Node::Map(entries) => {
+                *bytes += 2;
+                for (key, value) in entries {
+                    if *bytes > most {
+                        return;
+                    }
+                    *bytes += key.len() + 4;
+                    value.weigh(most, bytes);
+                }
             }
         }
     }

@@ -46,9 +46,9 @@ impl Untrusted {
                 '@' | '#' | ':' => {
                     let _ = write!(out, "&#{};", u32::from(c));
                 }
-                // Hosted Git makes links of `www.x` and `GH-1`.
-                '.' if ends_with(&out, "www") => out.push_str("&#46;"),
-                '-' if ends_with(&out, "gh") => out.push_str("&#45;"),
+                // Hosted Git makes links of `www.x` and `GH-1`, also once entities are decoded.
+                '.' if ends_with(&out, "www") => out.push_str("<wbr>."),
+                '-' if ends_with(&out, "gh") => out.push_str("<wbr>-"),
                 '<' => out.push_str("&lt;"),
                 '>' => out.push_str("&gt;"),
                 '&' => out.push_str("&amp;"),
@@ -104,6 +104,45 @@ impl<T: Into<String>> From<T> for Untrusted {
     }
 }
 
+/// A text with lines that a runner of GitHub Actions does not take for commands, whatever they quote: it obeys `::NAME` at the
+/// beginning of a line, behind blanks too, and `##[NAME]` anywhere (runner, `ActionCommand.cs`).
+pub fn unobeyed(text: &str) -> String {
+    let encode = |line: &str| {
+        let start = line.len() - line.trim_start().len();
+        let (blank, rest) = line.split_at(start);
+        let rest = rest.strip_prefix("::").map_or_else(|| rest.to_owned(), |rest| format!("\\u{{3a}}:{rest}"));
+        format!("{blank}{}", rest.replace("##[", "\\u{23}#["))
+    };
+    if has_command(text) { text.split_inclusive('\n').map(encode).collect() } else { text.to_owned() }
+}
+
+/// A text of YAML, in which what is not seen stands within double quotes, with that as escapes.
+pub fn seen(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match u32::from(c) {
+            _ if !is_hidden(c) => out.push(c),
+            code @ ..=0xffff => {
+                let _ = write!(out, "\\u{code:04x}");
+            }
+            code => {
+                let _ = write!(out, "\\U{code:08x}");
+            }
+        }
+    }
+    out
+}
+
+/// Whether a character of a document is not seen, or changes how those around it are shown.
+pub fn is_hidden(c: char) -> bool {
+    !matches!(c, '\n' | '\t') && is_deceptive(c)
+}
+
+/// Whether a runner of GitHub Actions may take a line of a text for a command.
+pub fn has_command(text: &str) -> bool {
+    text.contains("##[") || text.lines().any(|line| line.trim_start().starts_with("::"))
+}
+
 fn ends_with(text: &str, end: &str) -> bool {
     text.len() >= end.len() && text.as_bytes()[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }
@@ -148,6 +187,14 @@ mod tests {
         assert!(!shown[6..shown.len() - 7].contains(['<', '@', '`', '!', '[']), "{shown}");
         let linked = Untrusted::new("WWW.evil.example GH-1").markdown();
         assert!(!linked.contains("WWW.") && !linked.contains("GH-1"), "{linked}");
+    }
+
+    #[test]
+    fn a_runner_takes_no_line_for_a_command() {
+        let text = "::warning::x\n  \t::add-mask::y\nsee ::this\na ##[group]\n";
+        assert!(has_command(text));
+        assert_eq!(unobeyed(text), "\\u{3a}:warning::x\n  \t\\u{3a}:add-mask::y\nsee ::this\na \\u{23}#[group]\n");
+        assert!(!has_command("a :: b\n# [x]\n"));
     }
 
     #[test]

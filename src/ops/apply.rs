@@ -1,9 +1,10 @@
 //! Doing a plan against an API server: sends what the machine of `crate::apply` says, and keeps the inventory.
 
 use super::owed::{follow, owed, recovered};
+use super::plan::monitors;
 use super::record::{Deleted, Done, Written, save, write_ahead};
 use super::{Planned, gates, is_idle, probes};
-use crate::apply::{Answer, Class, Run, Standing, State, StepOutcome, classify, delay};
+use crate::apply::{Answer, Class, Monitor, Run, Standing, State, StepOutcome, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, Observer, Sought, is_other, with_identity};
 use crate::inventory::{Applied, comes_back};
 use crate::kinds::{Health, Verdict};
@@ -129,6 +130,7 @@ pub async fn apply(
     // The plan is only read from here on; the driver changes what is known of live state.
     let plan = std::mem::take(&mut planned.plan);
     let mut driver = Driver {
+        monitors: monitors(&planned.desired, &planned.reading.live),
         cluster: &cluster,
         observer: observer(&cluster, &plan),
         made: Observed::made(&planned.desired),
@@ -288,6 +290,8 @@ const ASKED_AT_ONCE: usize = 16;
 
 struct Driver<'c, 'p> {
     cluster: &'c Cluster,
+    /// What holds the requests for each tenant against its rules.
+    monitors: BTreeMap<String, Arc<Monitor>>,
     observer: Observer,
     planned: &'p mut Planned,
     plan: &'p Plan,
@@ -399,7 +403,8 @@ impl<'c> Driver<'c, '_> {
 
     fn send(&self, index: usize, step: &Step, change: &Change) -> Sending<'c> {
         let identity = self.planned.desired.rules().identity_of(&change.partition);
-        let cluster = self.cluster.acting_as(identity.as_deref());
+        let monitor = self.monitors.get(&change.partition).cloned();
+        let cluster = self.cluster.acting_as(identity.as_deref()).watched_by(monitor);
         let mut change = change.clone();
         // A later step of an object that an earlier one wrote continues from there; what was taken is ours by now.
         if let Some(written) = self.written.get(&change.object) {

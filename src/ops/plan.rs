@@ -1,6 +1,7 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
+use crate::apply::Monitor;
 use crate::check;
 use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
 use crate::desired::{self, Desired};
@@ -409,11 +410,22 @@ async fn probe(
     assessed: &[Assessed],
 ) -> BTreeMap<ObjectRef, Answer> {
     let wanted = assessed.iter().filter(|a| a.probe && a.change.action != Action::Blocked);
+    let monitors = &monitors(desired, live);
     let requests = wanted.map(|a| async move {
-        let cluster = cluster.acting_as(desired.rules().identity_of(&a.change.partition).as_deref());
+        let partition = &a.change.partition;
+        let cluster = cluster.acting_as(desired.rules().identity_of(partition).as_deref());
+        let cluster = cluster.watched_by(monitors.get(partition).cloned());
         (a.change.object.clone(), ask(&cluster, live, &a.change).await)
     });
     stream::iter(requests).buffer_unordered(CONCURRENCY).collect().await
+}
+
+/// What holds the requests for each tenant against its rules.
+pub(super) fn monitors(desired: &Desired, live: &Live) -> BTreeMap<String, Arc<Monitor>> {
+    let rules = desired.rules();
+    let tenants = rules.tenants.iter().map(|tenant| &tenant.name);
+    let made = tenants.filter_map(|name| Some((name.clone(), Arc::new(Monitor::of(rules, name, &live.kinds)?))));
+    made.collect()
 }
 
 async fn ask(cluster: &Cluster, live: &Live, change: &Change) -> Answer {

@@ -4,7 +4,7 @@ use super::guard;
 use super::{Action, Change, Options, Plan};
 use crate::check;
 use crate::desired::Desired;
-use crate::graph::{Graph, Link};
+use crate::graph::{Circle, Graph, Link};
 use crate::inventory::Held;
 use crate::kinds::{self, Verdict};
 use crate::live::{Live, Observed, Source};
@@ -30,6 +30,15 @@ pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>
         }
     }
     plan.broken = broken.keys().cloned().collect();
+}
+
+/// Blocks what is at fault in a circle.
+pub(super) fn block_circles(plan: &mut Plan, circles: &[Circle]) {
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
+        if circles.iter().any(|circle| circle.at_fault.contains(&change.object)) {
+            block(change, "It needs itself.");
+        }
+    }
 }
 
 /// Blocks what needs a blocked object, and creates whose need is sick and is not changed.

@@ -2,7 +2,8 @@
 
 use super::assess::{Assessed, put};
 use super::blocks::{
-    block, block_dependents, block_erroneous, block_unlimited, block_used_deletes, block_waiting, hold_breaks, release,
+    block, block_circles, block_dependents, block_erroneous, block_unlimited, block_used_deletes, block_waiting,
+    hold_breaks, release,
 };
 use super::definitions::hold_definitions;
 use super::drift::is_annotation;
@@ -75,7 +76,8 @@ pub fn conclude(
         ..Plan::default()
     };
     plan.diagnostics.extend(pauses_in_git(desired));
-    plan.diagnostics.extend(graph.cycles());
+    let circles = graph.circles(desired);
+    plan.diagnostics.extend(circles.iter().map(|circle| circle.finding.clone()));
     plan.diagnostics.extend(graph.dangling(desired, live));
     let mut wrong = check_schemas(desired, live, &redefined(&assessed));
     check::leave_out_by_config(desired, &mut wrong);
@@ -89,6 +91,7 @@ pub fn conclude(
     options.select.retain(&mut plan.changes, desired, live, &graph);
     plan.diagnostics.extend(check::of_changes(desired, live, &changing(&plan.changes)));
     block_erroneous(&mut plan, broken);
+    block_circles(&mut plan, &circles);
     block_unlimited(&mut plan, desired);
     block_dependents(&mut plan, desired, live, &graph);
     restrain(&mut plan, desired, live, options);

@@ -23,7 +23,9 @@ pub(super) fn deletions(
     for (reference, stored) in live.others(&desired.objects) {
         let value = stored.value();
         let partition = match owner(value, &ids) {
-            _ if live.source == Source::Revision => PLATFORM.to_owned(),
+            _ if live.source == Source::Revision => {
+                live.partitions.get(reference).map_or(PLATFORM, String::as_str).to_owned()
+            }
             Owner::Ours(partition) => partition,
             _ => continue,
         };
@@ -41,15 +43,13 @@ pub(super) fn deletions(
                 keep("prune-kept", format!("{reference} is no longer in the repository and is kept: {mark}."));
                 continue;
             }
-            if let Some(reason) = frozen.get(&partition) {
-                keep(
-                    "prune-frozen",
-                    format!(
-                        "{reference} is no longer wanted; nothing of partition {partition} is deleted while {reason}."
-                    ),
-                );
-                continue;
-            }
+        }
+        if let Some(reason) = frozen.get(&partition) {
+            keep(
+                "prune-frozen",
+                format!("{reference} is no longer wanted; nothing of partition {partition} is deleted while {reason}."),
+            );
+            continue;
         }
         let superseded = superseded_by(reference, value, &partition, desired);
         let because = superseded.as_ref().map_or_else(

@@ -225,7 +225,7 @@ mod tests {
         let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: later, namespace: \"n\"}\n";
         if !recorded.is_empty() {
             let entry = crate::desired::Entry::File(text.as_bytes().to_vec());
-            let tree = crate::desired::Tree { entries: [("a.yaml".to_owned(), entry)].into() };
+            let tree = crate::desired::Tree::of([("a.yaml".to_owned(), entry)].into());
             desired = crate::desired::read(&tree, None).unwrap();
         }
         let mut parent = Parent::new("c", "e", "p", "s");
@@ -290,7 +290,7 @@ mod tests {
             );
             let file = |text: &str| crate::desired::Entry::File(text.as_bytes().to_vec());
             let entries = [("spinway.yaml".to_owned(), file(CONFIG)), ("apps/a.yaml".to_owned(), file(&app))];
-            crate::desired::read(&crate::desired::Tree { entries: entries.into() }, None).unwrap()
+            crate::desired::read(&crate::desired::Tree::of(entries.into()), None).unwrap()
         };
         let image = |digit: &str| format!("ghcr.io/acme/cart:1@sha256:{}", digit.repeat(64));
         for rollout in ["blueGreen", "inPlace"] {

@@ -1,6 +1,6 @@
 //! An object as YAML, with the place of each field beside it.
 
-use crate::object::{Object, Untrusted, escape};
+use crate::object::{Object, Untrusted, escape, seen, unobeyed};
 use serde_json::Value;
 
 /// The column at which places stand, where the text leaves room.
@@ -10,7 +10,8 @@ const COLUMN: usize = 56;
 pub fn explained(object: &Object, shown: &Value) -> String {
     let mut text = Text { object, lines: vec!["---".to_owned()] };
     text.entries(shown, "", 0, None);
-    text.lines.iter().map(|line| format!("{line}\n")).collect()
+    let text: String = text.lines.iter().map(|line| format!("{line}\n")).collect();
+    unobeyed(&text)
 }
 
 struct Text<'a> {
@@ -82,7 +83,7 @@ fn scalar(value: &Value) -> String {
     };
     match value {
         Value::String(text) if plain(text) => text.clone(),
-        other => other.to_string(),
+        other => seen(&other.to_string()),
     }
 }
 

@@ -54,8 +54,9 @@ pub fn dot(graph: &Graph) -> String {
 /// For Mermaid: nodes are numbered, so that no name can be read as syntax.
 pub fn mermaid(graph: &Graph) -> String {
     let ids: BTreeMap<&ObjectRef, usize> = graph.nodes().enumerate().map(|(index, node)| (node, index)).collect();
-    let quote =
-        |text: &str| text.replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;");
+    let quote = |text: &str| {
+        text.replace('#', "#35;").replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+    };
     let mut out = String::from("flowchart LR\n");
     for (node, id) in &ids {
         let _ = writeln!(out, "  n{id}[\"{}\"]", quote(&shown(node)));

@@ -13,6 +13,7 @@ mod result;
 mod sarif;
 mod snippet;
 mod text;
+mod yaml;
 
 pub use explained::explained;
 pub use github::github;
@@ -24,6 +25,7 @@ pub use result::result;
 pub use sarif::sarif;
 pub use snippet::diagnostics_text;
 pub use text::text;
+pub use yaml::yaml;
 
 use crate::fields::Operation;
 use crate::inventory::Destruction;
@@ -271,6 +273,6 @@ impl Report {
     /// As YAML.
     pub fn yaml(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
-        serde_yaml::to_string(&value).unwrap_or_default()
+        yaml(&value)
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     fn a_finding_shows_its_line() {
         let text =
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\ndata:\n  x: \"1\"\n  x: \"2\"\n";
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into());
         let mut found = read(&tree, None).unwrap_or_default().diagnostics;
         found.retain(|d| d.id == "yaml-duplicate-key");
         insta::assert_snapshot!(diagnostics_text(&found, &tree, false), @r#"
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_file_that_holds_a_secret_shows_names_only() {
         let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\ndata: {x: hush, x: hush}\n";
-        let tree = Tree { entries: [("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into() };
+        let tree = Tree::of([("a.yaml".to_owned(), Entry::File(text.as_bytes().to_vec()))].into());
         let found = read(&tree, None).unwrap_or_default().diagnostics;
         let shown = diagnostics_text(&found, &tree, false);
         assert!(

@@ -63,7 +63,8 @@ impl Known {
         let own = own.map(|(reference, _)| format!("{}/{}", reference.namespace(), reference.name));
         let elsewhere = self.config.externals.iter().filter(|external| external.kind.as_deref() == Some("Gateway"));
         let elsewhere = elsewhere.filter_map(|external| {
-            Some(format!("{}/{}", external.namespace.as_ref()?, external.name.as_ref()?)).filter(|name| is_exact(name))
+            Some(format!("{}/{}", external.namespace.as_ref()?.as_str(), external.name.as_ref()?.as_str()))
+                .filter(|name| is_exact(name))
         });
         distinct(own.chain(elsewhere))
     }
@@ -148,7 +149,7 @@ impl Known {
             self.config.externals.iter().filter(|external| external.kind.as_deref() == Some("GatewayClass"));
         distinct(
             own.chain(served)
-                .chain(elsewhere.filter_map(|external| external.name.clone()))
+                .chain(elsewhere.filter_map(|external| external.name.as_ref().map(|name| name.as_str().to_owned())))
                 .filter(|name| is_exact(name)),
         )
     }

@@ -24,9 +24,9 @@ impl<'a> Rules<'a> {
     pub(super) fn broken(&mut self, value: &Value, schema: Schema<'a>) -> Vec<Violation> {
         let key: *const serde_json::Map<String, Value> = schema.node;
         let compiled = self.compiled.entry(key).or_insert_with(|| Compiled::of(schema.node));
-        let Some(Compiled { schema: compiled, depth }) = compiled else { return Vec::new() };
-        // What loops in loops over long lists is the server's to judge, which counts what it costs.
-        if longest(value).saturating_pow(*depth) > STEPS {
+        let Some(Compiled { schema: compiled, cost }) = compiled else { return Vec::new() };
+        // What may cost much is the server's to judge, which counts it.
+        if cost.of(value) > STEPS {
             return Vec::new();
         }
         let engine = self.engine.get_or_insert_with(kube_cel::Validator::new);
@@ -37,8 +37,8 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// The most steps that a rule may take over one list.
-const STEPS: usize = 1_000_000;
+/// The most steps that a rule may take, and the most bytes of text that it may make.
+const STEPS: usize = 4_000_000;
 /// How long a rule may be, how deep its brackets, and how many operators in it: the engine reads rules by recursion. Those of
 /// known definitions have a quarter of that at most.
 const LENGTH: usize = 8 << 10;
@@ -48,9 +48,47 @@ const OPERATORS: usize = 600;
 /// The rules of a definition.
 struct Compiled {
     schema: CompiledSchema,
+    cost: Cost,
+}
+
+/// What the rules of a definition may cost: an upper bound, since their engine counts nothing.
+struct Cost {
     /// How many loops stand in each other.
     depth: u32,
+    /// How often a text may be put in place of each letter of a text (`replace`).
+    replaces: u32,
+    /// How often a value may be added to itself.
+    sums: u32,
+    /// Whether a text may become a list (`split`), which is looped over.
+    splits: bool,
 }
+
+impl Cost {
+    fn of_rules(rules: &[&str]) -> Option<Self> {
+        let most = |count: fn(&str) -> u32| rules.iter().map(|rule| count(rule)).max();
+        Some(Self {
+            depth: most(loops)?,
+            replaces: most(|rule| called(rule, "replace"))?,
+            sums: most(|rule| u32::try_from(rule.matches('+').count()).unwrap_or(u32::MAX))?,
+            splits: rules.iter().any(|rule| called(rule, "split") > 0),
+        })
+    }
+
+    fn of(&self, value: &Value) -> usize {
+        let (list, text) = (longest(value), longest_text(value));
+        let looped = if self.splits { list.max(text) } else { list };
+        let doubled = 2_usize.saturating_pow(self.sums.min(60));
+        let made = if self.replaces > 0 { text.saturating_pow(self.replaces + 1) } else { 1 };
+        looped.saturating_pow(self.depth).saturating_mul(made).saturating_mul(if self.sums > FEW_SUMS {
+            doubled
+        } else {
+            1
+        })
+    }
+}
+
+/// So many sums are what messages are put together from.
+const FEW_SUMS: u32 = 12;
 
 impl Compiled {
     /// None where there are no rules, or one that could not be read within bounds.
@@ -60,8 +98,8 @@ impl Compiled {
         if !rules.iter().all(|rule| is_plain(rule)) {
             return None;
         }
-        let depth = rules.iter().map(|rule| loops(rule)).max()?;
-        Some(Self { schema: compile_schema(&Value::Object(node.clone())), depth })
+        let cost = Cost::of_rules(&rules)?;
+        Some(Self { schema: compile_schema(&Value::Object(node.clone())), cost })
     }
 }
 
@@ -103,7 +141,7 @@ fn loops(rule: &str) -> u32 {
     for (at, character) in rule.char_indices() {
         match character {
             '(' => {
-                let before = &rule[..at];
+                let before = rule[..at].trim_end();
                 let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |dot| dot + 1);
                 open.push(u32::from(LOOPS.contains(&before.get(start..).unwrap_or_default())));
                 deepest = deepest.max(open.iter().sum());
@@ -113,6 +151,24 @@ fn loops(rule: &str) -> u32 {
         }
     }
     deepest
+}
+
+/// How often a rule calls a function.
+fn called(rule: &str, name: &str) -> u32 {
+    let calls = rule.match_indices(name).filter(|(at, _)| rule[at + name.len()..].trim_start().starts_with('('));
+    u32::try_from(calls.count()).unwrap_or(u32::MAX)
+}
+
+/// The bytes of the longest text of a value.
+fn longest_text(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(longest_text).max().unwrap_or_default(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| longest_text(value).max(key.len())).max().unwrap_or_default()
+        }
+        _ => 1,
+    }
 }
 
 /// The length of the longest list or map of a value.

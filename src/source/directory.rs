@@ -1,12 +1,13 @@
 //! A directory as a tree.
 
 use super::Error;
-use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
+use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Shares, Tree, config};
 use std::path::Path;
 
 /// Reads a directory. Links are recorded and not followed; nested repositories are not read.
 pub(super) fn read(root: &Path) -> Result<Tree, Error> {
     let mut tree = Tree::default();
+    let shares = shares(root);
     let mut total = 0;
     let mut folders = vec![(root.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
@@ -38,11 +39,14 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
                     folders.push((entry.path(), format!("{path}/")));
                 }
             } else if kind.is_file() && Tree::wants(&name) {
-                let file = file(&entry.path());
-                if let Entry::File(bytes) = &file {
-                    total += bytes.len() as u64;
-                }
-                tree.add(path, file);
+                let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+                tree.share(path, bytes.min(MAX_FILE_BYTES), &shares, || {
+                    let file = file(&entry.path());
+                    if let Entry::File(bytes) = &file {
+                        total += bytes.len() as u64;
+                    }
+                    file
+                });
             }
             if total > MAX_TREE_BYTES {
                 return Err(Error::TooLarge);
@@ -50,6 +54,12 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
         }
     }
     Ok(tree)
+}
+
+/// What each owner of the directory may have, as its Config says; one that cannot be used is told later.
+fn shares(root: &Path) -> Shares {
+    let file = file(&root.join(CONFIG_FILE));
+    Shares::new(config(&Tree::of([(CONFIG_FILE.to_owned(), file)].into())).ok().flatten())
 }
 
 fn file(path: &Path) -> Entry {

@@ -1,9 +1,10 @@
 //! A Git revision as a tree, from the object database: no work tree, no hook, no filter, no submodule.
 
 use super::{Error, Repository};
-use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Tree};
+use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Shares, Tree, config};
 use crate::object::{Revision, Untrusted};
 use git2::{ObjectType, Oid};
+use std::io::Read as _;
 use std::path::Path;
 
 /// The most files and folders of a revision that are looked at: a few objects of Git may stand for any number of paths.
@@ -17,18 +18,23 @@ pub(super) fn read(directory: &Path, revision: &str) -> Result<Repository, Error
         Error::Git(format!("revision `{}`: {}", Untrusted::new(revision).terminal(), error.message()))
     };
     let repository = git2::Repository::discover(directory).map_err(failed)?;
+    let known = repository.resolve_reference_from_short_name(revision).ok().and_then(|reference| reference.target());
+    if let Some(id) = known.or_else(|| Oid::from_str(revision).ok()) {
+        whole(&repository, id).map_err(failed)?;
+    }
     let commit = repository.revparse_single(revision).and_then(|object| object.peel_to_commit()).map_err(failed)?;
+    whole(&repository, commit.tree_id()).map_err(failed)?;
     let mut tree = commit.tree().map_err(failed)?;
     let inside = repository
         .workdir()
         .and_then(|root| directory.strip_prefix(root.canonicalize().ok()?).ok().map(Path::to_owned));
     let inside = inside.unwrap_or_default();
     // The nearest folder with a Config, from the directory upwards, as that revision has it.
-    let holds_config = |folder: &&Path| tree.get_path(&folder.join(CONFIG_FILE)).is_ok();
+    let holds_config = |folder: &&Path| find(&repository, &tree, &folder.join(CONFIG_FILE)).is_ok();
     let root = inside.ancestors().find(holds_config).unwrap_or(&inside).to_owned();
     if root != Path::new("") {
-        let entry = tree.get_path(&root).map_err(failed)?;
-        tree = entry.to_object(&repository).and_then(|o| o.peel_to_tree()).map_err(failed)?;
+        let id = find(&repository, &tree, &root).map_err(failed)?;
+        tree = repository.find_tree(id).map_err(failed)?;
     }
     let source = named(&repository, &root);
     read_tree(&repository, &commit, &tree, source)
@@ -43,9 +49,14 @@ pub(super) fn file_of_branch(directory: &Path, branch: &str, path: &str) -> Resu
     let repository = git2::Repository::discover(directory).map_err(failed)?;
     let names = [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")];
     let Some(reference) = names.iter().find_map(|name| repository.find_reference(name).ok()) else { return Ok(None) };
-    let tree = reference.peel_to_tree().map_err(failed)?;
-    let Ok(entry) = tree.get_path(Path::new(path)) else { return Ok(None) };
-    let blob = entry.to_object(&repository).and_then(|object| object.peel_to_blob()).map_err(failed)?;
+    if let Some(id) = reference.target() {
+        whole(&repository, id).map_err(failed)?;
+    }
+    let commit = reference.peel_to_commit().map_err(failed)?;
+    whole(&repository, commit.tree_id()).map_err(failed)?;
+    let tree = commit.tree().map_err(failed)?;
+    let Ok(id) = find(&repository, &tree, Path::new(path)) else { return Ok(None) };
+    let blob = repository.find_blob(id).map_err(failed)?;
     if blob.size() > MAX_BRANCH_FILE {
         return Err(Error::TooLarge);
     }
@@ -62,8 +73,7 @@ pub(super) fn read_commit(
     let failed = |error: git2::Error| Error::Git(format!("revision {}: {}", commit.id(), error.message()));
     let mut tree = commit.tree().map_err(failed)?;
     if folder != Path::new("") {
-        let entry = tree.get_path(folder).and_then(|entry| entry.to_object(repository));
-        tree = entry.and_then(|object| object.peel_to_tree()).map_err(failed)?;
+        tree = find(repository, &tree, folder).and_then(|id| repository.find_tree(id)).map_err(failed)?;
     }
     read_tree(repository, commit, &tree, join(url, folder))
 }
@@ -107,14 +117,14 @@ fn read_tree(
     tree: &git2::Tree<'_>,
     source: String,
 ) -> Result<Repository, Error> {
-    let mut made = Tree::default();
-    let mut total = 0;
-    let mut seen = 0;
-    let walked = walk(repository, tree, "", 0, &mut made, &mut total, &mut seen);
-    walked.map_err(|error| Error::Git(format!("revision {}: {}", commit.id(), error.message())))?;
-    if total > MAX_TREE_BYTES {
+    let failed = |error: git2::Error| Error::Git(format!("revision {}: {}", commit.id(), error.message()));
+    let mut walk = Walk { repository, shares: Shares::default(), made: Tree::default(), total: 0, seen: 0 };
+    walk.shares = walk.shares(tree).map_err(failed)?;
+    walk.folder(tree, "", 0).map_err(failed)?;
+    if walk.total > MAX_TREE_BYTES {
         return Err(Error::TooLarge);
     }
+    let made = walk.made;
     let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
     let author = commit.author().name().unwrap_or_default().to_owned();
     let revision =
@@ -122,67 +132,137 @@ fn read_tree(
     Ok(Repository { tree: made, revision: Some(revision), source })
 }
 
-fn walk(
-    repository: &git2::Repository,
-    tree: &git2::Tree<'_>,
-    prefix: &str,
-    depth: usize,
-    made: &mut Tree,
-    total: &mut u64,
-    seen: &mut usize,
-) -> Result<(), git2::Error> {
-    for entry in tree {
-        *seen += 1;
-        if *seen > MAX_ENTRIES {
-            return Err(git2::Error::from_str("it has more than 500,000 files and folders"));
-        }
-        let is_text = std::str::from_utf8(entry.name_bytes()).is_ok();
-        let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
-        let path = format!("{prefix}{name}");
-        if !is_text && (entry.kind() == Some(ObjectType::Tree) || Tree::wants(&name)) {
-            made.nameless(path);
-            continue;
-        }
-        if path == CONFIG_FILE && entry.kind() == Some(ObjectType::Tree) {
-            made.entries.insert(path, Entry::Unreadable("it is a folder".to_owned()));
-            continue;
-        }
-        // A hostile tree may hold names that mean something to a file system.
-        if matches!(name.as_str(), "." | ".." | "") || name.contains(['/', '\\', '\0']) {
-            made.entries.insert(path, Entry::Unreadable("its name is no file name".to_owned()));
-            continue;
-        }
-        match (entry.kind(), entry.filemode()) {
-            (_, 0o120_000) => {
-                made.entries.insert(path, Entry::Symlink);
-            }
-            (Some(ObjectType::Commit), _) => {
-                made.entries.insert(path, Entry::Submodule);
-            }
-            (Some(ObjectType::Tree), _) if depth < MAX_DEPTH => {
-                let below = entry.to_object(repository)?.peel_to_tree()?;
-                walk(repository, &below, &format!("{path}/"), depth + 1, made, total, seen)?;
-            }
-            (Some(ObjectType::Tree), _) => {
-                made.entries.insert(
-                    format!("{path}.yaml"),
-                    Entry::Unreadable(format!("its folder is deeper than {MAX_DEPTH}")),
-                );
-            }
-            (Some(ObjectType::Blob), _) if Tree::wants(&name) && *total <= MAX_TREE_BYTES => {
-                let size = repository.odb()?.read_header(entry.id())?.0 as u64;
-                let file = if size > MAX_FILE_BYTES {
-                    Entry::TooLarge(size)
-                } else {
-                    Entry::File(repository.find_blob(entry.id())?.content().to_vec())
-                };
-                *total += size.min(MAX_FILE_BYTES);
-                made.add(path, file);
-            }
-            _ => {}
-        }
+/// A tree of Git that is being read.
+struct Walk<'a> {
+    repository: &'a git2::Repository,
+    shares: Shares,
+    made: Tree,
+    /// The bytes so far.
+    total: u64,
+    /// The entries so far.
+    seen: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// What each owner may have, as the Config of the tree says; one that cannot be used is told later.
+    fn shares(&self, tree: &git2::Tree<'_>) -> Result<Shares, git2::Error> {
+        let Some(entry) = tree.get_name(CONFIG_FILE).filter(|entry| entry.kind() == Some(ObjectType::Blob)) else {
+            return Ok(Shares::default());
+        };
+        let file = self.blob(entry.id())?;
+        Ok(Shares::new(config(&Tree::of([(CONFIG_FILE.to_owned(), file)].into())).ok().flatten()))
     }
-    Ok(())
+
+    fn tree(&self, id: Oid) -> Result<git2::Tree<'a>, git2::Error> {
+        whole(self.repository, id)?;
+        self.repository.find_tree(id)
+    }
+
+    fn blob(&self, id: Oid) -> Result<Entry, git2::Error> {
+        whole(self.repository, id)?;
+        let size = self.repository.odb()?.read_header(id)?.0 as u64;
+        if size > MAX_FILE_BYTES {
+            return Ok(Entry::TooLarge(size));
+        }
+        Ok(Entry::File(self.repository.find_blob(id)?.content().to_vec()))
+    }
+
+    fn file(&mut self, path: String, id: Oid) -> Result<(), git2::Error> {
+        whole(self.repository, id)?;
+        let size = (self.repository.odb()?.read_header(id)?.0 as u64).min(MAX_FILE_BYTES);
+        let mut read = Ok(Entry::Beyond);
+        let mut made = std::mem::take(&mut self.made);
+        let mut taken = 0;
+        made.share(path, size, &self.shares, || {
+            taken = size;
+            match self.blob(id) {
+                Ok(file) => file,
+                Err(error) => {
+                    read = Err(error);
+                    Entry::Beyond
+                }
+            }
+        });
+        self.made = made;
+        self.total += taken;
+        read.map(drop)
+    }
+
+    fn folder(&mut self, tree: &git2::Tree<'_>, prefix: &str, depth: usize) -> Result<(), git2::Error> {
+        for entry in tree {
+            self.seen += 1;
+            if self.seen > MAX_ENTRIES {
+                return Err(git2::Error::from_str("it has more than 500,000 files and folders"));
+            }
+            let is_text = std::str::from_utf8(entry.name_bytes()).is_ok();
+            let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
+            let path = format!("{prefix}{name}");
+            if !is_text && (entry.kind() == Some(ObjectType::Tree) || Tree::wants(&name)) {
+                self.made.nameless(path);
+                continue;
+            }
+            if path == CONFIG_FILE && entry.kind() == Some(ObjectType::Tree) {
+                self.made.entries.insert(path, Entry::Unreadable("it is a folder".to_owned()));
+                continue;
+            }
+            // A hostile tree may hold names that mean something to a file system.
+            if matches!(name.as_str(), "." | ".." | "") || name.contains(['/', '\\', '\0']) {
+                self.made.entries.insert(path, Entry::Unreadable("its name is no file name".to_owned()));
+                continue;
+            }
+            match (entry.kind(), entry.filemode()) {
+                (_, 0o120_000) => {
+                    self.made.entries.insert(path, Entry::Symlink);
+                }
+                (Some(ObjectType::Commit), _) => {
+                    self.made.entries.insert(path, Entry::Submodule);
+                }
+                (Some(ObjectType::Tree), _) if depth < MAX_DEPTH => {
+                    let below = self.tree(entry.id())?;
+                    self.folder(&below, &format!("{path}/"), depth + 1)?;
+                }
+                (Some(ObjectType::Tree), _) => {
+                    self.made.entries.insert(
+                        format!("{path}.yaml"),
+                        Entry::Unreadable(format!("its folder is deeper than {MAX_DEPTH}")),
+                    );
+                }
+                (Some(ObjectType::Blob), _) if Tree::wants(&name) && self.total <= MAX_TREE_BYTES => {
+                    self.file(path, entry.id())?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The object at a path below a tree; it and all above it are whole.
+fn find(repository: &git2::Repository, tree: &git2::Tree<'_>, path: &Path) -> Result<Oid, git2::Error> {
+    let mut id = tree.id();
+    for name in path {
+        let missing =
+            || git2::Error::from_str(&format!("it has no {}", Untrusted::new(path.to_string_lossy()).terminal()));
+        let folder = repository.find_tree(id)?;
+        id = folder.get_name_bytes(name.as_encoded_bytes()).ok_or_else(missing)?.id();
+        whole(repository, id)?;
+    }
+    Ok(id)
+}
+
+/// The largest header of a loose object: its type, size and a zero byte.
+const MAX_HEADER: u64 = 64;
+
+/// Refuses a loose object that is cut off: libgit2 waits for the rest of it for ever.
+fn whole(repository: &git2::Repository, id: Oid) -> Result<(), git2::Error> {
+    let name = id.to_string();
+    let path = repository.commondir().join("objects").join(&name[..2]).join(&name[2..]);
+    let Ok(file) = std::fs::File::open(path) else { return Ok(()) };
+    let mut inflated = flate2::read::ZlibDecoder::new(file).take(MAX_BRANCH_FILE as u64 + MAX_HEADER);
+    match std::io::copy(&mut inflated, &mut std::io::sink()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(git2::Error::from_str(&format!("object {name} is damaged; run `git fsck`"))),
+    }
 }
 
 /// The identity of a folder of a checkout that has a remote.

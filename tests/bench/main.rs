@@ -28,6 +28,7 @@ mod etcd;
 #[allow(dead_code)]
 #[path = "../it/git_server.rs"]
 mod git_server;
+mod growth;
 mod measure;
 mod reading;
 #[allow(dead_code)]
@@ -111,6 +112,11 @@ fn run(arguments: &Arguments) {
     println!("{}", table::check_text(&checks));
     if arguments.write {
         table::write_check_docs(&checks, arguments);
+    }
+    let growth = growth::run(arguments.runs);
+    println!("{}", table::growth_text(&growth));
+    if arguments.write {
+        table::write_growth_docs(&growth, arguments);
     }
     if arguments.check_only {
         return;

@@ -3,6 +3,7 @@
 use crate::Arguments;
 use crate::checking;
 use crate::control_plane::tests_dir;
+use crate::growth;
 use crate::scenario::{Row, Size, limit};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -12,6 +13,8 @@ const BEGIN: &str = "<!-- figures: written by `cargo bench --bench reconcile` --
 const END: &str = "<!-- end of figures -->";
 const CHECK_BEGIN: &str = "<!-- check: written by `cargo bench --bench reconcile -- --check-only` -->";
 const CHECK_END: &str = "<!-- end of check -->";
+const GROWTH_BEGIN: &str = "<!-- growth: written by `cargo bench --bench reconcile -- --check-only` -->";
+const GROWTH_END: &str = "<!-- end of growth -->";
 
 /// The wall time over that of its floor.
 fn ratio(size: &Size, row: &Row) -> Option<f64> {
@@ -116,6 +119,46 @@ pub fn write_check_docs(rows: &[checking::Row], arguments: &Arguments) {
         let _ = writeln!(figures, "| {} |", check_cells(row).join(" | "));
     }
     replace(CHECK_BEGIN, CHECK_END, &figures);
+}
+
+const GROWTH_HEAD: [&str; 6] = ["what there is more of", "so many", "CPU s", "twice: CPU s", "ratio", "peak MiB"];
+
+fn growth_cells(row: &growth::Row) -> [String; 6] {
+    let number = |value: f64| format!("{value:.2}");
+    [
+        row.name.to_owned(),
+        row.count.to_string(),
+        number(row.small.cpu),
+        number(row.large.cpu),
+        number(row.ratio()),
+        format!("{:.0}", row.large.peak),
+    ]
+}
+
+/// How checks grow, for a terminal.
+pub fn growth_text(rows: &[growth::Row]) -> String {
+    let mut out = String::new();
+    for row in std::iter::once(GROWTH_HEAD.map(str::to_owned)).chain(rows.iter().map(growth_cells)) {
+        let [name, count, small, large, ratio, peak] = row;
+        let _ = writeln!(out, "{name:40} {count:>8} {small:>7} {large:>12} {ratio:>7} {peak:>8}");
+    }
+    out
+}
+
+/// Puts how checks grow into `docs/reference/benchmarks.md`.
+pub fn write_growth_docs(rows: &[growth::Row], arguments: &Arguments) {
+    let mut figures = format!(
+        "{}, {}, the least of {} runs; a ratio is to stay below {}.\n\n",
+        date(),
+        processor(),
+        arguments.runs.clamp(1, 3),
+        growth::LIMIT
+    );
+    let _ = writeln!(figures, "| {} |\n|---|{}", GROWTH_HEAD.join(" | "), "---:|".repeat(5));
+    for row in rows {
+        let _ = writeln!(figures, "| {} |", growth_cells(row).join(" | "));
+    }
+    replace(GROWTH_BEGIN, GROWTH_END, &figures);
 }
 
 /// Puts the figures into `docs/reference/benchmarks.md`.

@@ -152,7 +152,7 @@ impl Oracle {
             ("spinway.yaml".to_owned(), file(config.to_owned())),
             ("a/object.yaml".to_owned(), file(text.to_string())),
         ];
-        let desired = desired::read(&Tree { entries: entries.into() }, None).expect("the Config is right");
+        let desired = desired::read(&Tree::of(entries.into()), None).expect("the Config is right");
         let (parents, _) = find(&desired, std::iter::empty());
         let (reference, member) = desired.objects.iter().next()?;
         let reference = reference.clone();

@@ -140,7 +140,7 @@ fn repository(cluster: &Cluster, cases: &[Case]) -> Desired {
     for (number, case) in cases.iter().enumerate() {
         add(file(number), &case.object);
     }
-    read(&Tree { entries }, None).expect("a repository without Config")
+    read(&Tree::of(entries), None).expect("a repository without Config")
 }
 
 /// The errors of each file.

@@ -29,7 +29,7 @@ fn every_file_has_an_owner_or_is_refused() {
         let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own, namespace: checkout}\n";
         let entries = [("spinway.yaml", config), ("platform/a.yaml", VICTIM), (file, map)]
             .map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-        read(&Tree { entries: entries.into() }, Some("test"))
+        read(&Tree::of(entries.into()), Some("test"))
     };
     for path in [
         "apps/checkout/*",
@@ -110,7 +110,7 @@ fn pods_do_not_run_as_an_account_that_others_bind() {
         let text = pod(&format!("serviceAccountName: {account}")) + "---\n" + &own;
         let files = [("spinway.yaml", CONFIG), ("platform/b.yaml", &binding(subject)), ("apps/checkout/a.yaml", &text)];
         let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-        let desired = read(&Tree { entries: entries.into() }, Some("test")).unwrap_or_default();
+        let desired = read(&Tree::of(entries.into()), Some("test")).unwrap_or_default();
         guard(&desired).iter().map(|d| d.id).collect::<Vec<_>>()
     };
     assert_eq!(told("other", "own"), [""; 0]);
@@ -125,6 +125,6 @@ fn approvals_below_a_tenants_path_do_not_count() {
     let approval = "apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {name: a}\nspec: {environment: test, digest: x, expires: y}\n";
     let entries = [("spinway.yaml", config.as_str()), ("apps/checkout/approvals/a.yaml", approval)]
         .map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-    let desired = read(&Tree { entries: entries.into() }, Some("test")).unwrap_or_default();
+    let desired = read(&Tree::of(entries.into()), Some("test")).unwrap_or_default();
     assert!(desired.approvals.is_empty() && desired.diagnostics.iter().any(|d| d.id == "local-kind"), "{desired:?}");
 }

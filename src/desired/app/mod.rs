@@ -17,9 +17,9 @@ pub use spec::App;
 pub(super) use restart::{Restart, stamp};
 
 use super::patch::Patch;
-use super::{Config, Environment, GROUP, Member, config};
+use super::{Amount, Config, Environment, GROUP, Member, Shares, config};
 use crate::kinds::APP;
-use crate::object::{Diagnostic, Node, ObjectRef, Origin, Severity, Traced};
+use crate::object::{Diagnostic, Entries, Node, ObjectRef, Origin, Severity, Traced};
 use serde_json::{Value, json};
 use spec::{RolloutType, Trigger};
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub(super) struct Surroundings<'a> {
     /// The Config as it was written.
     pub(super) config_text: Option<&'a Traced>,
     pub(super) environment: &'a Environment,
+    /// What the tenants may take.
+    pub(super) shares: &'a Shares,
     /// The GatewayClass of a Gateway of the repository.
     pub(super) class_of: &'a dyn Fn(&ObjectRef) -> Option<String>,
     /// The controller of a GatewayClass of the repository.
@@ -98,8 +100,8 @@ struct Template<'a> {
     reference: ObjectRef,
     origin: Origin,
     /// Labels and annotations that all its objects get.
-    labels: Vec<(String, Traced)>,
-    annotations: Vec<(String, Traced)>,
+    labels: Entries,
+    annotations: Entries,
     app: App,
     /// The layers of its spec, merged.
     spec: Traced,
@@ -132,7 +134,7 @@ impl<'a> Template<'a> {
         let layers = layers(source, around, &mut say);
         let metadata = |field: &str| match source.text.at(&format!("/metadata/{field}")).map(|map| &map.node) {
             Some(Node::Map(entries)) => entries.clone(),
-            _ => Vec::new(),
+            _ => Entries::new(),
         };
         match config::typed::<App>(&layers.value(), "") {
             Ok(app) => Some(Self {
@@ -280,8 +282,13 @@ impl<'a> Template<'a> {
     /// The objects with the App's own patches.
     fn patched(&mut self, mut objects: Vec<Traced>) -> Option<Vec<Traced>> {
         let mut patches = Vec::new();
+        let partition = self.around.config.partition_of(&self.origin.file).to_owned();
+        if !self.around.shares.take(Some(&partition), Amount::Patches, self.app.patches.len()) {
+            // All of the tenant is left out then; it is told once.
+            return None;
+        }
         for (index, patch) in std::mem::take(&mut self.app.patches).into_iter().enumerate() {
-            match Patch::read(patch, &self.spec, &format!("/patches/{index}")) {
+            match Patch::read(patch, &self.spec, &format!("/patches/{index}"), &partition) {
                 Ok(patch) => patches.push(patch),
                 Err(diagnostic) => self.found.push(diagnostic.about(&self.reference)),
             }
@@ -290,7 +297,7 @@ impl<'a> Template<'a> {
             for object in &mut objects {
                 let reference = ObjectRef::of(&object.value())?;
                 if patch.target.matches(&reference)
-                    && let Err(diagnostic) = patch.apply(&reference, object)
+                    && let Err(diagnostic) = patch.apply(&reference, object, self.around.shares)
                 {
                     self.found.push(*diagnostic);
                 }
@@ -341,7 +348,7 @@ fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'stat
     let own = spec.take("environments");
     put_over(&mut merged, spec);
     for (name, part) in
-        own.into_iter().flat_map(|own| if let Node::Map(entries) = own.node { entries } else { Vec::new() })
+        own.into_iter().flat_map(|own| if let Node::Map(entries) = own.node { entries } else { Entries::new() })
     {
         let pointer = format!("/spec/environments/{name}");
         if !config.environments.iter().any(|e| e.name == name) {

@@ -21,7 +21,7 @@ const DIGEST: &str = "3f9c1dabab121212121212121212121212121212121212121212121212
 fn desired(config: &str, environment: &str, files: &[(&str, &str)]) -> Desired {
     let all = files.iter().copied().chain([("spinway.yaml", config)]);
     let entries = all.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
-    match read(&Tree { entries: entries.collect() }, Some(environment)) {
+    match read(&Tree::of(entries.collect()), Some(environment)) {
         Ok(desired) => desired,
         Err(error) => unreachable!("{error:?}"),
     }

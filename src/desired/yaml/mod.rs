@@ -14,6 +14,7 @@ use crate::object::{Diagnostic, Origin, Position, Positions, Severity};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How deep a document may nest.
@@ -32,6 +33,8 @@ pub struct Document {
     pub flawed: bool,
     /// Its comments that are for spinway.
     pub asides: Vec<Aside>,
+    /// How many values it holds, its aliases expanded.
+    pub values: usize,
 }
 
 /// A comment `# spinway:ignore ...`: it is about its own line or, on a line alone, about the next one that is none.
@@ -64,7 +67,12 @@ pub fn read(file: &Arc<str>, text: &str) -> (Vec<Document>, Vec<Diagnostic>) {
         },
     );
     let (documents, diagnostics): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    (documents.into_iter().flatten().collect(), diagnostics.into_iter().flatten().collect())
+    let documents: Vec<Document> = documents.into_iter().flatten().collect();
+    if documents.iter().map(|document| document.values).sum::<usize>() > MAX_NODES {
+        let origin = Origin { file: Arc::clone(file), position: Position { line: 1, column: 1 } };
+        return (Vec::new(), vec![Diagnostic::error("yaml-nodes", TOO_MANY).at(origin).help("Split the file.")]);
+    }
+    (documents, diagnostics.into_iter().flatten().collect())
 }
 
 fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Document> {
@@ -77,9 +85,16 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
         );
         return None;
     }
-    let is_empty =
-        |line: &str| matches!(line.trim_start().chars().next(), None | Some('#' | '%')) || line.trim() == "...";
-    if part.text.lines().all(is_empty) {
+    let begins = |line: &str| line.trim_start().chars().next().filter(|first| *first != '#');
+    let first = part.text.lines().find(|line| begins(line).is_some())?;
+    if begins(first) == Some('%') || first.trim_end() == "..." {
+        let line = part.first_line + part.text.lines().take_while(|line| begins(line).is_none()).count();
+        let position = Position { line, column: 1 };
+        diagnostics.push(
+            Diagnostic::error("yaml-syntax", "Not valid YAML: a directive or `...` without a document.")
+                .at(Origin { file: Arc::clone(file), position })
+                .help("Remove the line; kubectl refuses it too."),
+        );
         return None;
     }
     let mut composer = Composer::new(file, part.first_line, part.text);
@@ -121,8 +136,27 @@ fn split(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
+/// For each line of a text, from 0, the line that a comment on it is about: the next one that is no comment, or itself.
+fn meant_lines(text: &str) -> Vec<usize> {
+    let is_comment: Vec<bool> = text.lines().map(|line| line.trim_start().starts_with('#')).collect();
+    let mut meant = vec![0; is_comment.len()];
+    let mut next = is_comment.len();
+    for (at, is_comment) in is_comment.iter().enumerate().rev() {
+        if !is_comment {
+            next = at;
+        }
+        meant[at] = next;
+    }
+    meant
+}
+
 type Failure = Box<Diagnostic>;
 
+/// The most values that one file may hold once its aliases are expanded: more than any object that an API server takes.
+const MAX_NODES: usize = 500_000;
+const TOO_MANY: &str = "More than 500,000 values in one file.";
+/// So many findings of one document are told: whoever mends them sees the next.
+const MOST_TOLD: usize = 100;
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 1024;
 /// The most bytes that a document may hold once its aliases are expanded.
@@ -131,53 +165,121 @@ const MAX_EXPANDED_BYTES: usize = 64 << 20;
 /// Up to so many keys a mapping is searched from its beginning.
 const FEW: usize = 16;
 
-/// A composed node; `size` counts its nodes, for the alias limit; `bytes` and `height` bound what it expands to.
-#[derive(Clone)]
+/// A composed node. What an alias stands for is shared, so that an anchor costs nothing until the document is made.
 struct Node {
-    value: Value,
+    content: Content,
     position: Position,
-    children: Vec<(String, Node)>,
-    /// The place of each key among the children of a large mapping.
-    index: Option<HashMap<String, usize>>,
+    weight: Weight,
+}
+
+enum Content {
+    Scalar(scalar::Read),
+    List(Vec<Rc<Node>>),
+    Map(Vec<Entry>),
+    /// What the alias stands for; all of it stands where the alias does.
+    Alias(Rc<Node>),
+}
+
+/// An entry of a mapping. Its place is that of its key: there a reader looks for a field.
+struct Entry {
+    key: String,
+    position: Position,
+    node: Rc<Node>,
+}
+
+/// What a node expands to.
+#[derive(Clone, Copy)]
+struct Weight {
+    /// How many nodes, for the alias limit.
     size: usize,
     bytes: usize,
     height: usize,
 }
 
-impl Node {
-    fn leaf(value: Value, position: Position) -> Self {
-        let bytes = value.as_str().map_or(8, str::len);
-        Self { value, position, children: Vec::new(), index: None, size: 1, bytes, height: 0 }
-    }
+impl Weight {
+    /// Of a node by itself.
+    const ONE: Self = Self { size: 1, bytes: 8, height: 0 };
 
-    fn grow(&mut self, child: &Self) {
+    fn grow(&mut self, child: Self) {
         self.size += child.size;
         self.bytes += child.bytes;
         self.height = self.height.max(child.height + 1);
     }
+}
 
-    /// The place of a key among the children of a mapping.
+impl Node {
+    fn scalar(read: scalar::Read, position: Position) -> Self {
+        let bytes = read.value.as_str().map_or(8, str::len);
+        Self { content: Content::Scalar(read), position, weight: Weight { bytes, ..Weight::ONE } }
+    }
+
+    /// The node that an alias stands for, or the node itself.
+    fn target(&self) -> &Self {
+        match &self.content {
+            Content::Alias(node) => node.target(),
+            _ => self,
+        }
+    }
+
+    /// The value, and the places of its nodes; within an alias every place is `alias`.
+    fn make(&self, key: &str, at: Position, alias: Option<Position>, positions: &mut Positions) -> Value {
+        if let Content::Alias(node) = &self.content {
+            return node.make(key, at, alias.or(Some(at)), positions);
+        }
+        let begun = positions.begin(key, alias.unwrap_or(at));
+        let value = match &self.content {
+            Content::Scalar(read) => read.value.clone(),
+            Content::List(items) => {
+                let items = items.iter().enumerate();
+                Value::Array(
+                    items.map(|(n, item)| item.make(&n.to_string(), item.position, alias, positions)).collect(),
+                )
+            }
+            Content::Map(entries) => {
+                // Thousands of these are held: none has more room than it needs.
+                let mut map = Map::with_capacity(entries.len());
+                for Entry { key, position, node } in entries {
+                    map.insert(key.clone(), node.make(key, *position, alias, positions));
+                }
+                Value::Object(map)
+            }
+            Content::Alias(_) => Value::Null,
+        };
+        positions.end(begun);
+        value
+    }
+}
+
+/// The entries of a mapping while it is read.
+#[derive(Default)]
+struct Entries {
+    all: Vec<Entry>,
+    /// The place of each key of a large mapping.
+    index: Option<HashMap<String, usize>>,
+}
+
+impl Entries {
     fn place_of(&self, key: &str) -> Option<usize> {
-        if self.children.len() <= FEW {
-            self.children.iter().position(|(known, _)| known == key)
+        if self.all.len() <= FEW {
+            self.all.iter().position(|entry| entry.key == key)
         } else {
             self.index.as_ref()?.get(key).copied()
         }
     }
 
-    fn put(&mut self, key: String, node: Self) {
-        if let Some(at) = self.place_of(&key) {
-            self.children[at].1 = node;
+    fn put(&mut self, entry: Entry) {
+        if let Some(at) = self.place_of(&entry.key) {
+            self.all[at] = entry;
             return;
         }
-        if self.children.len() == FEW {
-            let known = self.children.iter().enumerate().map(|(at, (known, _))| (known.clone(), at));
+        if self.all.len() == FEW {
+            let known = self.all.iter().enumerate().map(|(at, known)| (known.key.clone(), at));
             self.index = Some(known.collect());
         }
         if let Some(index) = &mut self.index {
-            index.insert(key.clone(), self.children.len());
+            index.insert(entry.key.clone(), self.all.len());
         }
-        self.children.push((key, node));
+        self.all.push(entry);
     }
 }
 
@@ -185,9 +287,11 @@ struct Composer<'a> {
     file: Arc<str>,
     first_line: usize,
     text: &'a str,
+    /// [`meant_lines`] of the text, once a comment asks for them.
+    meant: Option<Vec<usize>>,
     asides: Vec<Aside>,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, Rc<Node>>,
     decoded: usize,
     aliased: usize,
     expanded: usize,
@@ -200,6 +304,7 @@ impl<'a> Composer<'a> {
             file: Arc::clone(file),
             first_line,
             text,
+            meant: None,
             asides: Vec::new(),
             parser: Parser::new_from_str(text),
             anchors: HashMap::new(),
@@ -217,18 +322,18 @@ impl<'a> Composer<'a> {
                 None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => return Ok(None),
                 Some((event, span)) => {
                     let node = self.node(event, span, 0)?;
-                    if node.value.is_null() {
-                        return Ok(None);
-                    }
                     // A syntax error behind the first node is an error too; further documents cannot be (see `split`).
                     while self.next()?.is_some() {}
+                    if matches!(&node.target().content, Content::Scalar(read) if read.value.is_null()) {
+                        return Ok(None);
+                    }
                     let mut positions = Positions::default();
                     let start = node.position;
-                    record(&mut positions, "", &node);
+                    let value = node.make("", start, None, &mut positions);
                     positions.shrink();
-                    let flawed = self.diagnostics.iter().any(|d| d.severity == Severity::Error);
+                    let flawed = self.is_flawed();
                     let asides = std::mem::take(&mut self.asides);
-                    return Ok(Some(Document { value: node.value, positions, start, flawed, asides }));
+                    return Ok(Some(Document { value, positions, start, flawed, asides, values: self.decoded }));
                 }
             }
         }
@@ -249,12 +354,10 @@ impl<'a> Composer<'a> {
     /// Keeps a comment that is for spinway.
     fn aside(&mut self, text: &str, span: Span) {
         let Some(text) = text.trim().strip_prefix(ASIDE) else { return };
-        let is_comment = |line: &str| line.trim_start().starts_with('#');
-        let at = span.start.line() - 1;
-        let alone = self.text.lines().nth(at).is_some_and(is_comment);
-        let below = self.text.lines().skip(at).take_while(|line| alone && is_comment(line)).count();
+        let meant = self.meant.get_or_insert_with(|| meant_lines(self.text));
+        let line = meant.get(span.start.line() - 1).copied().unwrap_or_default() + self.first_line;
         let origin = self.origin(self.position(span));
-        self.asides.push(Aside { line: origin.position.line + below, origin, text: text.trim().to_owned() });
+        self.asides.push(Aside { line, origin, text: text.trim().to_owned() });
     }
 
     fn syntax(&self, error: &ScanError) -> Failure {
@@ -277,47 +380,104 @@ impl<'a> Composer<'a> {
         Position { line: span.start.line() + self.first_line - 1, column: span.start.col() + 1 }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Failure> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Rc<Node>, Failure> {
         let position = self.position(span);
         if depth > MAX_DEPTH {
             return Err(self.fail("yaml-depth", position, format!("Nested deeper than {MAX_DEPTH} levels.")));
         }
-        self.decoded += 1;
-        match event {
+        self.count(1, position)?;
+        let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let value = self.scalar(&text, style, tag.as_deref(), position)?;
-                Ok(self.anchored(anchor, Node::leaf(value, position)))
+                self.check_scalar(&text, style, tag.is_some(), span)?;
+                let read = self.scalar(&text, style, tag.as_deref(), position)?;
+                (Node::scalar(read, position), anchor)
             }
-            Event::SequenceStart(_, anchor, _) => {
-                let node = self.sequence(position, depth)?;
-                Ok(self.anchored(anchor, node))
-            }
-            Event::MappingStart(_, anchor, _) => {
-                let node = self.mapping(position, depth)?;
-                Ok(self.anchored(anchor, node))
-            }
-            Event::Alias(anchor) => self.alias(anchor, position, depth),
-            _ => Err(self.fail("yaml-syntax", position, "Not valid YAML here.")),
-        }
-    }
-
-    fn anchored(&mut self, anchor: usize, node: Node) -> Node {
+            Event::SequenceStart(_, anchor, _) => (self.sequence(position, depth)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.mapping(position, depth)?, anchor),
+            Event::Alias(anchor) => (self.alias(anchor, position, depth)?, 0),
+            _ => return Err(self.fail("yaml-syntax", position, "Not valid YAML here.")),
+        };
+        let node = Rc::new(node);
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.check_anchor(span)?;
+            self.anchors.insert(anchor, Rc::clone(&node));
         }
-        node
+        Ok(node)
     }
 
-    /// Copies an anchored node, within go-yaml's limit: above 100 aliased and 1,000 decoded nodes in all, the share of
+    /// The text of the part from where a node begins, and what stands before that.
+    fn around(&self, span: Span) -> (&'a str, &'a str) {
+        let start = span.byte_range().map_or(0, |range| range.start);
+        (self.text.get(start..).unwrap_or_default(), self.text.get(..start).unwrap_or_default())
+    }
+
+    /// Refuses what YAML 1.2 reads and kubectl's reader of YAML 1.1 does not.
+    fn check_scalar(&self, text: &str, style: ScalarStyle, is_tagged: bool, span: Span) -> Result<(), Failure> {
+        let (written, before) = self.around(span);
+        let length = span.byte_range().map_or(0, |range| range.len());
+        let refused = match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let header = written.lines().next().unwrap_or_default();
+                let header = header.split('#').next().unwrap_or_default();
+                let indented =
+                    text.trim_start_matches('\n').starts_with('\t') && !header.contains(|c: char| c.is_ascii_digit());
+                indented.then_some("a block scalar that starts with a tab needs an indentation indicator, such as `|2`")
+            }
+            // In YAML 1.1 `{a:, b: 1}` has a key `a:`. A value that is not there stands at its colon.
+            ScalarStyle::Plain if length == 0 => {
+                let is_tight = |text: &str| text.starts_with([',', ']', '}']);
+                let unclear = written.strip_prefix(':').is_some_and(is_tight)
+                    || (is_tagged && is_tight(written) && !before.ends_with(char::is_whitespace));
+                unclear.then_some("a colon or tag inside brackets needs a space after it")
+            }
+            // As JSON, which kubectl tells by its first character, a text may have them.
+            ScalarStyle::DoubleQuoted if !self.text.trim_start().starts_with('{') => {
+                let has = written.get(..length).is_some_and(scalar::has_surrogates);
+                has.then_some("a surrogate escape is valid in JSON only; use `\\U` with eight digits")
+            }
+            _ => None,
+        };
+        refused
+            .map_or(Ok(()), |why| Err(self.fail("yaml-syntax", self.position(span), format!("Not valid YAML: {why}."))))
+    }
+
+    /// Refuses an anchor that kubectl's reader does not take.
+    fn check_anchor(&self, span: Span) -> Result<(), Failure> {
+        let (_, before) = self.around(span);
+        let words = before.split_whitespace().rev().map(|word| word.trim_start_matches(['{', '[', ',']));
+        let mut properties = words.take_while(|word| word.starts_with(['&', '!']));
+        let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        let is_apart = before.ends_with(char::is_whitespace);
+        if properties.find_map(|word| word.strip_prefix('&')).is_none_or(|name| is_name(name) && is_apart) {
+            return Ok(());
+        }
+        let message = "Not valid YAML: an anchor has letters, digits, `_` and `-`, and a space after it.";
+        Err(self.fail("yaml-syntax", self.position(span), message))
+    }
+
+    fn is_flawed(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// Counts nodes of the document, its aliases expanded.
+    fn count(&mut self, nodes: usize, position: Position) -> Result<(), Failure> {
+        self.decoded += nodes;
+        if self.decoded > MAX_NODES {
+            return Err(self.fail("yaml-nodes", position, TOO_MANY));
+        }
+        Ok(())
+    }
+
+    /// What an alias stands for, within go-yaml's limit: above 100 aliased and 1,000 decoded nodes in all, the share of
     /// aliased ones may be 99 % up to 400,000 and falls to 10 % at 4,000,000.
     fn alias(&mut self, anchor: usize, position: Position, depth: usize) -> Result<Node, Failure> {
-        let Some(mut node) = self.anchors.get(&anchor).cloned() else {
+        let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
             return Err(self.fail("yaml-alias", position, "An alias inside its own anchor."));
         };
-        if depth + node.height > MAX_DEPTH {
+        if depth + node.weight.height > MAX_DEPTH {
             return Err(self.fail("yaml-depth", position, format!("Nested deeper than {MAX_DEPTH} levels.")));
         }
-        self.expanded += node.bytes;
+        self.expanded += node.weight.bytes;
         if self.expanded > MAX_EXPANDED_BYTES {
             return Err(self.fail(
                 "yaml-alias",
@@ -325,8 +485,8 @@ impl<'a> Composer<'a> {
                 "Excessive aliasing: the document expands to far more than it says.",
             ));
         }
-        self.decoded += node.size;
-        self.aliased += node.size;
+        self.count(node.weight.size, position)?;
+        self.aliased += node.weight.size;
         let allowed = match self.decoded {
             ..=400_000 => 0.99,
             4_000_000.. => 0.10,
@@ -339,8 +499,8 @@ impl<'a> Composer<'a> {
                 "Excessive aliasing: the document expands to far more than it says.",
             ));
         }
-        place(&mut node, position);
-        Ok(node)
+        let weight = node.weight;
+        Ok(Node { content: Content::Alias(node), position, weight })
     }
 
     fn scalar(
@@ -349,10 +509,10 @@ impl<'a> Composer<'a> {
         style: ScalarStyle,
         tag: Option<&Tag>,
         position: Position,
-    ) -> Result<Value, Failure> {
-        let tag = scalar::own(tag);
+    ) -> Result<scalar::Read, Failure> {
+        let tag = scalar::whole(tag);
         let plain = style == ScalarStyle::Plain;
-        if plain && tag.is_none() && scalar::is_ambiguous(text) {
+        if plain && tag.is_none() && self.diagnostics.len() < MOST_TOLD && scalar::is_ambiguous(text) {
             // The value may be a secret: it is not repeated.
             let kind = if matches!(scalar::resolve(text), Ok(Value::Bool(_))) { "true or false" } else { "a number" };
             self.diagnostics.push(
@@ -364,57 +524,49 @@ impl<'a> Composer<'a> {
                 .help("Put it in quotes, or write the value that is meant."),
             );
         }
-        scalar::value(text, style, tag).map_err(|message| self.fail("yaml-value", position, message))
+        scalar::read(text, style, tag.as_deref()).map_err(|message| self.fail("yaml-value", position, message))
     }
 
     fn sequence(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
-        let mut node = Node::leaf(Value::Null, position);
+        let (mut items, mut weight) = (Vec::new(), Weight::ONE);
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
             let item = self.node(event, span, depth + 1)?;
-            node.grow(&item);
-            node.children.push((node.children.len().to_string(), item));
+            weight.grow(item.weight);
+            items.push(item);
         }
-        // Thousands of these are held: none has more room than it needs.
-        let mut items = Vec::with_capacity(node.children.len());
-        items.extend(node.children.iter_mut().map(|(_, item)| std::mem::take(&mut item.value)));
-        node.value = Value::Array(items);
-        Ok(node)
+        Ok(Node { content: Content::List(items), position, weight })
     }
 
     fn mapping(&mut self, position: Position, depth: usize) -> Result<Node, Failure> {
-        let mut node = Node::leaf(Value::Null, position);
+        let (mut entries, mut weight) = (Entries::default(), Weight::ONE);
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
             }
-            let key_position = self.position(span);
-            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let position = self.position(span);
+            let is_merge = scalar::is_merge(&event);
             let key = self.key(event, span, depth)?;
             let Some((event, span)) = self.next()? else {
-                return Err(self.fail("yaml-syntax", key_position, "A key without a value."));
+                return Err(self.fail("yaml-syntax", position, "A key without a value."));
             };
-            let mut value = self.node(event, span, depth + 1)?;
-            node.grow(&value);
+            let node = self.node(event, span, depth + 1)?;
+            weight.grow(node.weight);
             if is_merge {
-                self.merge(&mut node, value, key_position)?;
+                self.merge(&mut entries, &node, position)?;
                 continue;
             }
-            self.check_duplicate(&node, &key, key_position);
-            // A key is where a reader looks for a field, so that is its position.
-            value.position = key_position;
-            node.put(key, value);
+            self.check_duplicate(&entries, &key, position);
+            entries.put(Entry { key, position, node });
         }
-        let mut map = Map::with_capacity(node.children.len());
-        map.extend(node.children.iter_mut().map(|(key, child)| (key.clone(), std::mem::take(&mut child.value))));
-        node.value = Value::Object(map);
-        Ok(node)
+        Ok(Node { content: Content::Map(entries.all), position, weight })
     }
 
-    fn check_duplicate(&mut self, node: &Node, key: &str, position: Position) {
-        if let Some((_, first)) = node.place_of(key).map(|at| &node.children[at]) {
+    fn check_duplicate(&mut self, entries: &Entries, key: &str, position: Position) {
+        let is_told = self.diagnostics.len() < MOST_TOLD || !self.is_flawed();
+        if let Some(first) = entries.place_of(key).map(|at| &entries.all[at]).filter(|_| is_told) {
             self.diagnostics.push(
                 Diagnostic::error("yaml-duplicate-key", format!("The key `{key}` stands twice in one mapping."))
                     .at(self.origin(position))
@@ -424,60 +576,56 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// A key as go-yaml makes it a JSON key: booleans, numbers as their text; null and collections are refused.
+    /// A key as sigs.k8s.io/yaml makes it a JSON key: what is null and what is no scalar are refused.
     fn key(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<String, Failure> {
         let node = self.node(event, span, depth + 1)?;
-        match node.value {
-            Value::String(text) if text.len() > MAX_KEY_BYTES => {
+        let key = match &node.target().content {
+            Content::Scalar(read) => read.key(),
+            _ => None,
+        };
+        match key {
+            Some(key) if key.len() > MAX_KEY_BYTES => {
                 Err(self.fail("yaml-key", node.position, format!("A key of more than {MAX_KEY_BYTES} bytes.")))
             }
-            Value::String(text) => Ok(text),
-            Value::Bool(_) | Value::Number(_) => Ok(node.value.to_string()),
-            _ => Err(self.fail("yaml-key", node.position, "A mapping key must be a text, number or boolean.")),
+            Some(key) => Ok(key),
+            None => Err(self.fail("yaml-key", node.position, "A mapping key must be a text, number or boolean.")),
         }
     }
 
     /// Merges one mapping, or a list of them (in which the earlier wins), over what the mapping has so far.
-    fn merge(&mut self, node: &mut Node, value: Node, position: Position) -> Result<(), Failure> {
-        let sources = match &value.value {
-            Value::Object(_) => vec![value],
-            Value::Array(items) => {
-                let values = items.clone().into_iter().rev();
-                values.zip(value.children.into_iter().rev()).map(|(v, (_, child))| Node { value: v, ..child }).collect()
+    fn merge(&mut self, entries: &mut Entries, value: &Rc<Node>, position: Position) -> Result<(), Failure> {
+        let alias = |node: &Rc<Node>| matches!(node.content, Content::Alias(_)).then_some(node.position);
+        let sources: Vec<(&Node, Option<Position>)> = match &value.target().content {
+            Content::Map(_) => vec![(value.target(), alias(value))],
+            Content::List(items) => {
+                items.iter().rev().map(|item| (item.target(), alias(value).or_else(|| alias(item)))).collect()
             }
             _ => return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings.")),
         };
         // kubectl's strict reading takes a key that is there already for a duplicate.
-        let before: HashSet<String> = node.children.iter().map(|(key, _)| key.clone()).collect();
-        for source in sources {
-            let Value::Object(mut entries) = source.value else {
+        let before: HashSet<String> = entries.all.iter().map(|entry| entry.key.clone()).collect();
+        for (source, alias) in sources {
+            let Content::Map(merged) = &source.content else {
                 return Err(self.fail("yaml-merge", position, "`<<` merges a mapping or a list of mappings."));
             };
-            for (key, mut child) in source.children {
-                if before.contains(&key) {
-                    self.check_duplicate(node, &key, position);
+            for Entry { key, position: own, node } in merged {
+                if before.contains(key) {
+                    self.check_duplicate(entries, key, position);
                 }
-                child.value = entries.get_mut(&key).map(Value::take).unwrap_or_default();
-                node.put(key, child);
+                // What an alias brings stands where the alias does.
+                let entry = match alias {
+                    Some(at) => {
+                        let weight = node.weight;
+                        let node = Rc::new(Node { content: Content::Alias(Rc::clone(node)), position: at, weight });
+                        Entry { key: key.clone(), position: at, node }
+                    }
+                    None => Entry { key: key.clone(), position: *own, node: Rc::clone(node) },
+                };
+                entries.put(entry);
             }
         }
         Ok(())
     }
-}
-
-fn place(node: &mut Node, position: Position) {
-    node.position = position;
-    for (_, child) in &mut node.children {
-        place(child, position);
-    }
-}
-
-fn record(positions: &mut Positions, key: &str, node: &Node) {
-    let begun = positions.begin(key, node.position);
-    for (key, child) in &node.children {
-        record(positions, key, child);
-    }
-    positions.end(begun);
 }
 
 #[cfg(test)]
@@ -515,7 +663,7 @@ mod tests {
     #[test]
     fn documents_are_split_as_text() {
         let (documents, diagnostics) =
-            read(&Arc::from("a"), "%YAML 1.1\n---\na: 1\n--- # next\nb: 2\n---\n# nothing\n--- x\n");
+            read(&Arc::from("a"), "# one\n---\na: 1\n--- # next\nb: 2\n---\n# nothing\n--- x\n");
         let values: Vec<_> = documents.into_iter().map(|d| d.value).collect();
         assert_eq!(values, [json!({"a": 1}), json!({"b": 2})]);
         assert_eq!(diagnostics[0].id, "yaml-separator");

@@ -133,8 +133,8 @@ impl<'a> Walk<'a> {
     }
 
     fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Scalar {
-        let value = scalar::value(text, style, scalar::own(tag)).ok();
-        let text = value.and_then(|value| value.as_str().map(str::to_owned));
+        let read = scalar::read(text, style, scalar::whole(tag).as_deref()).ok();
+        let text = read.and_then(|read| read.value.as_str().map(str::to_owned));
         Scalar { text, bytes: self.bytes(style, span) }
     }
 
@@ -181,12 +181,11 @@ impl<'a> Walk<'a> {
 /// A key as the documents have it; none for a merge key.
 fn key(event: &Event<'_>) -> Option<String> {
     match event {
-        Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<" => None,
-        Event::Scalar(text, style, _, tag) => match scalar::value(text, *style, scalar::own(tag.as_deref())) {
-            Ok(Value::String(text)) => Some(text),
-            Ok(value) => Some(value.to_string()),
-            Err(_) => Some(String::new()),
-        },
+        key if scalar::is_merge(key) => None,
+        Event::Scalar(text, style, _, tag) => {
+            let read = scalar::read(text, *style, scalar::whole(tag.as_deref()).as_deref()).ok();
+            Some(read.and_then(|read| read.key()).unwrap_or_default())
+        }
         _ => Some(String::new()),
     }
 }

@@ -1,24 +1,78 @@
 //! The plain scalars of YAML 1.1 as Go's `sigs.k8s.io/yaml` (go-yaml v2) resolves them.
 
 use base64::Engine as _;
-use granit_parser::{ScalarStyle, Tag};
+use granit_parser::{Event, ScalarStyle, Tag};
 use serde_json::{Number, Value};
 
-/// The value of a scalar as it is written.
-///
-/// # Errors
-/// It has no JSON form, or does not fit its tag.
-pub(super) fn value(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
-    match tag {
-        None if style != ScalarStyle::Plain => Ok(Value::String(text.to_owned())),
-        None => resolve(text),
-        Some(tag) => tagged(tag, text),
+/// The prefix of YAML's own tags, `!!`.
+const OWN: &str = "tag:yaml.org,2002:";
+
+/// A tag as go-yaml has it: whole, its handle resolved; `!` alone says that a scalar is a text.
+pub(super) fn whole(tag: Option<&Tag>) -> Option<String> {
+    tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()))
+}
+
+/// Whether a key merges what follows it: `<<`, plain or with YAML's own tag for that.
+pub(super) fn is_merge(key: &Event<'_>) -> bool {
+    let Event::Scalar(text, style, _, tag) = key else { return false };
+    let tag = whole(tag.as_deref());
+    text == "<<"
+        && match tag.as_deref() {
+            None => *style == ScalarStyle::Plain,
+            Some(tag) => tag == "!" || tag.strip_prefix(OWN) == Some("merge"),
+        }
+}
+
+/// A scalar that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Read {
+    pub(super) value: Value,
+    /// Whether it is a number that go-yaml holds as `float64`.
+    is_float: bool,
+}
+
+impl Read {
+    /// The key that sigs.k8s.io/yaml makes of it for JSON; none for what cannot be one.
+    pub(super) fn key(&self) -> Option<String> {
+        match &self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Number(number) if self.is_float => number.as_f64().map(single),
+            Value::Number(number) => number.as_i64().map(|whole| whole.to_string()),
+            _ => None,
+        }
     }
 }
 
-/// The name of one of YAML's own tags.
-pub(super) fn own(tag: Option<&Tag>) -> Option<&str> {
-    tag.filter(|tag| tag.handle() == "tag:yaml.org,2002:").map(Tag::suffix)
+/// A scalar as it is written.
+///
+/// # Errors
+/// It has no JSON form, or does not fit its tag.
+pub(super) fn read(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Read, String> {
+    let value = match tag {
+        None if style != ScalarStyle::Plain => Ok(Value::String(text.to_owned())),
+        None => resolve(text),
+        Some(tag) => match tag.strip_prefix(OWN) {
+            Some(own) => tagged(own, text),
+            // A tag that is not YAML's own means nothing, and its scalar is a text.
+            None => Ok(Value::String(text.to_owned())),
+        },
+    }?;
+    let is_float = value.is_number() && (tag.is_some_and(|tag| tag.ends_with(":float")) || is_float(text));
+    Ok(Read { value, is_float })
+}
+
+/// A number as Go's `strconv.FormatFloat(f, 'g', -1, 32)` writes it.
+fn single(number: f64) -> String {
+    let number = number as f32;
+    if number.is_infinite() {
+        return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    // Rust, too, writes the shortest digits that are read as the same number.
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..6).contains(&exponent) { number.to_string() } else { format!("{digits}e{exponent:+03}") }
 }
 
 /// The value of a plain scalar without tag.
@@ -44,25 +98,65 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
     Ok(number.map_or_else(|| Value::String(text.to_owned()), Value::Number))
 }
 
-/// The value of a scalar under one of YAML's own tags (`!!int`, `!!binary` ...).
+/// The value of a scalar under one of YAML's own tags (`!!int`, `!!binary` ...), by what follows `!!`.
 ///
 /// # Errors
 /// The text does not fit the tag.
-pub(super) fn tagged(tag: &str, text: &str) -> Result<Value, String> {
+fn tagged(tag: &str, text: &str) -> Result<Value, String> {
     // The value may be a secret: it is not repeated.
     let misfit = || format!("This is no `!!{tag}`.");
+    let fitting = |fits: fn(&Value) -> bool| resolve(text).ok().filter(fits).ok_or_else(misfit);
     match tag {
-        "str" => Ok(Value::String(text.to_owned())),
         "binary" => {
-            let compact: String = text.split_whitespace().collect();
+            let compact = text.replace(['\r', '\n'], "");
             let bytes = base64::engine::general_purpose::STANDARD.decode(compact).map_err(|_| misfit())?;
-            Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+            Ok(Value::String(replaced(&bytes)))
         }
-        "int" | "float" => number(text).map(Value::Number).ok_or_else(misfit),
-        "bool" => boolean(text).map(Value::Bool).ok_or_else(misfit),
-        "null" => Ok(Value::Null),
-        _ => resolve(text),
+        "int" => fitting(Value::is_number).and_then(|value| if is_float(text) { Err(misfit()) } else { Ok(value) }),
+        "float" => fitting(|value| value.is_i64() || value.is_f64()),
+        "bool" => fitting(Value::is_boolean),
+        "null" => fitting(Value::is_null),
+        "timestamp" if !is_time(text) => Err(misfit()),
+        _ => Ok(Value::String(text.to_owned())),
     }
+}
+
+/// Bytes as a text, each that is not UTF-8 replaced, as Go's JSON does.
+fn replaced(bytes: &[u8]) -> String {
+    let chunks = bytes.utf8_chunks();
+    chunks.flat_map(|chunk| [chunk.valid().to_owned(), "\u{fffd}".repeat(chunk.invalid().len())]).collect()
+}
+
+/// Whether go-yaml reads a text as a time: `2006-01-02`, or such a date with `T`, `t` or a blank and a time behind it.
+fn is_time(text: &str) -> bool {
+    let Some((year, rest)) = text.split_once('-') else { return false };
+    let Some((month, rest)) = rest.split_once('-') else { return false };
+    let day = rest.trim_start_matches(digit);
+    let number = |text: &str, low: u32, high: u32| text.parse().is_ok_and(|n: u32| (low..=high).contains(&n));
+    year.len() == 4
+        && year.chars().all(digit)
+        && number(month, 1, 12)
+        && number(&rest[..rest.len() - day.len()], 1, 31)
+        && (day.is_empty() || day.starts_with(['T', 't', ' ']))
+}
+
+/// Whether a number is one with a point or an exponent.
+fn is_float(text: &str) -> bool {
+    integer(&text.replace('_', "")).is_none()
+}
+
+/// Whether a text in double quotes, as it is written, has escapes that stand for one half of a character (`\\ud83d`).
+pub(super) fn has_surrogates(written: &str) -> bool {
+    let mut rest = written;
+    while let Some((_, after)) = rest.split_once('\\') {
+        let code = after.strip_prefix('u').and_then(|code| code.get(..4));
+        if code.and_then(|code| u32::from_str_radix(code, 16).ok()).is_some_and(|code| (0xd800..0xe000).contains(&code))
+        {
+            return true;
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// Whether YAML 1.2 (core schema) reads a plain scalar differently.
@@ -89,8 +183,18 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 fn number(text: &str) -> Option<Number> {
+    // After a point Go reads the text itself, in which `_` stands between digits only; else it leaves all of them out.
+    if text.starts_with('.')
+        && !text.split('_').all(|part| part.ends_with(digit) && (part.starts_with(digit) || part.starts_with('.')))
+    {
+        return None;
+    }
     let plain = text.replace('_', "");
     integer(&plain).or_else(|| float(&plain))
+}
+
+fn digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 /// Go's `strconv.ParseInt(s, 0, 64)`, then `ParseUint`: prefixes 0x, 0o, 0b, and a leading zero for octal.
@@ -190,6 +294,8 @@ mod tests {
             ("e3", json!("e3")),
             ("0x", json!("0x")),
             ("=", json!("=")),
+            ("._5", json!("._5")),
+            (".5_", json!(".5_")),
         ];
         for (text, value) in cases {
             assert_eq!(resolve(text), Ok(value), "{text}");
@@ -199,10 +305,40 @@ mod tests {
 
     #[test]
     fn tags_decide_over_the_text() {
-        assert_eq!(tagged("binary", "aGk="), Ok(json!("hi")));
-        assert_eq!(tagged("int", "7"), Ok(json!(7)));
-        assert_eq!(tagged("str", "yes"), Ok(json!("yes")));
-        assert!(tagged("int", "x").is_err());
+        let plain = |text: &str, tag: &str| read(text, ScalarStyle::Plain, Some(tag)).map(|read| read.value);
+        for (tag, text, value) in [
+            ("tag:yaml.org,2002:binary", "aGk=", "hi"),
+            ("tag:yaml.org,2002:str", "yes", "yes"),
+            ("!", "0123", "0123"),
+            ("!colour", "yes", "yes"),
+            ("tag:yaml.org,2002:colour", "1", "1"),
+            ("tag:yaml.org,2002:timestamp", "2001-12-14", "2001-12-14"),
+        ] {
+            assert_eq!(plain(text, tag), Ok(json!(value)), "{tag} {text}");
+        }
+        assert_eq!(plain("7", "tag:yaml.org,2002:int"), Ok(json!(7)));
+        assert_eq!(plain("7", "tag:yaml.org,2002:float"), Ok(json!(7)));
+        for (tag, text) in [("int", "x"), ("int", "1.5"), ("bool", "1"), ("null", "x"), ("timestamp", "x")] {
+            assert!(plain(text, &format!("{OWN}{tag}")).is_err(), "{tag} {text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_written_as_go_writes_it() {
+        let key = |text| read(text, ScalarStyle::Plain, None).ok().and_then(|read| read.key());
+        for (text, expected) in [
+            ("0123456789", "1.2345679e+08"),
+            ("010", "8"),
+            ("1.50", "1.5"),
+            ("1e3", "1000"),
+            ("0.00001", "1e-05"),
+            ("yes", "true"),
+            ("1234567.0", "1.234567e+06"),
+        ] {
+            assert_eq!(key(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(key("~"), None);
+        assert_eq!(key("18446744073709551615"), None);
     }
 
     #[test]

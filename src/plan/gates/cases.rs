@@ -26,7 +26,7 @@ const KINDS: [(&str, &str); 8] = [
 fn wanted(values: &[Value]) -> Desired {
     let text: Vec<String> = values.iter().map(Value::to_string).collect();
     let entries = [("all.yaml".to_owned(), Entry::File(text.join("\n---\n").into_bytes()))].into();
-    read(&Tree { entries }, None).expect("it can be read")
+    read(&Tree::of(entries), None).expect("it can be read")
 }
 
 fn cluster(values: &[Value]) -> Live {

@@ -134,7 +134,7 @@ fn desired(wanted: &Wanted) -> Desired {
         wanted.routes.iter().enumerate().filter_map(|(index, route)| Some(route_value(index, route.as_ref()?)));
     let text: Vec<String> = apps.chain(routes).map(|value| value.to_string()).collect();
     let entries = [("all.yaml".to_owned(), Entry::File(text.join("\n---\n").into_bytes()))].into();
-    read(&Tree { entries }, None).expect("it can be read")
+    read(&Tree::of(entries), None).expect("it can be read")
 }
 
 /// The cluster: its objects, and the routes that the proxy knows.
@@ -493,7 +493,7 @@ fn gates_of_the_old_deployment(wanted: &[Value]) -> Vec<(String, Proof)> {
     [&old, &service, &route_value(0, &route)].into_iter().for_each(|value| cluster.write(value, 0.0));
     let text: Vec<String> = wanted.iter().map(Value::to_string).collect();
     let entries = [("all.yaml".to_owned(), Entry::File(text.join("\n---\n").into_bytes()))].into();
-    let desired = read(&Tree { entries }, None).expect("it can be read");
+    let desired = read(&Tree::of(entries), None).expect("it can be read");
     let mut found = Found::default();
     let object = ObjectRef::of(&old).expect("an object");
     Guard::new(&desired, &cluster.live, BTreeSet::new()).step(

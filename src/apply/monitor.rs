@@ -1,0 +1,282 @@
+//! The last gate before the API server: it holds each request for a tenant against the text of the tenant's rules, once more
+//! and by itself.
+//!
+//! **Invariant:** it knows nothing of plans, templates and checks, and uses nothing of theirs: what they let through by mistake
+//! ends here. Whatever it does not understand it refuses.
+
+use crate::desired::{Config, OWN_KINDS, Pattern};
+use crate::live::Served;
+use crate::object::GroupKind;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The reason of its refusals. A turn ends with the first one: it is a fault of this program.
+pub const BREACH: &str = "Breach";
+
+/// What a tenant may ask of the API server.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    tenant: String,
+    namespaces: Option<Vec<Pattern>>,
+    kinds: Option<Vec<String>>,
+    cluster_kinds: Vec<String>,
+    /// As whom all of it is asked, where the rules say so.
+    identity: Option<String>,
+    /// Where the inventories are: nobody's but ours.
+    inventory: String,
+    /// The kinds that are served, by group and resource.
+    served: BTreeMap<(String, String), (String, bool)>,
+}
+
+/// A request that is about to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method of HTTP.
+    pub method: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The user it is sent as, when that is not ourselves.
+    pub user: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// An object as a path names it.
+struct Place<'a> {
+    group: &'a str,
+    version: &'a str,
+    namespace: Option<&'a str>,
+    resource: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// Reads `/api/V/...` or `/apis/G/V/...`, then `[namespaces/N/]RESOURCE/NAME`; none for anything else.
+    fn of(path: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        let (group, version, rest) = match parts.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return None,
+        };
+        let (namespace, resource, name) = match rest {
+            ["namespaces", namespace, resource, name] => (Some(*namespace), *resource, *name),
+            [resource, name] => (None, *resource, *name),
+            _ => return None,
+        };
+        let all = [version, resource, name, namespace.unwrap_or("x")];
+        let is_plain = |text: &str| !text.is_empty() && text != "." && text != "..";
+        all.into_iter().all(is_plain).then_some(Self { group, version, namespace, resource, name })
+    }
+}
+
+impl Monitor {
+    /// What the rules let the tenant of a partition ask; none for the platform's own partition.
+    pub fn of(rules: &Config, partition: &str, served: &BTreeMap<GroupKind, Served>) -> Option<Self> {
+        let tenant = rules.tenants.iter().find(|tenant| tenant.name == partition)?;
+        let account = tenant.service_account.as_deref().and_then(|account| account.split_once('/'));
+        let served = served.iter().map(|(kind, served)| {
+            ((kind.group.clone(), served.plural.clone()), (kind.kind.clone(), served.namespaced))
+        });
+        Some(Self {
+            tenant: tenant.name.clone(),
+            namespaces: tenant.namespaces.clone().map(|all| all.into_iter().map(Pattern::from).collect()),
+            kinds: tenant.kinds.clone(),
+            cluster_kinds: tenant.cluster_kinds.clone(),
+            identity: account.map(|(namespace, name)| format!("system:serviceaccount:{namespace}:{name}")),
+            inventory: rules.inventory.namespace.clone(),
+            served: served.collect(),
+        })
+    }
+
+    /// Whether a request may be sent.
+    ///
+    /// # Errors
+    /// What is not allowed, in words.
+    pub fn check(&self, asked: &Asked<'_>) -> Result<(), String> {
+        self.judge(asked).map_err(|what| {
+            format!(
+                "spinway's own check of requests failed: tenant `{}` may not {what}. This is a bug in spinway: the run stops, please report it",
+                self.tenant
+            )
+        })
+    }
+
+    fn judge(&self, asked: &Asked<'_>) -> Result<(), String> {
+        if self.identity.as_deref() != asked.user {
+            return Err(format!("act as {}", asked.user.unwrap_or("spinway")));
+        }
+        let place = Place::of(asked.path).ok_or_else(|| format!("request {}", asked.path))?;
+        match place.namespace {
+            Some(namespace) if !self.has(namespace) => return Err(format!("use namespace {namespace}")),
+            _ => {}
+        }
+        match asked.method {
+            // What is deleted was applied once, by the inventory's word; rules that were narrowed since must not keep it.
+            "DELETE" => Ok(()),
+            "PATCH" | "PUT" => self.judge_text(&place, asked.body),
+            method => Err(format!("send {method}")),
+        }
+    }
+
+    fn has(&self, namespace: &str) -> bool {
+        let listed = self.namespaces.as_ref().map(|all| all.iter().any(|pattern| pattern.is_match(namespace)));
+        namespace != self.inventory && listed.unwrap_or_else(|| !namespace.starts_with("kube-"))
+    }
+
+    /// A text that is written, which has to be of the object that the path names, and of a kind that the tenant has.
+    fn judge_text(&self, place: &Place<'_>, body: &[u8]) -> Result<(), String> {
+        let body: Value = serde_json::from_slice(body).map_err(|_| "send a body that is not JSON".to_owned())?;
+        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+        let version = if place.group.is_empty() {
+            place.version.to_owned()
+        } else {
+            format!("{}/{}", place.group, place.version)
+        };
+        let kind = text("/kind").unwrap_or_default();
+        let is_named = text("/metadata/name").is_some_and(|name| encoded(name) == place.name);
+        let is_placed =
+            body.pointer("/metadata/namespace").is_none_or(|namespace| namespace.as_str() == place.namespace);
+        if text("/apiVersion") != Some(&version) || !is_named || !is_placed {
+            return Err("send a body that does not match the path".to_owned());
+        }
+        let served = self.served.get(&(place.group.to_owned(), place.resource.to_owned()));
+        if served.is_some_and(|(known, namespaced)| known != kind || *namespaced != place.namespace.is_some()) {
+            return Err(format!("write a {kind} as {}", place.resource));
+        }
+        if !self.may_declare(place, kind) {
+            return Err(format!("declare a {kind}"));
+        }
+        Ok(())
+    }
+
+    fn may_declare(&self, place: &Place<'_>, kind: &str) -> bool {
+        let full = format!("{kind}.{}", place.group);
+        let named = |list: &[String]| {
+            list.iter().any(|entry| {
+                let pattern = Pattern::from(entry.clone());
+                pattern.is_match(&full) || (!entry.contains('.') && pattern.is_match(kind))
+            })
+        };
+        let own = || OWN_KINDS.contains(&(place.group, kind));
+        let of_its = self.kinds.as_deref().map_or_else(own, named);
+        of_its && (place.namespace.is_some() || named(&self.cluster_kinds))
+    }
+}
+
+/// A name as it stands in a path.
+fn encoded(name: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b':' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    name.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Tenant;
+    use serde_json::json;
+
+    fn monitor(tenant: Tenant) -> Monitor {
+        let served = |group: &str, kind: &str, plural: &str, namespaced| {
+            (
+                GroupKind::new(group, kind),
+                Served { versions: vec!["v1".to_owned()], plural: plural.to_owned(), namespaced },
+            )
+        };
+        let served = BTreeMap::from([
+            served("", "ConfigMap", "configmaps", true),
+            served("", "Namespace", "namespaces", false),
+            served("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false),
+            served("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true),
+        ]);
+        let tenant = Tenant { name: "cart".to_owned(), ..tenant };
+        let rules = Config { tenants: vec![tenant], ..Config::default() };
+        Monitor::of(&rules, "cart", &served).unwrap_or_else(|| unreachable!("there is the tenant"))
+    }
+
+    fn cart() -> Tenant {
+        Tenant {
+            namespaces: Some(vec!["cart".to_owned(), "cart-*".to_owned()]),
+            service_account: Some("cart/deployer".to_owned()),
+            ..Tenant::default()
+        }
+    }
+
+    const DEPLOYER: Option<&str> = Some("system:serviceaccount:cart:deployer");
+
+    fn asked(monitor: &Monitor, method: &str, path: &str, user: Option<&str>, body: &Value) -> Result<(), String> {
+        monitor.check(&Asked { method, path, user, body: body.to_string().as_bytes() })
+    }
+
+    fn body(version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Value {
+        let mut body = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
+        if let Some(namespace) = namespace {
+            body["metadata"]["namespace"] = json!(namespace);
+        }
+        body
+    }
+
+    #[test]
+    fn what_a_tenant_has_passes() {
+        let monitor = monitor(cart());
+        let text = body("v1", "ConfigMap", Some("cart"), "a:b");
+        assert_eq!(asked(&monitor, "PATCH", "/api/v1/namespaces/cart/configmaps/a:b", DEPLOYER, &text), Ok(()));
+        let deleted = "/apis/rbac.authorization.k8s.io/v1/namespaces/cart-2/rolebindings/x";
+        assert_eq!(asked(&monitor, "DELETE", deleted, DEPLOYER, &json!({})), Ok(()));
+    }
+
+    #[test]
+    fn whatever_else_is_refused() {
+        let monitor = monitor(cart());
+        let map = |namespace: &str, name: &str| body("v1", "ConfigMap", Some(namespace), name);
+        let binding = body("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, "a");
+        let role = body("rbac.authorization.k8s.io/v1", "RoleBinding", Some("cart"), "a");
+        for (method, path, user, text) in [
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/a", None, map("cart", "a")),
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/a", Some("system:admin"), map("cart", "a")),
+            ("PATCH", "/api/v1/namespaces/infra/configmaps/a", DEPLOYER, map("infra", "a")),
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/a", DEPLOYER, map("infra", "a")),
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/a", DEPLOYER, map("cart", "b")),
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/a", DEPLOYER, body("v1", "Secret", Some("cart"), "a")),
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/../secrets/a", DEPLOYER, map("cart", "a")),
+            ("PATCH", "/api/v1/namespaces/cart/configmaps/..", DEPLOYER, map("cart", "..")),
+            ("PATCH", "/api/v1/namespaces/cart/pods/a/binding", DEPLOYER, map("cart", "a")),
+            ("PATCH", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/a", DEPLOYER, binding),
+            ("PATCH", "/apis/rbac.authorization.k8s.io/v1/namespaces/cart/rolebindings/a", DEPLOYER, role),
+            ("PATCH", "/api/v1/namespaces/cart", DEPLOYER, body("v1", "Namespace", None, "cart")),
+            ("POST", "/api/v1/namespaces/cart/configmaps", DEPLOYER, map("cart", "a")),
+            ("DELETE", "/api/v1/namespaces/infra/configmaps/a", DEPLOYER, json!({})),
+            ("DELETE", "/api/v1/namespaces/cart/configmaps/a", None, json!({})),
+            ("DELETE", "/api/v1/namespaces/cart/configmaps", DEPLOYER, json!({})),
+        ] {
+            assert!(asked(&monitor, method, path, user, &text).is_err(), "{method} {path} {user:?} {text}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_named_with_their_group_or_stand_for_the_only_one() {
+        let named = |kinds: &[&str], cluster: &[&str]| {
+            let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            monitor(Tenant { kinds: Some(list(kinds)), cluster_kinds: list(cluster), service_account: None, ..cart() })
+        };
+        let path = "/apis/rbac.authorization.k8s.io/v1/namespaces/cart/rolebindings/a";
+        let text = body("rbac.authorization.k8s.io/v1", "RoleBinding", Some("cart"), "a");
+        for (kinds, expected) in [
+            (&["RoleBinding"][..], true),
+            (&["RoleBinding.rbac.authorization.k8s.io"], true),
+            (&["RoleBinding.example.com"], false),
+            (&["ConfigMap"], false),
+            (&[], false),
+        ] {
+            assert_eq!(asked(&named(kinds, &[]), "PATCH", path, None, &text).is_ok(), expected, "{kinds:?}");
+        }
+        let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/a";
+        let text = body("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None, "a");
+        assert!(asked(&named(&["ClusterRoleBinding"], &[]), "PATCH", path, None, &text).is_err());
+        assert_eq!(asked(&named(&["*"], &["ClusterRoleBinding"]), "PATCH", path, None, &text), Ok(()));
+    }
+}

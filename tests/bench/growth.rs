@@ -1,0 +1,163 @@
+//! How `spinway check` grows with each thing of which a tenant can write as much as it likes: twice as much may take about
+//! twice as long.
+
+use crate::measure::{self, Cost};
+use std::fs;
+use std::path::Path;
+
+/// The most that twice as much may cost.
+pub const LIMIT: f64 = 2.2;
+/// Below so many seconds of the processor a ratio says nothing.
+const LEAST: f64 = 0.05;
+
+/// A row of the table.
+pub struct Row {
+    /// What there is more of.
+    pub name: &'static str,
+    /// How many, in the smaller of the two.
+    pub count: usize,
+    /// What so many cost.
+    pub small: Cost,
+    /// What twice as many cost.
+    pub large: Cost,
+}
+
+impl Row {
+    /// How many times as much processor time twice as many take.
+    pub fn ratio(&self) -> f64 {
+        self.large.cpu.max(LEAST) / self.small.cpu.max(LEAST)
+    }
+}
+
+/// One thing that there may be much of: so many, as a file of the tenant.
+type Kind = (&'static str, usize, fn(usize) -> String);
+
+const KINDS: [Kind; 12] = [
+    ("comments for spinway", 10_000, |n| {
+        format!(
+            "{}data:\n{}",
+            map("a", ""),
+            many(n, |i| format!("  k{i}: \"v\" # spinway:ignore SPW022: it is meant\n"))
+        )
+    }),
+    ("suppressed objects", 2_000, |n| {
+        many(n, |i| map(&format!("c{i}"), ", annotations: {spinway.dev/ignore: \"SPW022: it is meant\"}"))
+    }),
+    ("objects that a pattern of patches fits", 2_000, |n| {
+        many(n, |i| map(&format!("c{i}"), "")) + &many(100, |i| patch(i, &format!("c*{i}")))
+    }),
+    ("Apps under egress", 500, |n| {
+        many(n, |i| {
+            format!(
+                "---\napiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {{name: a{i}, namespace: one}}\nspec: {{image: \"{IMAGE}\", egress: []}}\n"
+            )
+        })
+    }),
+    ("autoscaled SpinApps", 500, |n| many(n, scaled)),
+    ("references that lead nowhere", 500, |n| many(n, |i| route(i, "one", &format!("gone{i}")))),
+    ("references with a grant", 500, |n| many(n, |i| route(i, "two", &format!("there{i}")) + &grant(i))),
+    ("links of a circle", 2_000, |n| {
+        many(n, |i| {
+            let next = (i + 1) % n;
+            map(
+                &format!("c{i}"),
+                &format!(", annotations: {{config.kubernetes.io/depends-on: /namespaces/one/ConfigMap/c{next}}}"),
+            )
+        })
+    }),
+    ("links of a chain", 2_000, |n| {
+        many(n, |i| {
+            let next = i + 1;
+            map(
+                &format!("c{i}"),
+                &format!(", annotations: {{config.kubernetes.io/depends-on: /namespaces/one/ConfigMap/c{next}}}"),
+            )
+        })
+    }),
+    ("variables of a container", 5_000, |n| {
+        let variables = many(n, |i| format!("{{name: V{i}, value: x}}, "));
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d, namespace: one}}\nspec: {{selector: {{matchLabels: {{app: a}}}}, template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: [{{name: c, image: \"{IMAGE}\", env: [{variables}]}}]}}}}}}\n"
+        )
+    }),
+    ("keys of a map", 20_000, |n| format!("{}data:\n{}", map("a", ""), many(n, |i| format!("  k{i}: v\n")))),
+    ("levels of anchors around 20,000 values", 50, |n| {
+        let open = many(n, |i| format!("&a{i} ["));
+        format!("{}list: {open}{}{}\n", map("a", ""), "1,".repeat(20_000), "]".repeat(n))
+    }),
+];
+
+/// Measures every kind, so many and twice as many.
+pub fn run(runs: usize) -> Vec<Row> {
+    let of = |&(name, count, text): &Kind| {
+        let least = |count: usize| {
+            let costs = (0..runs.clamp(1, 3)).map(|_| check(&text(count)));
+            costs.min_by(|a, b| a.cpu.total_cmp(&b.cpu)).expect("there are runs")
+        };
+        let row = Row { name, count, small: least(count), large: least(2 * count) };
+        eprintln!("  twice as many {name}: {:.2} times as long", row.ratio());
+        row
+    };
+    KINDS.iter().map(of).collect()
+}
+
+fn check(text: &str) -> Cost {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (path, text) in
+        [("spinway.yaml", CONFIG), ("platform/namespaces.yaml", NAMESPACES), ("teams/one/many.yaml", text)]
+    {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
+        fs::write(path, text).expect("the file can be written");
+    }
+    let folder = dir.path().display().to_string();
+    let cost =
+        measure::run(dir.path(), Path::new(env!("CARGO_BIN_EXE_spinway")), &["check", &folder, "-o", "json"], &[]);
+    assert!(matches!(cost.code, 0 | 1), "it is read: {}", cost.output);
+    cost
+}
+
+const CONFIG: &str = "apiVersion: spinway.dev/v1alpha1
+kind: Config
+metadata: {name: growth}
+spec:
+  sources: [platform, teams]
+  environments: [{name: test}]
+  tenants:
+    - {name: one, paths: [teams/one], namespaces: [one, two], kinds: [ReferenceGrant.gateway.networking.k8s.io, Deployment.apps, App, ConfigMap, HTTPRoute.gateway.networking.k8s.io, SpinApp.core.spinkube.dev, HorizontalPodAutoscaler.autoscaling], egress: []}
+";
+const NAMESPACES: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: one}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: two}\n";
+const IMAGE: &str = "ghcr.io/example/web@sha256:5555555555555555555555555555555555555555555555555555555555555555";
+
+fn many(count: usize, of: impl Fn(usize) -> String) -> String {
+    (0..count).map(of).collect()
+}
+
+fn map(name: &str, metadata: &str) -> String {
+    format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: one{metadata}}}\n")
+}
+
+fn patch(number: usize, name: &str) -> String {
+    format!(
+        "---\napiVersion: spinway.dev/v1alpha1\nkind: Patch\nmetadata: {{name: p{number}}}\nspec: {{target: {{kind: ConfigMap, namespace: \"o*\", name: \"{name}\"}}, merge: {{data: {{k: v}}}}}}\n"
+    )
+}
+
+fn scaled(number: usize) -> String {
+    format!(
+        "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: h{number}, namespace: one}}\nspec: {{minReplicas: 1, maxReplicas: 2, scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: s{number}}}}}\n\
+         ---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: s{number}, namespace: one}}\nspec: {{image: \"{IMAGE}\", executor: containerd-shim-spin, enableAutoscaling: true}}\n"
+    )
+}
+
+fn route(number: usize, namespace: &str, backend: &str) -> String {
+    format!(
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r{number}, namespace: one}}\nspec: {{parentRefs: [{{name: g, namespace: infra}}], hostnames: [h{number}.example.com], rules: [{{backendRefs: [{{name: {backend}, namespace: {namespace}, port: 80}}]}}]}}\n"
+    )
+}
+
+fn grant(number: usize) -> String {
+    format!(
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\nmetadata: {{name: g{number}, namespace: two}}\nspec: {{from: [{{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: one}}], to: [{{group: \"\", kind: Service, name: there{number}}}]}}\n"
+    )
+}

@@ -1,0 +1,245 @@
+//! Foreign text in everything that spinway prints, judged by parsers of what reads it: a runner of GitHub Actions, a terminal,
+//! Markdown, XML, SARIF, Mermaid and DOT.
+
+use crate::repo::Repo;
+use crate::run::{Ran, code, run, stderr, stdout};
+use pulldown_cmark::{Event, Options, Parser, Tag};
+use regex::Regex;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// What each reader might obey, or show as something else than text.
+const HOSTILE: [&str; 25] = [
+    "::add-mask::zq",
+    "::error file=a.yaml,line=1::zq",
+    "::stop-commands::zq",
+    "::set-output name=zq::1",
+    "##[add-mask]zq",
+    "##[group]zq",
+    "a ##[error]zq",
+    "\u{1b}[31mzq\u{1b}[0m",
+    "\u{1b}]8;;http://evil.example\u{7}zq\u{1b}]8;;\u{7}",
+    "\u{9b}31mzq",
+    "\u{202e}zq\u{2066}",
+    "\u{200b}zq\u{e0041}\u{2028}zq",
+    "<script>zq()</script>",
+    "</code><img src=x onerror=zq>",
+    "<!-- zq -->",
+    "</details></td></tr>zq",
+    "![zq](http://evil.example/x.png)",
+    "[zq](http://evil.example)",
+    "http://evil.example/zq www.evil.example/zq",
+    "@acme/zq #1 GH-1 acme/zq#1",
+    "``` zq ```",
+    "| zq | zq |",
+    "]]><zq/>&zq;",
+    "\"]; zq --> n0 #lt;zq#gt;",
+    "%0A::error::zq%25",
+];
+
+/// Each as it is, on a line of its own, behind blanks, and behind a carriage return.
+fn payloads() -> Vec<String> {
+    let around = |text: &&str| {
+        [text.to_string(), format!("one\n{text}\ntwo"), format!("one\n   {text}"), format!("one\r{text}")]
+    };
+    HOSTILE.iter().flat_map(around).collect()
+}
+
+fn map(name: &str, data: &Value, annotations: &Value) -> String {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "one", "annotations": annotations}, "data": data})
+        .to_string()
+}
+
+/// A repository whose last commit changes values, keys, names, comments and file names to the payloads, and its objects.
+fn repository() -> Repo {
+    let repo = Repo::with_config();
+    let payloads = payloads();
+    let before: serde_json::Map<String, Value> =
+        (0..payloads.len()).map(|n| (format!("k{n}"), json!("one\nbefore"))).collect();
+    repo.write("apps/one/values.yaml", &map("values", &Value::Object(before), &json!({})));
+    repo.commit("before");
+    let values: serde_json::Map<String, Value> =
+        payloads.iter().enumerate().map(|(n, text)| (format!("k{n}"), json!(text))).collect();
+    let keys: serde_json::Map<String, Value> = payloads.iter().map(|text| (text.clone(), json!("v"))).collect();
+    repo.write("apps/one/values.yaml", &map("values", &Value::Object(values), &json!({})));
+    repo.write("apps/one/keys.yaml", &map("keys", &Value::Object(keys.clone()), &Value::Object(keys)));
+    for (number, text) in payloads.iter().enumerate() {
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": text, "namespace": "one"},
+            "rules": [{"apiGroups": [""], "resources": [text], "verbs": ["get"]}]});
+        repo.write(&format!("apps/one/role-{number}.yaml"), &role.to_string());
+        let wish = json!({"config.kubernetes.io/depends-on": format!("/namespaces/one/ConfigMap/{text}"), "spinway.dev/ignore": text});
+        repo.write(&format!("platform/wish-{number}.yaml"), &map(&format!("wish-{number}"), &json!({}), &wish));
+        if !text.contains('/') {
+            let secret = json!({"apiVersion": "v1", "kind": text, "metadata": {"name": text}});
+            repo.write(&format!("platform/{number} {text}.yaml"), &secret.to_string());
+        }
+    }
+    repo.allow("ConfigMap, Role.rbac.authorization.k8s.io");
+    repo.git(&["add", "-A"]);
+    repo.git(&["commit", "-q", "-m", &payloads[0], "-m", &payloads.join("\n")]);
+    repo
+}
+
+/// What a runner takes for commands (actions/runner, `ActionCommand.TryParseV2` and `TryParse`).
+fn commands(text: &str) -> Vec<&str> {
+    let lines = text.split(['\n', '\r']);
+    lines.filter(|line| line.trim_start().starts_with("::") || line.contains("##[")).collect()
+}
+
+/// A terminal that keeps whatever is not text.
+#[derive(Default)]
+struct Terminal(Vec<String>);
+
+impl vte::Perform for Terminal {
+    fn print(&mut self, c: char) {
+        let hidden = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}');
+        if hidden {
+            self.0.push(format!("{c:?}"));
+        }
+    }
+    fn execute(&mut self, byte: u8) {
+        if byte != b'\n' {
+            self.0.push(format!("control {byte:#x}"));
+        }
+    }
+    fn csi_dispatch(&mut self, _: &vte::Params, _: &[u8], _: bool, action: char) {
+        self.0.push(format!("CSI {action}"));
+    }
+    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
+        self.0.push(format!("ESC {byte}"));
+    }
+    fn osc_dispatch(&mut self, _: &[&[u8]], _: bool) {
+        self.0.push("OSC".to_owned());
+    }
+}
+
+fn in_terminal(text: &str) -> Vec<String> {
+    let (mut parser, mut terminal) = (vte::Parser::new(), Terminal::default());
+    parser.advance(&mut terminal, text.as_bytes());
+    terminal.0
+}
+
+/// What Markdown makes of foreign text beside text in `<code>`.
+fn in_markdown(text: &str) -> Vec<String> {
+    const OURS: [&str; 10] =
+        ["<code>", "</code>", "<wbr>", "<br>", "<details>", "</details>", "<summary>", "</summary>", "<sub>", "</sub>"];
+    let mut found = Vec::new();
+    let mut code = 0_i32;
+    let tags = Regex::new("<[^>]*>").expect("a pattern");
+    for event in Parser::new_ext(text, Options::all() - Options::ENABLE_SMART_PUNCTUATION) {
+        match event {
+            Event::Start(Tag::Image { dest_url, .. } | Tag::Link { dest_url, .. }) => {
+                found.push(format!("a link to {dest_url}"));
+            }
+            Event::InlineHtml(html) | Event::Html(html) => {
+                for tag in tags.find_iter(&html).map(|tag| tag.as_str()) {
+                    match tag {
+                        "<code>" => code += 1,
+                        "</code>" => code -= 1,
+                        tag if OURS.contains(&tag) => {}
+                        // What an upsert of a comment finds it by.
+                        tag if tag.starts_with("<!-- spinway") => {}
+                        tag => found.push(format!("the tag {tag}")),
+                    }
+                }
+            }
+            Event::Text(text) if code == 0 && text.contains("zq") => found.push(format!("the text {text}")),
+            _ => {}
+        }
+    }
+    if code != 0 {
+        found.push("an end of <code>".to_owned());
+    }
+    found
+}
+
+/// Finds in a text what its reader would take for more than text.
+type Judge<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
+fn judge(what: &str, text: &str, judges: &[Judge<'_>]) -> Vec<String> {
+    assert!(!text.is_empty(), "{what} prints nothing");
+    let found = judges.iter().flat_map(|judge| judge(text));
+    found.map(|found| format!("{what}: {}", found.chars().take(200).collect::<String>())).collect()
+}
+
+#[test]
+fn foreign_text_is_text_wherever_it_is_printed() {
+    assert_eq!(payloads().len(), 100);
+    let repo = repository();
+    let dir = repo.dir();
+    let runner = |text: &str| commands(text).into_iter().map(|line| format!("the command {line}")).collect::<Vec<_>>();
+    let terminal = |text: &str| in_terminal(text);
+    let markdown = |text: &str| in_markdown(text);
+    let as_json = |text: &str| {
+        serde_json::from_str::<Value>(text).err().map(|error| error.to_string()).into_iter().collect::<Vec<_>>()
+    };
+    let as_xml = |text: &str| {
+        roxmltree::Document::parse(text).err().map(|error| error.to_string()).into_iter().collect::<Vec<_>>()
+    };
+    let sarif = |text: &str| {
+        let log: serde_sarif::sarif::Sarif = serde_json::from_str(text).expect("SARIF");
+        let link = Regex::new(r"(^|[^\\])\[[^\]\\]*\]\(").expect("a pattern");
+        let results = log.runs.iter().flat_map(|run| run.results.iter().flatten());
+        let messages = results.filter_map(|result| result.message.text.clone());
+        messages.filter(|text| link.is_match(text)).collect::<Vec<_>>()
+    };
+    let mermaid = |text: &str| {
+        let line = Regex::new(r##"^(flowchart LR|  n\d+\["([^"#<>&]|#(35|amp|quot|lt|gt);)*"\]|  n\d+ --> n\d+)$"##)
+            .expect("a pattern");
+        text.lines().filter(|text| !line.is_match(text)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let dot = |text: &str| {
+        let line = Regex::new(r#"^(digraph .*\{|\}|\s*(rankdir|node|edge).*;|\s*"([^"\\]|\\.)*"( -> "([^"\\]|\\.)*")?( \[label="([^"\\]|\\.)*"\])?;?)$"#).expect("a pattern");
+        text.lines().filter(|text| !line.is_match(text)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut wrong = Vec::new();
+    let mut run = |arguments: &[&str], judges: &[Judge<'_>]| {
+        let ran = run(arguments);
+        assert!(code(&ran) < 4, "{}", Ran(&ran));
+        let mut what = String::new();
+        let _ = write!(
+            what,
+            "{}",
+            arguments.iter().filter(|argument| **argument != dir).copied().collect::<Vec<_>>().join(" ")
+        );
+        wrong.extend(judge(&what, &stdout(&ran), judges));
+        wrong.extend(
+            runner(&stderr(&ran))
+                .into_iter()
+                .chain(terminal(&stderr(&ran)))
+                .map(|found| format!("{what}, standard error: {found}")),
+        );
+    };
+    run(&["plan", dir, "--against", "HEAD~1"], &[&runner, &terminal]);
+    run(&["plan", dir, "--against", "HEAD~1", "-v"], &[&runner, &terminal]);
+    run(&["plan", dir, "--against", "HEAD~1", "-o", "markdown"], &[&runner, &terminal, &markdown]);
+    run(&["plan", dir, "--against", "HEAD~1", "-o", "json"], &[&runner, &as_json]);
+    run(&["plan", dir, "--against", "HEAD~1", "-o", "yaml"], &[&runner]);
+    run(&["check", dir], &[&runner, &terminal]);
+    run(&["check", dir, "-o", "markdown"], &[&runner, &terminal, &markdown]);
+    run(&["check", dir, "-o", "json"], &[&runner, &as_json]);
+    run(&["check", dir, "-o", "sarif"], &[&runner, &as_json, &sarif]);
+    run(&["check", dir, "-o", "junit"], &[&runner, &as_xml]);
+    run(&["graph", dir], &[&runner, &terminal]);
+    run(&["graph", dir, "-o", "mermaid"], &[&runner, &terminal, &mermaid]);
+    run(&["graph", dir, "-o", "dot"], &[&runner, &terminal, &dot]);
+    run(&["graph", dir, "-o", "json"], &[&runner, &as_json]);
+    run(&["render", dir], &[&runner]);
+    run(&["render", dir, "--explain"], &[&runner, &terminal]);
+    run(&["render", dir, "-o", "json"], &[&runner, &as_json]);
+    run(&["install", dir, "--permissions"], &[&runner]);
+    // Commands are what this one is for: one for each finding, on one line, with nothing of its own in them.
+    let ran = crate::run::run(&["check", dir, "-o", "github"]);
+    let line = Regex::new(r"^::(error|warning|notice) [^:\r\n]*::[^\r\n]*$|^$").expect("a pattern");
+    wrong.extend(
+        stdout(&ran).split('\n').filter(|text| !line.is_match(text)).map(|text| format!("check -o github: {text:?}")),
+    );
+    wrong.sort_unstable();
+    wrong.dedup();
+    assert!(
+        wrong.is_empty(),
+        "{} found\n{}",
+        wrong.len(),
+        wrong.iter().take(40).cloned().collect::<Vec<_>>().join("\n")
+    );
+}
