@@ -123,7 +123,7 @@ const READING: [(&str, &str, &str); 39] = [
     ),
     (
         "tenant-size",
-        "A tenant exceeds a limit: 32 MiB of manifests, 10,000 files, 20,000 documents, 1,000,000 values, 1,000 patches, or 32 MiB added by \
+        "A tenant exceeds a limit: 32 MiB of manifests, 10,000 of them, 100,000 files and folders, 20,000 documents, 1,000,000 values, 1,000 patches, or 32 MiB added by \
          patches. None of its files is read and nothing of it is pruned; other tenants are not affected.",
         "Remove files, or split the folder between two tenants in spinway.yaml.",
     ),

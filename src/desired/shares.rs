@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub enum Amount {
     /// Bytes of manifests.
     Bytes,
+    /// Files and folders of any kind.
+    Entries,
     /// Manifests.
     Files,
     /// Documents in them, items of lists included.
@@ -26,12 +28,14 @@ pub enum Amount {
 }
 
 impl Amount {
-    const ALL: [Self; 6] = [Self::Bytes, Self::Files, Self::Documents, Self::Values, Self::Patches, Self::Growth];
+    const ALL: [Self; 7] =
+        [Self::Bytes, Self::Entries, Self::Files, Self::Documents, Self::Values, Self::Patches, Self::Growth];
 
     /// The most that one tenant may have.
     pub const fn most(self) -> usize {
         match self {
             Self::Bytes => 32 << 20,
+            Self::Entries => 100_000,
             Self::Files => 10_000,
             Self::Documents => 20_000,
             Self::Values => 1_000_000,
@@ -45,6 +49,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes => write!(f, "{} MiB of manifests", self.most() >> 20),
+            Self::Entries => write!(f, "{} files and folders", self.most()),
             Self::Files => write!(f, "{} manifests", self.most()),
             Self::Documents => write!(f, "{} documents", self.most()),
             Self::Values => write!(f, "{} values", self.most()),

@@ -80,13 +80,31 @@ impl Tree {
         if shares.take(owner, Amount::Files, 1) && shares.take(owner, Amount::Bytes, bytes) {
             return self.add(path, read());
         }
+        self.exceed(owner, shares);
+        self.add(path, Entry::Beyond);
+    }
+
+    /// Counts a file or folder; false when its owner has used up its share, and nothing of it is looked at any more.
+    pub fn counts(&mut self, path: &str, shares: &Shares) -> bool {
+        let owner = shares.owner(path);
+        if self.exceeds(owner) {
+            return false;
+        }
+        let counts = shares.take(owner, Amount::Entries, 1);
+        if !counts {
+            self.exceed(owner, shares);
+        }
+        counts
+    }
+
+    /// Keeps nothing of an owner that has more than its share.
+    fn exceed(&mut self, owner: Option<&str>, shares: &Shares) {
         self.exceeded = shares.exceeded();
-        for (known, entry) in &mut self.entries {
-            if shares.owner(known) == owner {
+        for (path, entry) in &mut self.entries {
+            if shares.owner(path) == owner {
                 *entry = Entry::Beyond;
             }
         }
-        self.add(path, Entry::Beyond);
     }
 
     /// The text of a file, where it is UTF-8.

@@ -190,13 +190,19 @@ impl<'a> Walk<'a> {
 
     fn folder(&mut self, tree: &git2::Tree<'_>, prefix: &str, depth: usize) -> Result<(), git2::Error> {
         for entry in tree {
-            self.seen += 1;
-            if self.seen > MAX_ENTRIES {
-                return Err(git2::Error::from_str("it has more than 500,000 files and folders"));
-            }
             let is_text = std::str::from_utf8(entry.name_bytes()).is_ok();
             let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
             let path = format!("{prefix}{name}");
+            if !self.made.counts(&path, &self.shares) {
+                continue;
+            }
+            // What no tenant has is the platform's, and bounded as a whole.
+            if self.shares.owner(&path).is_none() {
+                self.seen += 1;
+            }
+            if self.seen > MAX_ENTRIES {
+                return Err(git2::Error::from_str("it has more than 500,000 files and folders"));
+            }
             if !is_text && (entry.kind() == Some(ObjectType::Tree) || Tree::wants(&name)) {
                 self.made.nameless(path);
                 continue;

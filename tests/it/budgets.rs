@@ -98,6 +98,36 @@ fn a_damaged_object_of_git_is_an_error_at_once() {
     }
 }
 
+/// A few objects of Git stand for any number of paths: those of one tenant stop that tenant alone.
+#[test]
+fn a_tree_of_git_without_end_stops_its_tenant_alone() {
+    let repo = repository();
+    repo.commit("first");
+    let git = git2::Repository::open(repo.path()).expect("a repository");
+    let blob = git.blob(b"no manifest").expect("a blob");
+    let folder = |entries: usize, of: git2::Oid, mode: i32| {
+        let mut folder = git.treebuilder(None).expect("a folder");
+        (0..entries).for_each(|n| drop(folder.insert(format!("n{n}"), of, mode)));
+        folder.write().expect("a folder")
+    };
+    // 10^12 paths.
+    let bomb = (0..4).fold(folder(1_000, blob, 0o100_644), |below, _| folder(1_000, below, 0o040_000));
+    let head = git.head().and_then(|head| head.peel_to_commit()).expect("a commit");
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    update.upsert("apps/one/bomb", bomb, git2::FileMode::Tree);
+    let tree = update.create_updated(&git, &head.tree().expect("a tree")).expect("a tree");
+    let author = git2::Signature::now("a", "a@example.com").expect("an author");
+    let tree = git.find_tree(tree).expect("a tree");
+    git.commit(Some("HEAD"), &author, &author, "bomb", &tree, &[&head]).expect("a commit");
+    let ran = run(&["plan", repo.dir(), "--ref", "HEAD", "--against", "HEAD~1", "-o", "json"]);
+    let report = json(&ran);
+    let found = report["diagnostics"].as_array().expect("findings").iter();
+    assert_eq!(found.filter(|found| found["id"] == "tenant-size").count(), 1, "{}", Ran(&ran));
+    let changes = report["changes"].as_array().expect("changes");
+    assert!(changes.iter().any(|change| change["object"]["name"] == "of-two"), "{}", Ran(&ran));
+    assert!(changes.iter().all(|change| change["action"] != "delete"), "{}", Ran(&ran));
+}
+
 fn many(count: usize, of: impl Fn(usize) -> String) -> String {
     (0..count).map(of).collect()
 }
