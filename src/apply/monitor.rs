@@ -4,7 +4,7 @@
 //! **Invariant:** it knows nothing of plans, templates and checks, and uses nothing of theirs: what they let through by mistake
 //! ends here. Whatever it does not understand it refuses.
 
-use crate::desired::{Config, OWN_KINDS, Pattern, Selector};
+use crate::desired::{APP_KINDS, Config, GROUP, OWN_KINDS, Pattern, Selector};
 use crate::live::Served;
 use crate::object::{GroupKind, ObjectRef};
 use serde_json::Value;
@@ -173,17 +173,22 @@ impl Monitor {
     }
 
     fn may_declare(&self, place: &Place<'_>, kind: &str) -> bool {
-        let full = format!("{kind}.{}", place.group);
-        let named = |list: &[String]| {
-            list.iter().any(|entry| {
-                let pattern = Pattern::from(entry.clone());
-                pattern.is_match(&full) || (!entry.contains('.') && pattern.is_match(kind))
-            })
+        let known = (place.group, kind);
+        let of_its = match self.kinds.as_deref() {
+            None => OWN_KINDS.contains(&known),
+            Some(list) => names(list, known) || (APP_KINDS.contains(&known) && names(list, (GROUP, "App"))),
         };
-        let own = || OWN_KINDS.contains(&(place.group, kind));
-        let of_its = self.kinds.as_deref().map_or_else(own, named);
-        of_its && (place.namespace.is_some() || named(&self.cluster_kinds))
+        of_its && (place.namespace.is_some() || names(&self.cluster_kinds, known))
     }
+}
+
+/// Whether a list of kinds has one: with its group, or by its name alone.
+fn names(list: &[String], (group, kind): (&str, &str)) -> bool {
+    let full = format!("{kind}.{group}");
+    list.iter().any(|entry| {
+        let pattern = Pattern::from(entry.clone());
+        pattern.is_match(&full) || (!entry.contains('.') && pattern.is_match(kind))
+    })
 }
 
 /// A name as it stands in a path.
@@ -318,8 +323,13 @@ mod tests {
         };
         let path = "/apis/rbac.authorization.k8s.io/v1/namespaces/cart/rolebindings/a";
         let text = body("rbac.authorization.k8s.io/v1", "RoleBinding", Some("cart"), "a");
+        let spin_app = "/apis/core.spinkube.dev/v1alpha1/namespaces/cart/spinapps/a";
+        let app = body("core.spinkube.dev/v1alpha1", "SpinApp", Some("cart"), "a");
+        assert_eq!(asked(&named(&["App"], &[]), "PATCH", spin_app, None, &app), Ok(()), "an App generates it");
+        assert!(asked(&named(&["ConfigMap"], &[]), "PATCH", spin_app, None, &app).is_err());
         for (kinds, expected) in [
-            (&["RoleBinding"][..], true),
+            (&["App"][..], false),
+            (&["RoleBinding"], true),
             (&["RoleBinding.rbac.authorization.k8s.io"], true),
             (&["RoleBinding.example.com"], false),
             (&["ConfigMap"], false),

@@ -1,7 +1,7 @@
 //! SPW102.
 
 use super::{Check, Context};
-use crate::desired::{Member, OWN_KINDS, Tenant, glob};
+use crate::desired::{APP_KINDS, GROUP, Member, OWN_KINDS, Tenant, glob};
 use crate::kinds::{GATEWAY, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Severity};
 
@@ -50,8 +50,14 @@ const PRIVILEGED: [(&str, &str, &str); 20] = [
 ];
 
 fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
-    let own = || OWN_KINDS.iter().any(|(group, kind)| object.is(group, kind));
-    let of_its = tenant.kinds.as_ref().map_or_else(own, |kinds| names(kinds, object));
+    let is_among = |known: &[(&str, &str)]| known.iter().any(|(group, kind)| object.is(group, kind));
+    let of_its = match &tenant.kinds {
+        None => is_among(&OWN_KINDS),
+        Some(kinds) => {
+            let app = ObjectRef::new(GROUP, "App", object.namespace(), &object.name);
+            names(kinds, object) || (is_among(&APP_KINDS) && names(kinds, &app))
+        }
+    };
     of_its && (object.namespace.is_some() || names(&tenant.cluster_kinds, object))
 }
 

@@ -234,7 +234,7 @@ pub struct Tenant {
     /// Namespaces it may use, globs.
     pub namespaces: Option<Vec<String>>,
     /// Kinds it may declare: `Deployment`, `Role.rbac.authorization.k8s.io`, globs. When it is not given: what an app needs
-    /// (`spinway check --explain SPW102` lists it).
+    /// (`spinway check --explain SPW102` lists it). `App` stands for what an App generates too.
     pub kinds: Option<Vec<String>>,
     /// Kinds of the whole cluster that it may declare, beside that `kinds` names them.
     pub cluster_kinds: Vec<String>,
@@ -258,6 +258,17 @@ pub struct Tenant {
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub defaults: Value,
 }
+
+/// What an App generates: a tenant that may declare Apps may declare these.
+pub const APP_KINDS: [(&str, &str); 7] = [
+    (SPIN, "SpinApp"),
+    ("", "Service"),
+    (GATEWAY, "HTTPRoute"),
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    ("gateway.nginx.org", "ProxySettingsPolicy"),
+];
 
 /// What an app needs: the kinds of a tenant without `kinds`.
 pub const OWN_KINDS: [(&str, &str); 31] = [

@@ -26,8 +26,8 @@ pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{
-    Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner, GROUP,
-    IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant,
+    APP_KINDS, Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner,
+    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant,
 };
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};

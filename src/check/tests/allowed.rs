@@ -128,3 +128,31 @@ fn approvals_below_a_tenants_path_do_not_count() {
     let desired = read(&Tree::of(entries.into()), Some("test")).unwrap_or_default();
     assert!(desired.approvals.is_empty() && desired.diagnostics.iter().any(|d| d.id == "local-kind"), "{desired:?}");
 }
+
+/// Who may declare Apps need not list what they generate.
+#[test]
+fn app_among_the_kinds_stands_for_what_an_app_generates() {
+    let told = |kinds: &str, text: &str| {
+        let start = CONFIG.find("      kinds: [App").unwrap_or_else(|| unreachable!("the tenant has kinds"));
+        let end = start + CONFIG[start..].find('\n').unwrap_or_default();
+        let config = CONFIG.replace(&CONFIG[start..end], &format!("      kinds: [{kinds}]"));
+        let files = [
+            ("spinway.yaml", config.as_str()),
+            ("platform/.spinwayignore", ""),
+            ("apps/catalog/.spinwayignore", ""),
+            ("apps/checkout/a.yaml", text),
+        ];
+        let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+        let desired = read(&Tree::of(entries.into()), Some("test")).unwrap_or_default();
+        let found = guard(&desired);
+        found
+            .iter()
+            .filter(|d| d.id == "SPW102")
+            .filter_map(|d| d.object.as_ref().map(|o| o.kind.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("App", &app("")), [""; 0]);
+    assert_eq!(told("App.spinway.dev", &app("")), [""; 0]);
+    assert!(told("ConfigMap", &app("")).contains(&"SpinApp".to_owned()));
+    assert_eq!(told("App", &object("apps/v1", "Deployment", "spec: {}")), ["Deployment"]);
+}
