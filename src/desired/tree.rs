@@ -11,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
+/// The largest `.spinwayignore`, in bytes: each of its lines is held against every path below it.
+const MAX_IGNORE_BYTES: usize = 64 << 10;
 /// The most that all files together may hold, in bytes.
 pub const MAX_TREE_BYTES: u64 = 512 << 20;
 
@@ -53,6 +55,12 @@ impl Tree {
 
     /// Adds a file, unless another one of this name cannot be read.
     pub fn add(&mut self, path: String, entry: Entry) {
+        let is_large = matches!(&entry, Entry::File(bytes) if bytes.len() > MAX_IGNORE_BYTES);
+        let entry = if is_large && is_ignore_file(&path) {
+            Entry::Unreadable(format!("it has more than {} KiB", MAX_IGNORE_BYTES >> 10))
+        } else {
+            entry
+        };
         if !matches!(self.entries.get(&path), Some(Entry::Unreadable(_))) {
             self.entries.insert(path, entry);
         }
@@ -127,13 +135,15 @@ impl Tree {
     pub fn manifests(&self) -> Vec<&str> {
         let ignores = self.ignores();
         let ignored = |path: &str| {
-            ignores.iter().any(|(folder, rules)| {
+            folders(path).filter_map(|folder| Some((folder, ignores.get(folder)?))).any(|(folder, rules)| {
                 below(path, folder).is_some_and(|rest| rules.matched_path_or_any_parents(rest, false).is_ignore())
             })
         };
         let wanted = |entry: &Entry, path: &str| match entry {
             // A link or submodule is reported wherever it stands: what it hides cannot be known.
             Entry::Symlink | Entry::Submodule => true,
+            // So is a list of what is left out that cannot be read.
+            Entry::Unreadable(_) if is_ignore_file(path) => true,
             _ => is_manifest(path),
         };
         self.entries
@@ -143,8 +153,9 @@ impl Tree {
             .collect()
     }
 
-    fn ignores(&self) -> Vec<(String, Gitignore)> {
-        let files = self.entries.keys().filter(|path| path.rsplit('/').next() == Some(".spinwayignore"));
+    /// The rules of each folder that has any.
+    fn ignores(&self) -> BTreeMap<String, Gitignore> {
+        let files = self.entries.keys().filter(|path| is_ignore_file(path));
         let read = files.filter_map(|path| {
             let folder = path.strip_suffix(".spinwayignore")?.trim_end_matches('/');
             let mut builder = GitignoreBuilder::new("");
@@ -156,6 +167,15 @@ impl Tree {
         });
         read.collect()
     }
+}
+
+/// The folders that a path is in, from the root.
+fn folders(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::once("").chain(path.match_indices('/').map(|(at, _)| &path[..at]))
+}
+
+fn is_ignore_file(path: &str) -> bool {
+    path.rsplit('/').next() == Some(".spinwayignore")
 }
 
 /// Whether a path is that of a manifest.
@@ -271,6 +291,15 @@ mod tests {
             ("d.yaml", ""),
         ]);
         assert_eq!(tree.manifests(), ["a.yaml", "d.yaml", "keep.tmp.yaml", "sub/drafts/c.yaml"]);
+    }
+
+    #[test]
+    fn a_spinwayignore_that_is_too_large_is_not_passed_over() {
+        let mut tree = Tree::default();
+        tree.add("a/.spinwayignore".to_owned(), Entry::File("x\n".repeat(MAX_IGNORE_BYTES).into_bytes()));
+        tree.add("a/x.yaml".to_owned(), Entry::File(Vec::new()));
+        assert_eq!(tree.manifests(), ["a/.spinwayignore", "a/x.yaml"]);
+        assert!(matches!(tree.entries["a/.spinwayignore"], Entry::Unreadable(_)));
     }
 
     #[test]
