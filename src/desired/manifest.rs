@@ -22,7 +22,7 @@ pub(super) struct Found {
     pub(super) unread: BTreeSet<String>,
     /// What stands in files that nobody owns.
     pub(super) unowned: BTreeMap<ObjectRef, Origin>,
-    /// The tenants that have more than their share, of whom nothing counts.
+    /// The owners that exceed their limits: a tenant's name, or empty for files without an owner. None of their files counts.
     pub(super) exceeded: BTreeSet<String>,
 }
 
@@ -88,8 +88,14 @@ pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, shares: &Sha
             Some(text) => file.read(text),
             None => file.unread("file-encoding", "Not UTF-8.", "Save it as UTF-8."),
         },
-        // It is told once, of the owner.
-        Some(Entry::Beyond) | None => {}
+        // Files of an owner beyond its limits are left out before. Under other rules, such as those of a base, it may have another
+        // owner, of whom it is then not known what it wants.
+        Some(Entry::Beyond) => file.unread(
+            "file-unreadable",
+            "Not read: under the rules of the Config beside it, the file belongs to a tenant that exceeds its limits.",
+            "Remove files of that tenant.",
+        ),
+        None => {}
     }
 }
 
@@ -242,8 +248,9 @@ impl File<'_> {
         if group == GROUP && matches!(kind, "Config" | "Approval" | "App" | "Patch") {
             return self.local(value, &positions, &origin, kind);
         }
-        if crate::object::annotation(&value, "spinway.dev/substitute") == Some("enabled") {
-            self.substitute(&mut value, &positions);
+        let has_values = crate::object::annotation(&value, "spinway.dev/substitute") == Some("enabled");
+        if has_values && !self.substitute(&mut value, &positions) {
+            return;
         }
         let Some(reference) = ObjectRef::of(&value).filter(|r| !r.name.is_empty()) else {
             let place = positions.nearest("/metadata/name").map_or(origin.clone(), |p| self.origin(p));
@@ -272,9 +279,14 @@ impl File<'_> {
         self.found.members.push(Member { object, partition: self.partition.clone(), by: Vec::new() });
     }
 
-    fn substitute(&mut self, value: &mut Value, positions: &Positions) {
+    /// Replaces the values of the environment; false when they add more than the owner may have.
+    fn substitute(&mut self, value: &mut Value, positions: &Positions) -> bool {
+        let values = &self.desired.environment.values;
+        if !self.takes(Amount::Growth, values::growth(value, values)) {
+            return false;
+        }
         let mut unknown = Vec::new();
-        values::substitute(value, &self.desired.environment.values, "", &mut |pointer, name| {
+        values::substitute(value, values, "", &mut |pointer, name| {
             unknown.push((pointer.to_owned(), name.to_owned()));
         });
         for (pointer, name) in unknown {
@@ -286,11 +298,14 @@ impl File<'_> {
             // Which object is meant may depend on it.
             self.found.unread.insert(self.partition.clone());
         }
+        true
     }
 
     fn local(&mut self, mut value: Value, positions: &Positions, origin: &Origin, kind: &str) {
         if matches!(kind, "App" | "Patch") {
-            self.substitute(&mut value, positions);
+            if !self.substitute(&mut value, positions) {
+                return;
+            }
             let text = Traced::read(value, positions, &self.path, origin);
             return if kind == "App" { self.app(text) } else { self.patch(&text) };
         }

@@ -361,10 +361,11 @@ fn exceeded(tree: &Tree, desired: &Desired, shares: &Shares, found: &mut manifes
     let Some(config) = &desired.config else { return };
     let all = tree.exceeded.iter().map(|(owner, amount)| (owner.clone(), *amount)).chain(shares.exceeded());
     for (owner, amount) in all.collect::<BTreeMap<_, _>>() {
+        if !found.exceeded.insert(owner.clone()) {
+            continue;
+        }
         if owner.is_empty() {
             found.unread.extend(config.tenants.iter().map(|tenant| tenant.name.clone()).chain([PLATFORM.to_owned()]));
-        } else if !found.exceeded.insert(owner.clone()) {
-            continue;
         } else {
             found.leave_out(&owner);
         }

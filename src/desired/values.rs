@@ -38,6 +38,29 @@ pub fn substitute(
     }
 }
 
+/// How many bytes of values a text asks for: known before any is replaced.
+pub(super) fn growth(value: &Value, values: &BTreeMap<String, Value>) -> usize {
+    match value {
+        Value::String(text) => {
+            let names = text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+            names.filter_map(|name| values.get(name)).map(length).sum()
+        }
+        Value::Array(items) => items.iter().map(|item| growth(item, values)).sum(),
+        Value::Object(map) => map.values().map(|item| growth(item, values)).sum(),
+        _ => 0,
+    }
+}
+
+/// The bytes of a value as JSON, about.
+fn length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| length(item) + 1).sum(),
+        Value::Object(map) => map.iter().map(|(key, item)| key.len() + length(item) + 4).sum(),
+        _ => 8,
+    }
+}
+
 fn replace(text: &str, values: &BTreeMap<String, Value>, unknown: &mut impl FnMut(&str)) -> Option<Value> {
     if !text.contains("${") {
         return None;
@@ -91,5 +114,11 @@ mod tests {
         substitute(&mut value, &values, "", &mut |pointer, name| unknown.push(format!("{pointer} {name}")));
         assert_eq!(value, json!({"a": ["x.shop.example:3"], "b": 3, "c": "${domain}", "d": "${no}", "e": "${open"}));
         assert_eq!(unknown, ["/d no"]);
+    }
+
+    #[test]
+    fn what_values_add_is_known_before() {
+        let values = BTreeMap::from([("v".to_owned(), json!("x".repeat(80)))]);
+        assert_eq!(growth(&json!({"a": ["${v}${v}", "${w} v}"], "b": "${v"}), &values), 160);
     }
 }

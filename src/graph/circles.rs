@@ -1,6 +1,6 @@
 //! Objects that need each other in a circle.
 
-use super::Graph;
+use super::{Graph, LinkKind};
 use crate::desired::{Desired, PLATFORM};
 use crate::object::{Diagnostic, ObjectRef};
 use petgraph::algo::{is_cyclic_directed, tarjan_scc};
@@ -51,9 +51,10 @@ impl Graph {
         if way.len() > NAMED {
             shown.push(format!("{} more", way.len() - NAMED));
         }
-        let mut finding = Diagnostic::error("graph-cycle", format!("Needs itself: {} -> {first}.", shown.join(" -> ")))
-            .about(first)
-            .help("Remove one of these references.");
+        let mut finding =
+            Diagnostic::error("graph-cycle", format!("Dependency cycle: {} -> {first}.", shown.join(" -> ")))
+                .about(first)
+                .help("Remove one of these references.");
         finding.origin.clone_from(&way.first().and_then(|link| self.graph[*link].origin.clone()));
         let at_fault = at_fault.iter().filter_map(|link| self.graph.edge_endpoints(*link));
         let at_fault = at_fault.map(|(from, _)| self.graph[from].clone()).collect();
@@ -66,7 +67,7 @@ impl Graph {
 
     /// The links without which there is no circle: the wishes of tenants if they suffice, else all wishes, else every link.
     fn at_fault(&self, links: &[EdgeIndex], desired: &Desired) -> Vec<EdgeIndex> {
-        let is_wish = |link: &EdgeIndex| self.graph[*link].is_wish;
+        let is_wish = |link: &EdgeIndex| self.graph[*link].kind == LinkKind::Order;
         let is_of_tenant = |link: &EdgeIndex| {
             let member = self.ends(*link).and_then(|(from, _)| desired.objects.get(from));
             member.is_some_and(|member| member.partition != PLATFORM)
@@ -145,7 +146,7 @@ mod tests {
         let because = "(metadata.annotations.config.kubernetes.io/depends-on)";
         assert_eq!(
             told[0],
-            format!("Needs itself: ConfigMap m/c40 {because} -> ConfigMap m/c41 {because} -> ConfigMap m/c40.")
+            format!("Dependency cycle: ConfigMap m/c40 {because} -> ConfigMap m/c41 {because} -> ConfigMap m/c40.")
         );
         assert!(told[1].ends_with("-> 32 more -> ConfigMap m/c0."), "{}", told[1]);
         assert_eq!(circles.iter().map(|circle| circle.at_fault.len()).collect::<Vec<_>>(), [2, 40]);

@@ -33,13 +33,24 @@ pub struct Link {
     pub section: Option<Section>,
     /// Whether nothing is wrong when the other object is missing.
     pub optional: bool,
-    /// Whether only an annotation wants the order (`depends-on`).
-    pub is_wish: bool,
+    /// What makes the link.
+    pub kind: LinkKind,
+}
+
+/// What makes a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A field that cannot work without the other object.
+    Field,
+    /// An annotation that only asks for an order (`depends-on`).
+    Order,
+    /// A controller creates the object for the other one.
+    Maker,
 }
 
 impl Link {
     fn new(because: impl Into<Arc<str>>, origin: Option<Origin>) -> Self {
-        Self { because: because.into(), origin, section: None, optional: true, is_wish: false }
+        Self { because: because.into(), origin, section: None, optional: true, kind: LinkKind::Field }
     }
 }
 
@@ -115,7 +126,8 @@ impl Graph {
                 let (made, maker) = (self.node(&made), NodeIndex::new(index));
                 self.makers.insert(made, maker);
                 if !self.is_desired(made) {
-                    self.graph.add_edge(made, maker, Link::new(format!("made for {reference}"), None));
+                    let link = Link::new(format!("made for {reference}"), None);
+                    self.graph.add_edge(made, maker, Link { kind: LinkKind::Maker, ..link });
                 }
             }
         }
@@ -162,7 +174,7 @@ impl Graph {
                 origin: Some(origin),
                 section: found.section,
                 optional: found.optional,
-                is_wish: found.is_wish,
+                kind: if found.is_wish { LinkKind::Order } else { LinkKind::Field },
             };
             self.graph.add_edge(from, to, link);
         }

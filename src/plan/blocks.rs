@@ -4,7 +4,7 @@ use super::guard;
 use super::{Action, Change, Options, Plan};
 use crate::check;
 use crate::desired::Desired;
-use crate::graph::{Circle, Graph, Link};
+use crate::graph::{Circle, Graph, Link, LinkKind};
 use crate::inventory::Held;
 use crate::kinds::{self, Verdict};
 use crate::live::{Live, Observed, Source};
@@ -34,58 +34,80 @@ pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>
 
 /// Blocks what is at fault in a circle.
 pub(super) fn block_circles(plan: &mut Plan, circles: &[Circle]) {
-    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
-        if circles.iter().any(|circle| circle.at_fault.contains(&change.object)) {
-            block(change, "It needs itself.");
-        }
+    let at_fault: BTreeSet<&ObjectRef> = circles.iter().flat_map(|circle| &circle.at_fault).collect();
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && at_fault.contains(&c.object)) {
+        block(change, "It is part of a dependency cycle.");
     }
 }
 
 /// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
 pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
-    if !plan.changes.iter().any(|c| c.action.is_acting()) {
-        return;
-    }
     let observed = Observed::new(desired, live);
     let offline = matches!(live.source, Source::Revision | Source::None);
-    loop {
-        let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
-        let mut changed = false;
-        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
-            for (need, link) in needs_through_makers(graph, &change.object) {
-                let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
-                match actions.get(need) {
-                    Some(Action::Blocked) => {
-                        block(change, format!("It needs {need}, which is blocked{place}."));
-                        changed = true;
-                        break;
-                    }
-                    Some(Action::Unchanged) | None if change.action == Action::Create && !offline => {
-                        let health = observed.health(need);
-                        if matches!(health.verdict, Verdict::Failed | Verdict::Terminating) {
-                            let message = format!(
-                                "It needs {need}, which is {}: {}: {}{place}",
-                                verdict_name(health.verdict),
-                                health.reason.raw(),
-                                health.message.raw()
-                            );
-                            let mut diagnostic = Diagnostic::error("need-sick", message.clone())
-                                .about(&change.object)
-                                .help("Mend it first; what is already applied is not held back.");
-                            diagnostic.origin.clone_from(&link.origin);
-                            plan.diagnostics.push(diagnostic);
-                            block(change, message);
-                            changed = true;
-                            break;
-                        }
-                    }
-                    _ => {}
-                }
-            }
+    let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
+    let blocked = actions.iter().filter(|(_, action)| **action == Action::Blocked).map(|(object, _)| object.clone());
+    let mut sick = Vec::new();
+    spread(plan, graph, blocked.collect(), |change, need, link, is_blocked| {
+        let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
+        if is_blocked {
+            return Some(format!("It needs {need}, which is blocked{place}."));
         }
-        if !changed {
-            return;
+        let changes = !matches!(actions.get(need), Some(Action::Unchanged) | None);
+        if changes || change.action != Action::Create || offline {
+            return None;
         }
+        let health = observed.health(need);
+        if !matches!(health.verdict, Verdict::Failed | Verdict::Terminating) {
+            return None;
+        }
+        let (verdict, reason) = (verdict_name(health.verdict), health.reason.raw());
+        let message = format!("It needs {need}, which is {verdict}: {reason}: {}{place}", health.message.raw());
+        let mut diagnostic = Diagnostic::error("need-sick", message.clone())
+            .about(&change.object)
+            .help("Mend it first; what is already applied is not held back.");
+        diagnostic.origin.clone_from(&link.origin);
+        sick.push(diagnostic);
+        Some(message)
+    });
+    plan.diagnostics.extend(sick);
+}
+
+/// Blocks changes for which a need gives a reason, and then what needs those. `judge` is asked about each need of a change, with
+/// whether the need is among the `held` objects.
+///
+/// Each link is looked at once when its object is first judged, and once more when its need is blocked: a tenant may declare a
+/// chain of thousands.
+fn spread(
+    plan: &mut Plan,
+    graph: &Graph,
+    mut held: BTreeSet<ObjectRef>,
+    mut judge: impl FnMut(&Change, &ObjectRef, &Link, bool) -> Option<String>,
+) {
+    let may_act = |change: &Change| change.action.is_acting() && change.action != Action::Delete;
+    let acting = plan.changes.iter().enumerate().filter(|(_, change)| may_act(change));
+    let needs: BTreeMap<usize, Vec<(&ObjectRef, &Link)>> =
+        acting.map(|(at, change)| (at, needs_through_makers(graph, &change.object))).collect();
+    let mut needed_by: BTreeMap<&ObjectRef, Vec<usize>> = BTreeMap::new();
+    for (at, of_it) in &needs {
+        of_it.iter().for_each(|(need, _)| needed_by.entry(need).or_default().push(*at));
+    }
+    let mut next: BTreeSet<usize> = needs.keys().copied().collect();
+    while !next.is_empty() {
+        // All are judged by what was held before, so that a reason names what came first.
+        let mut blocked = Vec::new();
+        for at in &next {
+            let change = &plan.changes[*at];
+            let reason = needs[at].iter().find_map(|(need, link)| judge(change, need, link, held.contains(*need)));
+            blocked.extend(reason.map(|reason| (*at, reason)));
+        }
+        next.clear();
+        for (at, reason) in blocked {
+            let change = &mut plan.changes[at];
+            block(change, reason);
+            held.insert(change.object.clone());
+            next.extend(needed_by.get(&change.object).into_iter().flatten());
+        }
+        next.retain(|at| may_act(&plan.changes[*at]));
     }
 }
 
@@ -101,7 +123,7 @@ fn verdict_name(verdict: Verdict) -> &'static str {
 fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a ObjectRef, &'a Link)> {
     let mut found = Vec::new();
     for (need, link) in graph.needs(object) {
-        let makers: Vec<_> = graph.needs(need).into_iter().filter(|(_, l)| l.because.starts_with("made for")).collect();
+        let makers: Vec<_> = graph.needs(need).into_iter().filter(|(_, link)| link.kind == LinkKind::Maker).collect();
         if makers.is_empty() {
             found.push((need, link));
         }
@@ -112,29 +134,11 @@ fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a Ob
 
 /// What needs a held object waits with it.
 pub(super) fn block_waiting(plan: &mut Plan, graph: &Graph) {
-    if !plan.changes.iter().any(|c| c.action.is_acting()) {
-        return;
-    }
-    loop {
-        let waiting: BTreeSet<ObjectRef> = plan
-            .changes
-            .iter()
-            .filter(|c| c.action == Action::Held || c.action == Action::Blocked && c.intended != Action::Delete)
-            .map(|c| c.object.clone())
-            .collect();
-        let mut changed = false;
-        for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && c.action != Action::Delete) {
-            let need = needs_through_makers(graph, &change.object).into_iter().find(|(need, _)| waiting.contains(need));
-            if let Some((need, _)) = need {
-                change.because.push(Untrusted::new(format!("It needs {need}, which waits.")));
-                change.action = Action::Blocked;
-                changed = true;
-            }
-        }
-        if !changed {
-            return;
-        }
-    }
+    let waits = |change: &&Change| {
+        change.action == Action::Held || change.action == Action::Blocked && change.intended != Action::Delete
+    };
+    let waiting = plan.changes.iter().filter(waits).map(|change| change.object.clone()).collect();
+    spread(plan, graph, waiting, |_, need, _, waits| waits.then(|| format!("It needs {need}, which waits.")));
 }
 
 /// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not

@@ -19,6 +19,9 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
             let name = name.to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(failed)?;
+            if (name == ".git" && kind.is_dir()) || !tree.counts(&path, &shares) {
+                continue;
+            }
             if !is_text && (kind.is_dir() || Tree::wants(&name)) {
                 tree.nameless(path);
                 continue;
@@ -30,9 +33,6 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
             if kind.is_symlink() {
                 tree.entries.insert(path, Entry::Symlink);
             } else if kind.is_dir() {
-                if name == ".git" {
-                    continue;
-                }
                 if entry.path().join(".git").exists() {
                     tree.entries.insert(path, Entry::Submodule);
                 } else {
@@ -40,13 +40,12 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
                 }
             } else if kind.is_file() && Tree::wants(&name) {
                 let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
-                tree.share(path, bytes.min(MAX_FILE_BYTES), &shares, || {
-                    let file = file(&entry.path());
-                    if let Entry::File(bytes) = &file {
-                        total += bytes.len() as u64;
-                    }
-                    file
-                });
+                let bytes = bytes.min(MAX_FILE_BYTES);
+                // What a tenant has is bounded by its own limits.
+                if shares.owner(&path).is_none() {
+                    total += bytes;
+                }
+                tree.share(path, bytes, &shares, || file(&entry.path()));
             }
             if total > MAX_TREE_BYTES {
                 return Err(Error::TooLarge);

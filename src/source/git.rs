@@ -149,6 +149,7 @@ impl<'a> Walk<'a> {
         let Some(entry) = tree.get_name(CONFIG_FILE).filter(|entry| entry.kind() == Some(ObjectType::Blob)) else {
             return Ok(Shares::default());
         };
+        whole(self.repository, entry.id())?;
         let file = self.blob(entry.id())?;
         Ok(Shares::new(config(&Tree::of([(CONFIG_FILE.to_owned(), file)].into())).ok().flatten()))
     }
@@ -158,8 +159,8 @@ impl<'a> Walk<'a> {
         self.repository.find_tree(id)
     }
 
+    /// Reads a file whose object is whole.
     fn blob(&self, id: Oid) -> Result<Entry, git2::Error> {
-        whole(self.repository, id)?;
         let size = self.repository.odb()?.read_header(id)?.0 as u64;
         if size > MAX_FILE_BYTES {
             return Ok(Entry::TooLarge(size));
@@ -171,20 +172,19 @@ impl<'a> Walk<'a> {
         whole(self.repository, id)?;
         let size = (self.repository.odb()?.read_header(id)?.0 as u64).min(MAX_FILE_BYTES);
         let mut read = Ok(Entry::Beyond);
+        // What a tenant has is bounded by its own limits.
+        if self.shares.owner(&path).is_none() {
+            self.total += size;
+        }
         let mut made = std::mem::take(&mut self.made);
-        let mut taken = 0;
-        made.share(path, size, &self.shares, || {
-            taken = size;
-            match self.blob(id) {
-                Ok(file) => file,
-                Err(error) => {
-                    read = Err(error);
-                    Entry::Beyond
-                }
+        made.share(path, size, &self.shares, || match self.blob(id) {
+            Ok(file) => file,
+            Err(error) => {
+                read = Err(error);
+                Entry::Beyond
             }
         });
         self.made = made;
-        self.total += taken;
         read.map(drop)
     }
 

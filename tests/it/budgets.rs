@@ -17,7 +17,7 @@ struct Input {
     rest_goes_on: bool,
 }
 
-const INPUTS: [Input; 14] = [
+const INPUTS: [Input; 15] = [
     Input { name: "bytes", write: bytes, finding: Some("tenant-size"), rest_goes_on: false },
     Input { name: "files", write: files, finding: Some("tenant-size"), rest_goes_on: false },
     Input { name: "documents", write: documents, finding: Some("tenant-size"), rest_goes_on: false },
@@ -26,6 +26,7 @@ const INPUTS: [Input; 14] = [
     Input { name: "values of one file", write: values_of_a_file, finding: Some("yaml-nodes"), rest_goes_on: true },
     Input { name: "patches", write: patches, finding: Some("tenant-size"), rest_goes_on: false },
     Input { name: "what patches add", write: growth, finding: Some("tenant-size"), rest_goes_on: false },
+    Input { name: "what values add", write: replaced, finding: Some("tenant-size"), rest_goes_on: false },
     Input { name: "a patch that copies itself", write: copies, finding: Some("patch"), rest_goes_on: true },
     Input { name: "a patch of one large value", write: large_patch, finding: Some("patch"), rest_goes_on: true },
     Input { name: "anchors in anchors", write: anchors, finding: None, rest_goes_on: true },
@@ -54,6 +55,7 @@ fn a_tenant_that_is_too_large_stops_no_other() {
     for (number, input) in INPUTS.iter().enumerate() {
         let name = input.name;
         std::fs::remove_dir_all(repo.file("apps/one")).expect("it can be emptied");
+        let config = std::fs::read_to_string(repo.file("spinway.yaml")).expect("a Config");
         (input.write)(&repo);
         let value = format!("v{}", number + 2);
         for (path, name) in [("apps/two/b.yaml", "of-two"), ("platform/c.yaml", "of-platform")] {
@@ -77,6 +79,7 @@ fn a_tenant_that_is_too_large_stops_no_other() {
         assert!(own == value.as_str() || !input.rest_goes_on, "{name}: {own}");
         let deleted = cluster.writes().into_iter().filter(|request| request.verb == "delete").count();
         assert_eq!(deleted, 0, "{name}");
+        repo.write("spinway.yaml", &config);
     }
 }
 
@@ -194,6 +197,14 @@ fn growth(repo: &Repo) {
     let _ =
         write!(text, "{}", patch("p", "name: \"m*\"", &format!("merge: {{data: {{z: {}}}}}", "v".repeat(40 << 10))));
     repo.write("apps/one/many.yaml", &text);
+}
+
+fn replaced(repo: &Repo) {
+    // 80 letters for each four.
+    repo.edit("spinway.yaml", "{name: test}", &format!("{{name: test, values: {{v: {}}}}}", "v".repeat(80)));
+    let text =
+        map("m", ", annotations: {spinway.dev/substitute: enabled}", &format!("k: \"{}\"", "${v}".repeat(1 << 19)));
+    repo.write("apps/one/values.yaml", &text);
 }
 
 fn copies(repo: &Repo) {

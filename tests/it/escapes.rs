@@ -211,48 +211,48 @@ fn pod(random: &mut Random, broken: &mut BTreeSet<Rule>) -> Value {
     spec
 }
 
+/// What `PUBLIC` stands for in the specs below: the listener that the tenant may use.
+const PUBLIC: &str = r#""parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}]"#;
+
 /// Routes, policies and Services, each with the rule it breaks.
 const ROUTES: [(&str, Option<Rule>); 13] = [
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/checkout/a"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/checkout/a"}}]}]}"#,
         None,
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["checkout.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["checkout.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}]}"#,
         None,
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/catalog"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/catalog"}}]}]}"#,
         Some(Rule::Path),
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/checkoutx"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/checkoutx"}}]}]}"#,
         Some(Rule::Path),
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "Exact", "value": "/"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "Exact", "value": "/"}}]}]}"#,
         Some(Rule::Path),
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "RegularExpression", "value": "/checkout|/catalog"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "RegularExpression", "value": "/checkout|/catalog"}}]}]}"#,
         Some(Rule::Path),
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["shop.example"], "rules": [{"matches": [{"headers": [{"name": "a", "value": "b"}]}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"headers": [{"name": "a", "value": "b"}]}]}]}"#,
         Some(Rule::Path),
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["catalog.example"], "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["catalog.example"], "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#,
         Some(Rule::Hostname),
     ),
     (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["*.example"], "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#,
+        r#"{PUBLIC, "hostnames": ["*.example"], "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#,
         Some(Rule::Hostname),
     ),
-    (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#,
-        Some(Rule::Hostname),
-    ),
+    (r#"{PUBLIC, "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#, Some(Rule::Hostname)),
     (
         r#"{"parentRefs": [{"name": "private", "namespace": "infra"}], "hostnames": ["checkout.example"]}"#,
         Some(Rule::Gateway),
@@ -267,15 +267,9 @@ const ROUTES: [(&str, Option<Rule>); 13] = [
     ),
 ];
 const GRPC_ROUTES: [(&str, Option<Rule>); 4] = [
-    (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["checkout.example"]}"#,
-        None,
-    ),
-    (
-        r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}], "hostnames": ["a.example"]}"#,
-        Some(Rule::Hostname),
-    ),
-    (r#"{"parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}]}"#, Some(Rule::Hostname)),
+    (r#"{PUBLIC, "hostnames": ["checkout.example"]}"#, None),
+    (r#"{PUBLIC, "hostnames": ["a.example"]}"#, Some(Rule::Hostname)),
+    (r#"{PUBLIC}"#, Some(Rule::Hostname)),
     (
         r#"{"parentRefs": [{"name": "other", "namespace": "infra", "sectionName": "https"}], "hostnames": ["checkout.example"]}"#,
         Some(Rule::Gateway),
@@ -321,7 +315,7 @@ fn intent(random: &mut Random) -> Intent {
     let one = |random: &mut Random, of: &[(&str, Option<Rule>)], broken: &mut BTreeSet<Rule>| {
         let (spec, rule) = random.of(of);
         broken.extend(rule);
-        json!({"spec": serde_json::from_str::<Value>(spec).expect("JSON")})
+        json!({"spec": serde_json::from_str::<Value>(&spec.replace("PUBLIC", PUBLIC)).expect("JSON")})
     };
     let rest = match kind.kind {
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "ReplicationController" | "Rollout" => {

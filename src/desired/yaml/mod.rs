@@ -4,6 +4,7 @@
 //! `sigs.k8s.io/yaml`, a YAML 1.1 reader: `scalar.rs` has its scalars, this file its documents, merge keys (applied in
 //! document order) and its limit on aliases. Duplicate keys are errors, as under `fieldValidation=Strict`.
 
+mod node;
 mod raw;
 mod scalar;
 
@@ -12,7 +13,8 @@ pub use raw::{Raw, Scalar, raw};
 use super::parallel::by_parts;
 use crate::object::{Diagnostic, Origin, Position, Positions, Severity};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
-use serde_json::{Map, Value};
+use node::{Content, Entries, Entry, Node, Weight};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -161,127 +163,6 @@ const MOST_TOLD: usize = 100;
 const MAX_KEY_BYTES: usize = 1024;
 /// The most bytes that a document may hold once its aliases are expanded.
 const MAX_EXPANDED_BYTES: usize = 64 << 20;
-
-/// Up to so many keys a mapping is searched from its beginning.
-const FEW: usize = 16;
-
-/// A composed node. What an alias stands for is shared, so that an anchor costs nothing until the document is made.
-struct Node {
-    content: Content,
-    position: Position,
-    weight: Weight,
-}
-
-enum Content {
-    Scalar(scalar::Read),
-    List(Vec<Rc<Node>>),
-    Map(Vec<Entry>),
-    /// What the alias stands for; all of it stands where the alias does.
-    Alias(Rc<Node>),
-}
-
-/// An entry of a mapping. Its place is that of its key: there a reader looks for a field.
-struct Entry {
-    key: String,
-    position: Position,
-    node: Rc<Node>,
-}
-
-/// What a node expands to.
-#[derive(Clone, Copy)]
-struct Weight {
-    /// How many nodes, for the alias limit.
-    size: usize,
-    bytes: usize,
-    height: usize,
-}
-
-impl Weight {
-    /// Of a node by itself.
-    const ONE: Self = Self { size: 1, bytes: 8, height: 0 };
-
-    fn grow(&mut self, child: Self) {
-        self.size += child.size;
-        self.bytes += child.bytes;
-        self.height = self.height.max(child.height + 1);
-    }
-}
-
-impl Node {
-    fn scalar(read: scalar::Read, position: Position) -> Self {
-        let bytes = read.value.as_str().map_or(8, str::len);
-        Self { content: Content::Scalar(read), position, weight: Weight { bytes, ..Weight::ONE } }
-    }
-
-    /// The node that an alias stands for, or the node itself.
-    fn target(&self) -> &Self {
-        match &self.content {
-            Content::Alias(node) => node.target(),
-            _ => self,
-        }
-    }
-
-    /// The value, and the places of its nodes; within an alias every place is `alias`.
-    fn make(&self, key: &str, at: Position, alias: Option<Position>, positions: &mut Positions) -> Value {
-        if let Content::Alias(node) = &self.content {
-            return node.make(key, at, alias.or(Some(at)), positions);
-        }
-        let begun = positions.begin(key, alias.unwrap_or(at));
-        let value = match &self.content {
-            Content::Scalar(read) => read.value.clone(),
-            Content::List(items) => {
-                let items = items.iter().enumerate();
-                Value::Array(
-                    items.map(|(n, item)| item.make(&n.to_string(), item.position, alias, positions)).collect(),
-                )
-            }
-            Content::Map(entries) => {
-                // Thousands of these are held: none has more room than it needs.
-                let mut map = Map::with_capacity(entries.len());
-                for Entry { key, position, node } in entries {
-                    map.insert(key.clone(), node.make(key, *position, alias, positions));
-                }
-                Value::Object(map)
-            }
-            Content::Alias(_) => Value::Null,
-        };
-        positions.end(begun);
-        value
-    }
-}
-
-/// The entries of a mapping while it is read.
-#[derive(Default)]
-struct Entries {
-    all: Vec<Entry>,
-    /// The place of each key of a large mapping.
-    index: Option<HashMap<String, usize>>,
-}
-
-impl Entries {
-    fn place_of(&self, key: &str) -> Option<usize> {
-        if self.all.len() <= FEW {
-            self.all.iter().position(|entry| entry.key == key)
-        } else {
-            self.index.as_ref()?.get(key).copied()
-        }
-    }
-
-    fn put(&mut self, entry: Entry) {
-        if let Some(at) = self.place_of(&entry.key) {
-            self.all[at] = entry;
-            return;
-        }
-        if self.all.len() == FEW {
-            let known = self.all.iter().enumerate().map(|(at, known)| (known.key.clone(), at));
-            self.index = Some(known.collect());
-        }
-        if let Some(index) = &mut self.index {
-            index.insert(entry.key.clone(), self.all.len());
-        }
-        self.all.push(entry);
-    }
-}
 
 struct Composer<'a> {
     file: Arc<str>,
