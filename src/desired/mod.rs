@@ -27,7 +27,7 @@ pub use canonical::canonical;
 pub(crate) use config::is_dns_label;
 pub use config::{
     APP_KINDS, Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner,
-    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant,
+    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant, allows_all,
 };
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
