@@ -34,6 +34,7 @@ mod replicas;
 mod root_absolute;
 mod route_attachment;
 mod secret_in_git;
+mod shape;
 mod spin_info;
 mod suggest;
 mod suppress;

@@ -129,3 +129,52 @@ fn apps_that_may_connect_anywhere_are_told_where_it_is_not_refused() {
     assert_eq!(open("      egress: ['*']\n"), [""; 0]);
     assert_eq!(open("      egress: []\n"), [""; 0]);
 }
+
+/// What controllers make or read for an object is held like the object.
+#[test]
+fn what_controllers_do_for_an_object_is_held_too() {
+    let object = |api_version: &str, kind: &str, rest: &str| {
+        format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x, namespace: checkout}}\nspec: {rest}\n")
+    };
+    let told = |text: &str| ids(&repository("      namespaces: [checkout]\n", text)[0]);
+    let token = "kubernetes.io/service-account-token";
+    for (wrong, right) in [
+        (
+            object("bitnami.com/v1alpha1", "SealedSecret", &format!("{{template: {{type: {token}}}}}")),
+            object("bitnami.com/v1alpha1", "SealedSecret", "{template: {type: kubernetes.io/tls}}"),
+        ),
+        (
+            object("external-secrets.io/v1", "ExternalSecret", &format!("{{target: {{template: {{type: {token}}}}}}}")),
+            object("external-secrets.io/v1", "ExternalSecret", "{target: {name: x}}"),
+        ),
+        (
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{namespaceSelector: {any: true}}"),
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{namespaceSelector: {matchNames: [checkout]}}"),
+        ),
+        (
+            object(
+                "monitoring.coreos.com/v1",
+                "PodMonitor",
+                "{podMetricsEndpoints: [{bearerTokenFile: /var/run/secrets/token}]}",
+            ),
+            object("monitoring.coreos.com/v1", "PodMonitor", "{podMetricsEndpoints: [{port: http}]}"),
+        ),
+        (
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{endpoints: [{tlsConfig: {keyFile: /etc/key}}]}"),
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{endpoints: [{tlsConfig: {serverName: x}}]}"),
+        ),
+    ] {
+        assert_eq!(told(&wrong), ["SPW109"].into(), "{wrong}");
+        assert_eq!(told(&right), [].into(), "{right}");
+    }
+}
+
+/// The message of a field that is not allowed lists those that are.
+#[test]
+fn a_field_that_an_app_does_not_need_is_refused_with_those_that_it_may_have() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: checkout}\nspec: {selector: {a: b}, healthCheckNodePort: 1}\n";
+    let found = guard(&repository("      namespaces: [checkout]\n", text)[0]);
+    assert_eq!(found[0].message.raw(), "Tenant checkout may not set healthCheckNodePort: an app does not need it.");
+    let help = found[0].help.as_ref().map_or("", |help| help.raw());
+    assert!(help.starts_with("Allowed there: clusterIP, clusterIPs, internalTrafficPolicy,"), "{help}");
+}
