@@ -79,7 +79,7 @@ fn of_pods(
     (member, tenant): (&Member, &Tenant),
     labels: &Value,
 ) -> Vec<Diagnostic> {
-    if !limits.on(&member.object.reference, labels).is_empty() {
+    if limits.on(&member.object.reference, labels).next().is_some() {
         return Vec::new();
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
@@ -96,7 +96,8 @@ pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(Obj
     let limited = context.bound().filter(|(_, tenant)| is_limited(tenant));
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
-        let policies = limits.on(&object.reference, pod_labels(&object.reference, &object.value)?);
+        let policies: Vec<&ObjectRef> =
+            limits.on(&object.reference, pod_labels(&object.reference, &object.value)?).collect();
         let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
         Some((object.reference.clone(), (*first).clone()))
     });

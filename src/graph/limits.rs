@@ -1,6 +1,6 @@
 //! What limits where pods connect to.
 
-use crate::desired::{Desired, Member};
+use crate::desired::Desired;
 use crate::kinds::{SPIN, each};
 use crate::object::ObjectRef;
 use serde_json::Value;
@@ -32,20 +32,26 @@ fn has_containers(value: Option<&Value>) -> bool {
     }
 }
 
-/// A label that a policy asks for, in its namespace.
-type Asked<'a> = (&'a str, &'a str, &'a str);
+/// A NetworkPolicy with its value.
+type Policy<'a> = (&'a ObjectRef, &'a Value);
 
-/// The NetworkPolicies of a repository that limit where pods connect to, by the rarest label that each asks for: a tenant may have thousands.
+/// NetworkPolicies that limit where pods connect to, by the rarest label that each asks for: a tenant may have thousands.
 pub struct Limits<'a> {
-    by_label: HashMap<Asked<'a>, Vec<&'a Member>>,
+    by_label: HashMap<Asked<'a>, Vec<Policy<'a>>>,
     /// Those of all pods of a namespace.
-    of_all: HashMap<&'a str, Vec<&'a Member>>,
+    of_all: HashMap<&'a str, Vec<Policy<'a>>>,
 }
 
 impl<'a> Limits<'a> {
     /// Those of a repository.
     pub fn of(desired: &'a Desired) -> Self {
-        let policies = || desired.of_kind("networking.k8s.io", "NetworkPolicy", None).map(|(_, policy)| policy);
+        let policies = desired.of_kind("networking.k8s.io", "NetworkPolicy", None);
+        Self::among(&policies.map(|(reference, member)| (reference, &member.object.value)).collect::<Vec<_>>())
+    }
+
+    /// Those among objects with their values.
+    pub fn among(objects: &[(&'a ObjectRef, &'a Value)]) -> Self {
+        let policies = || objects.iter().copied().filter(|(object, _)| object.is("networking.k8s.io", "NetworkPolicy"));
         let mut count: HashMap<Asked<'_>, usize> = HashMap::new();
         for asked in policies().flat_map(asked) {
             *count.entry(asked).or_default() += 1;
@@ -54,28 +60,35 @@ impl<'a> Limits<'a> {
         for policy in policies() {
             match asked(policy).min_by_key(|asked| count[asked]) {
                 Some(rarest) => made.by_label.entry(rarest).or_default().push(policy),
-                None => made.of_all.entry(policy.object.reference.namespace()).or_default().push(policy),
+                None => made.of_all.entry(policy.0.namespace()).or_default().push(policy),
             }
         }
         made
     }
 
     /// Those on the pods of an object, which have these labels.
-    pub fn on(&self, object: &ObjectRef, labels: &Value) -> Vec<&'a ObjectRef> {
+    pub fn on<'b>(&'b self, object: &'b ObjectRef, labels: &'b Value) -> impl Iterator<Item = &'a ObjectRef> + 'b
+    where
+        'a: 'b,
+    {
         let namespace = object.namespace();
         let labelled = labels.as_object().into_iter().flatten();
-        let labelled = labelled.filter_map(|(key, value)| self.by_label.get(&(namespace, key, value.as_str()?)));
+        let labelled = labelled.filter_map(move |(key, value)| self.by_label.get(&(namespace, key, value.as_str()?)));
         let near = labelled.chain(self.of_all.get(namespace)).flatten();
-        let on = near.filter(|policy| selects(&policy.object.value, labels));
-        on.map(|policy| &policy.object.reference).collect()
+        near.filter(move |(_, policy)| selects(policy, labels)).map(|(policy, _)| *policy)
     }
 }
 
+/// A label that a policy asks for, in its namespace.
+type Asked<'a> = (&'a str, &'a str, &'a str);
+
 /// The labels that a policy asks of pods.
-fn asked(policy: &Member) -> impl Iterator<Item = Asked<'_>> {
-    let namespace = policy.object.reference.namespace();
-    let labels = policy.object.value.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
-    labels.into_iter().flatten().filter_map(move |(key, value)| Some((namespace, key.as_str(), value.as_str()?)))
+fn asked<'a>((policy, value): Policy<'a>) -> impl Iterator<Item = Asked<'a>> {
+    let labels = value.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
+    labels
+        .into_iter()
+        .flatten()
+        .filter_map(move |(key, value)| Some((policy.namespace(), key.as_str(), value.as_str()?)))
 }
 
 /// Whether a policy limits where pods with these labels connect to.

@@ -56,8 +56,8 @@ impl Link {
     }
 }
 
-/// So many policies are linked to one object: a tenant may have thousands that select all pods.
-const LIMITS: usize = 8;
+/// So many policies are waited for by one object: a tenant may have thousands that select all pods, and one of them limits them.
+pub const LIMITS: usize = 8;
 
 /// Texts that thousands of links share.
 #[derive(Default)]
@@ -197,7 +197,7 @@ impl Graph {
         let because: Arc<str> = "it restricts where the pods connect to".into();
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let Some(labels) = pod_labels(reference, &member.object.value) else { continue };
-            let missing = limits.on(reference, labels).into_iter().filter(|policy| live.get(policy).is_none());
+            let missing = limits.on(reference, labels).filter(|policy| live.get(policy).is_none());
             for policy in missing.take(LIMITS) {
                 let to = self.node(policy);
                 self.graph.add_edge(NodeIndex::new(index), to, Link::new(Arc::clone(&because), None));
