@@ -157,6 +157,11 @@ impl Cluster {
         Self { identity: user.map(Arc::from), ..self.clone() }
     }
 
+    /// Whether it acts as somebody else.
+    pub fn acts_for(&self) -> bool {
+        self.identity.is_some()
+    }
+
     /// The same connection, of which each write and dry-run is held against what a tenant may ask.
     pub fn watched_by(self, monitor: Option<Arc<Monitor>>) -> Self {
         Self { monitor, ..self }

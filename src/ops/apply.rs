@@ -573,6 +573,9 @@ fn reason_of(health: &Health) -> Untrusted {
     Untrusted::new(format!("{} {}", health.reason.raw(), health.message.raw()).trim().to_owned())
 }
 
+/// How long the API server may take to learn what an account may do.
+const RIGHTS: Duration = Duration::from_secs(3);
+
 /// Sends the request of a step until it is accepted or refused for good.
 async fn with_retries(
     cluster: &Cluster,
@@ -583,7 +586,8 @@ async fn with_retries(
     judged: Option<Value>,
     seconds: f64,
 ) -> Result<Option<Value>, Refused> {
-    let deadline = Instant::now() + Duration::from_secs_f64(seconds);
+    let begun = Instant::now();
+    let deadline = begun + Duration::from_secs_f64(seconds);
     let mut served = served;
     for attempt in 1.. {
         // A kind that the plan defines is served only after its definition is established.
@@ -614,6 +618,8 @@ async fn with_retries(
         let pause = match (delay(&refused, attempt), classify(&refused)) {
             (Some(pause), _) if Instant::now() < deadline => pause,
             (None, Class::Again) if Instant::now() < deadline && refused.code == 403 => 2.0,
+            // A tenant's account may have got its rights a moment ago: the authorizer learns of a binding by its own watch.
+            (None, Class::Permanent) if cluster.acts_for() && refused.code == 403 && begun.elapsed() < RIGHTS => 0.3,
             _ => return Err(refused),
         };
         tokio::time::sleep(Duration::from_secs_f64(pause)).await;
