@@ -198,7 +198,67 @@ fn a_tenant_gets_an_account_with_rights_on_its_kinds_alone() {
     };
     let full = made(&|_| {}).expect("a tenant");
     let text = full.files[0].text.split("---\n").collect::<Vec<_>>();
-    insta::assert_snapshot!(text[2..].join("---\n"), @"");
+    insta::assert_snapshot!(text[2..].join("---\n"), @r#"
+    # All changes of tenant catalog are made as this account (`serviceAccount` in spinway.yaml), so the API server refuses what the Role
+    # below does not allow. It needs no token: spinway impersonates it.
+    apiVersion: v1
+    kind: ServiceAccount
+    metadata: {name: deployer, namespace: catalog}
+    automountServiceAccountToken: false
+    ---
+    # One resource for each kind that the tenant may declare. Keep it in the platform's files, like the binding: a tenant must not
+    # change its own rights. Whoever applies it first needs these rights too, since Kubernetes lets nobody grant more than they have.
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: Role
+    metadata: {name: deployer, namespace: catalog}
+    rules:
+      - apiGroups: [""]
+        resources: [configmaps, secrets, serviceaccounts, services]
+        verbs: [create, delete, patch]
+      - apiGroups: [apps]
+        resources: [deployments, statefulsets]
+        verbs: [create, delete, patch]
+      - apiGroups: [autoscaling]
+        resources: [horizontalpodautoscalers]
+        verbs: [create, delete, patch]
+      - apiGroups: [batch]
+        resources: [cronjobs, jobs]
+        verbs: [create, delete, patch]
+      - apiGroups: [bitnami.com]
+        resources: [sealedsecrets]
+        verbs: [create, delete, patch]
+      - apiGroups: [core.spinkube.dev]
+        resources: [spinapps]
+        verbs: [create, delete, patch]
+      - apiGroups: [external-secrets.io]
+        resources: [externalsecrets]
+        verbs: [create, delete, patch]
+      - apiGroups: [gateway.networking.k8s.io]
+        resources: [backendtlspolicies, grpcroutes, httproutes]
+        verbs: [create, delete, patch]
+      - apiGroups: [gateway.nginx.org]
+        resources: [authenticationfilters, clientsettingspolicies, observabilitypolicies, proxysettingspolicies, ratelimitpolicies, upstreamsettingspolicies]
+        verbs: [create, delete, patch]
+      - apiGroups: [keda.sh]
+        resources: [scaledobjects]
+        verbs: [create, delete, patch]
+      - apiGroups: [monitoring.coreos.com]
+        resources: [podmonitors, servicemonitors]
+        verbs: [create, delete, patch]
+      - apiGroups: [networking.k8s.io]
+        resources: [networkpolicies]
+        verbs: [create, delete, patch]
+      - apiGroups: [policy]
+        resources: [poddisruptionbudgets]
+        verbs: [create, delete, patch]
+    ---
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: RoleBinding
+    metadata: {name: deployer, namespace: catalog}
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: deployer}
+    subjects:
+      - {kind: ServiceAccount, name: deployer, namespace: catalog}
+    "#);
     // What another controller than that of the GatewayClass would bring is left out; all else is there.
     let groups: Vec<String> =
         rules_of(&full).iter().map(|rule| rule.split(':').next().unwrap_or_default().to_owned()).collect();
