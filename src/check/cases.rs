@@ -570,7 +570,7 @@ fn the_config_suppresses_findings_of_every_rule() {
     assert_eq!(found("{check: SPW101, kind: ConfigMap, namespace: shop, reason: agreed}"), [secret]);
     // A finding of no object is meant where none is named.
     let tenant = "{check: SPW110, reason: agreed}";
-    let config = format!("{CONFIG}  tenants: [{{name: t, paths: [t]}}]\n  suppressions: [{tenant}]\n");
+    let config = format!("{CONFIG}  tenants: [{{name: t, paths: [a.yaml]}}]\n  suppressions: [{tenant}]\n");
     assert_eq!(told(&config, &[("a.yaml", "")], &["test"]), [""; 0]);
     let unused = "spinway.yaml:10:18 SPW090 The suppression of SPW101 fits nothing.";
     assert_eq!(found("{check: SPW101, namespace: other, reason: agreed}"), [secret, foreign, unused]);
