@@ -225,14 +225,14 @@ spec:
         )
     };
     let unread = "warning spinway.yaml:12:29 No entry of `sources` covers the path `teams/stars` of tenant `stars`, so its files are not read.";
-    let crat = absent(10, 37, "apps/crat", "cart");
+    let crat = absent(10, 39, "apps/crat", "cart");
     assert_eq!(found(&["--env", "blue"]), [crat.as_str(), unread]);
-    let east = absent(11, 35, "apps/east", "pay");
+    let east = absent(11, 37, "apps/east", "pay");
     assert_eq!(found(&["--env", "green"]), [crat.as_str(), &east, unread]);
     // A revision has no empty folders.
     repo.git(&["init", "-q"]);
     repo.commit("all");
-    let pay = absent(11, 25, "apps/pay", "pay");
+    let pay = absent(11, 27, "apps/pay", "pay");
     assert_eq!(found(&["--env", "blue", "--ref", "HEAD"]), [crat.as_str(), &pay, unread]);
     let explained = run(&["check", "--explain", "tenant-path-missing"]);
     assert!(stdout(&explained).contains("# tenant-path-missing"), "{}", Ran(&explained));
