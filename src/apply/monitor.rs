@@ -4,7 +4,7 @@
 //! **Invariant:** it knows nothing of plans, templates and checks, and uses nothing of theirs: what they let through by mistake
 //! ends here. Whatever it does not understand it refuses.
 
-use crate::desired::{APP_KINDS, Config, GROUP, OWN_KINDS, Pattern, Selector};
+use crate::desired::{APP_KINDS, Config, Environment, GROUP, OWN_KINDS, Pattern, Selector};
 use crate::live::Served;
 use crate::object::{GroupKind, ObjectRef};
 use serde_json::Value;
@@ -21,11 +21,13 @@ const OF_KINDS: &str = "SPW102";
 #[derive(Clone, Debug)]
 pub struct Monitor {
     tenant: String,
-    namespaces: Option<Vec<Pattern>>,
+    namespaces: Vec<String>,
     kinds: Option<Vec<String>>,
     cluster_kinds: Vec<String>,
     /// As whom all of it is asked, where the rules say so.
     identity: Option<String>,
+    /// Whether it may ask nothing as ourselves: so it is in a protected environment.
+    needs_identity: bool,
     /// Where the inventories are: nobody's but ours.
     inventory: String,
     /// What `suppressions` of the rules let pass: the id of the check, and the objects.
@@ -77,8 +79,13 @@ impl<'a> Place<'a> {
 }
 
 impl Monitor {
-    /// What the rules let the tenant of a partition ask; none for the platform's own partition.
-    pub fn of(rules: &Config, partition: &str, served: &BTreeMap<GroupKind, Served>) -> Option<Self> {
+    /// What the rules let the tenant of a partition ask in an environment; none for the platform's own partition.
+    pub fn of(
+        rules: &Config,
+        environment: &Environment,
+        partition: &str,
+        served: &BTreeMap<GroupKind, Served>,
+    ) -> Option<Self> {
         let tenant = rules.tenants.iter().find(|tenant| tenant.name == partition)?;
         let account = tenant.service_account.as_deref().and_then(|account| account.split_once('/'));
         let excused = rules.suppressions.iter().filter_map(|suppression| {
@@ -88,9 +95,11 @@ impl Monitor {
         let served = served.iter().map(|(kind, served)| {
             ((kind.group.clone(), served.plural.clone()), (kind.kind.clone(), served.namespaced))
         });
+        let mut rules_of_it = rules.environments.iter().filter(|known| known.name == environment.name);
         Some(Self {
             tenant: tenant.name.clone(),
-            namespaces: tenant.namespaces.clone().map(|all| all.into_iter().map(Pattern::from).collect()),
+            needs_identity: environment.protected || rules_of_it.any(|known| known.protected),
+            namespaces: tenant.namespaces.clone(),
             kinds: tenant.kinds.clone(),
             cluster_kinds: tenant.cluster_kinds.clone(),
             identity: account.map(|(namespace, name)| format!("system:serviceaccount:{namespace}:{name}")),
@@ -114,6 +123,9 @@ impl Monitor {
     }
 
     fn judge(&self, asked: &Asked<'_>) -> Result<(), String> {
+        if self.needs_identity && self.identity.is_none() {
+            return Err("act without a service account in a protected environment".to_owned());
+        }
         if self.identity.as_deref() != asked.user {
             return Err(format!("act as {}", asked.user.unwrap_or("spinway")));
         }
@@ -127,8 +139,10 @@ impl Monitor {
     }
 
     fn has(&self, namespace: &str) -> bool {
-        let listed = self.namespaces.as_ref().map(|all| all.iter().any(|pattern| pattern.is_match(namespace)));
-        namespace != self.inventory && listed.unwrap_or_else(|| !namespace.starts_with("kube-"))
+        // Kubernetes' own namespaces only by an entry that says so.
+        let may_name = |entry: &&String| !namespace.starts_with("kube-") || entry.starts_with("kube-");
+        let mut entries = self.namespaces.iter().filter(may_name);
+        namespace != self.inventory && entries.any(|entry| Pattern::from(entry.clone()).is_match(namespace))
     }
 
     /// A text that is written, which has to be of the object that the path names, and of a kind that the tenant has.
@@ -222,12 +236,13 @@ mod tests {
         ]);
         let tenant = Tenant { name: "cart".to_owned(), ..tenant };
         let rules = Config { tenants: vec![tenant], ..Config::default() };
-        Monitor::of(&rules, "cart", &served).unwrap_or_else(|| unreachable!("there is the tenant"))
+        Monitor::of(&rules, &Environment::default(), "cart", &served)
+            .unwrap_or_else(|| unreachable!("there is the tenant"))
     }
 
     fn cart() -> Tenant {
         Tenant {
-            namespaces: Some(vec!["cart".to_owned(), "cart-*".to_owned()]),
+            namespaces: vec!["cart".to_owned(), "cart-*".to_owned()],
             service_account: Some("cart/deployer".to_owned()),
             ..Tenant::default()
         }
@@ -283,6 +298,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_protected_environment_needs_an_identity_and_stars_name_no_namespace_of_kubernetes() {
+        let tenant = |account: Option<&str>| Tenant {
+            name: "cart".to_owned(),
+            namespaces: vec!["*".to_owned()],
+            service_account: account.map(str::to_owned),
+            ..Tenant::default()
+        };
+        let ask = |account: Option<&str>, protected: bool, by_rules: bool, namespace: &str| {
+            let environment = Environment { name: "live".to_owned(), protected, ..Environment::default() };
+            let of_rules = Environment { protected: by_rules, ..environment.clone() };
+            let rules = Config { tenants: vec![tenant(account)], environments: vec![of_rules], ..Config::default() };
+            let monitor = Monitor::of(&rules, &environment, "cart", &BTreeMap::new())
+                .unwrap_or_else(|| unreachable!("there is the tenant"));
+            let path = format!("/api/v1/namespaces/{namespace}/configmaps/a");
+            let user = account.map(|_| "system:serviceaccount:cart:deployer");
+            asked(&monitor, "PATCH", &path, user, &body("v1", "ConfigMap", Some(namespace), "a")).is_ok()
+        };
+        assert!(ask(None, false, false, "cart") && ask(Some("cart/deployer"), true, true, "cart"));
+        assert!(!ask(None, true, false, "cart") && !ask(None, false, true, "cart"));
+        assert!(!ask(None, false, false, "kube-system"));
+    }
+
     /// The platform team may let single objects pass; rules that were narrowed since must not keep an object for ever.
     #[test]
     fn what_the_rules_excuse_passes_and_what_was_applied_once_may_go() {
@@ -297,8 +335,8 @@ mod tests {
             suppressions: vec![suppression("SPW101", "shared"), suppression("SPW102", "role")],
             ..Config::default()
         };
-        let monitor =
-            Monitor::of(&rules, "cart", &BTreeMap::new()).unwrap_or_else(|| unreachable!("there is the tenant"));
+        let monitor = Monitor::of(&rules, &Environment::default(), "cart", &BTreeMap::new())
+            .unwrap_or_else(|| unreachable!("there is the tenant"));
         let map = |name: &str| {
             let path = format!("/api/v1/namespaces/infra/configmaps/{name}");
             asked(&monitor, "PATCH", &path, None, &body("v1", "ConfigMap", Some("infra"), name))

@@ -528,19 +528,6 @@ fn the_example_of_a_page_is_found() {
     }
 }
 
-#[test]
-fn a_tenant_without_namespaces_is_told() {
-    let config = CONFIG.to_owned() + "  tenants: [{name: a, paths: [a]}, {name: b, paths: [b], namespaces: [b]}]\n";
-    let entries = [("spinway.yaml".to_owned(), Entry::File(config.into_bytes()))].into();
-    let desired = read(&Tree::of(entries), None).unwrap_or_default();
-    let found: Vec<String> = all(std::slice::from_ref(&desired), None, None)
-        .iter()
-        .filter(|d| d.id == "SPW110")
-        .map(|d| format!("{} {}", d.origin.as_ref().map(ToString::to_string).unwrap_or_default(), d.message.raw()))
-        .collect();
-    assert_eq!(found, ["spinway.yaml:9:13 Tenant a may use every namespace."]);
-}
-
 /// What is said of a repository with another Config, its fields apart: `FILE:LINE:COLUMN ID message`.
 fn told(config: &str, files: &[(&str, &str)], environments: &[&str]) -> Vec<String> {
     let texts = [("spinway.yaml", config)];
@@ -569,9 +556,15 @@ fn the_config_suppresses_findings_of_every_rule() {
     assert_eq!(found("{check: SPW021, reason: an example}"), [foreign]);
     assert_eq!(found("{check: SPW101, kind: ConfigMap, namespace: shop, reason: agreed}"), [secret]);
     // A finding of no object is meant where none is named.
-    let tenant = "{check: SPW110, reason: agreed}";
-    let config = format!("{CONFIG}  tenants: [{{name: t, paths: [a.yaml]}}]\n  suppressions: [{tenant}]\n");
-    assert_eq!(told(&config, &[("a.yaml", "")], &["test"]), [""; 0]);
+    let app = "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: x, namespace: shop}\nspec: {image: \"a.example/x:1\", executor: shim, replicas: 2}\n";
+    let lists = "namespaces: [shop], images: [a.example/x]";
+    let sources = CONFIG.replace("[a.yaml]", "[a.yaml, t]");
+    let config = format!("{sources}  tenants: [{{name: t, paths: [t], {lists}}}]\n");
+    let told_of_app = |config: &str| told(config, &[("a.yaml", ""), ("t/a.yaml", app)], &["test"]);
+    let open = "spinway.yaml:9:13 SPW111 Tenant t has no `egress`: its apps may connect anywhere.";
+    assert!(told_of_app(&config).iter().any(|said| said == open), "{:?}", told_of_app(&config));
+    let config = format!("{config}  suppressions: [{{check: SPW111, reason: agreed}}]\n");
+    assert!(!told_of_app(&config).iter().any(|said| said.contains("SPW111") || said.contains("SPW090")));
     let unused = "spinway.yaml:10:18 SPW090 The suppression of SPW101 fits nothing.";
     assert_eq!(found("{check: SPW101, namespace: other, reason: agreed}"), [secret, foreign, unused]);
     let without = "spinway.yaml:10:18 SPW090 The suppression of SPW101 has no reason.";

@@ -5,8 +5,8 @@ use super::{
     crd_versions, dangling_reference, duplicate_match, environments, executor, feature, fields, grpc_and_http,
     health_check, helm_hook, image_tag, kept_prefix, prefix_condition, reference_grant, replicas, root_absolute,
     route_attachment, secret_in_git, spin_info, suppress, tenant_bounds, tenant_egress, tenant_gateway,
-    tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path, tenant_privilege,
-    tenant_service_account, timeout, wildcard_host, zero_weights,
+    tenant_hostname, tenant_identity, tenant_image, tenant_kind, tenant_namespace, tenant_open, tenant_path,
+    tenant_privilege, tenant_service_account, timeout, wildcard_host, zero_weights,
 };
 
 /// All checks, by id.
@@ -51,4 +51,6 @@ pub const CHECKS: &[&Check] = &[
     &tenant_service_account::CHECK,
     &tenant_privilege::CHECK,
     &tenant_bounds::CHECK,
+    &tenant_open::CHECK,
+    &tenant_identity::CHECK,
 ];

@@ -171,6 +171,15 @@ impl<'a> Context<'a> {
         finding.at(object.origin_of(pointer)).about(&object.reference)
     }
 
+    /// A finding of a check about a tenant, by its place among the tenants of the Config.
+    pub(super) fn tenant_finding(&self, check: &Check, index: usize, message: impl Into<String>) -> Diagnostic {
+        let finding = Diagnostic::new(check.severity, check.id, message);
+        match self.desired.config_place(&format!("/spec/tenants/{index}")) {
+            Some(place) => finding.at(place),
+            None => finding,
+        }
+    }
+
     /// Whether the environment is protected, by its own text or by that of the rules.
     pub(super) fn is_protected(&self) -> bool {
         let own = &self.desired.environment;

@@ -1,30 +1,33 @@
 //! SPW110.
 
+use super::suggest;
 use super::{Check, Context};
 use crate::object::{Diagnostic, Severity};
 
 pub(super) const CHECK: Check = Check {
     id: "SPW110",
     name: "tenant-bounds",
-    severity: Severity::Warning,
-    guards: false,
-    what: "A tenant of the Config may use every namespace.",
-    why: "A list that is not given sets no bounds: without `namespaces` its pull requests may change what any team has.",
-    example: "# spinway.yaml\ntenants: [{name: checkout, paths: [apps/checkout]}]",
-    remedy: "Give it `namespaces`, and where they matter `gateways`, `hostnames`, `pathPrefixes`, `images`, `egress`.",
+    severity: Severity::Error,
+    guards: true,
+    what: "A tenant has no list of something that its files use, so it may use none of it.",
+    why: "What a tenant's rules do not name is refused: a list that is forgotten must not open what it was meant to bound. \
+          Up to version 0.1 such a tenant had no bounds, so a Config of that time needs the lists once.",
+    example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout]}]\n# apps/checkout/map.yaml\n\
+              apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: checkout}",
+    remedy: "Add the lists that the finding names (`spinway check --suggest-rules` prints those of all tenants), after reading whether the \
+             tenant should have that. `\"*\"` in a list allows everything.",
     run,
 };
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let unbounded = context.rules.tenants.iter().enumerate().filter(|(_, tenant)| tenant.namespaces.is_none());
-    unbounded
-        .map(|(index, tenant)| {
-            let message = format!("Tenant {} may use every namespace.", tenant.name);
-            let finding = Diagnostic::new(CHECK.severity, CHECK.id, message).help(CHECK.remedy);
-            match context.desired.config_place(&format!("/spec/tenants/{index}")) {
-                Some(place) => finding.at(place),
-                None => finding,
-            }
-        })
-        .collect()
+    let missing = suggest::missing(context);
+    let tenants = context.rules.tenants.iter().enumerate();
+    let found = tenants.filter_map(|(index, tenant)| {
+        let lists = missing.get(&tenant.name)?;
+        let names: Vec<String> = lists.keys().map(|name| format!("`{name}`")).collect();
+        let message = format!("Tenant {} has no {}: what is not listed is refused.", tenant.name, names.join(", "));
+        let help = format!("To allow what its files use now, add: {}.", suggest::written(lists).join("; "));
+        Some(context.tenant_finding(&CHECK, index, message).help(help))
+    });
+    found.collect()
 }

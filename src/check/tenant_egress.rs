@@ -3,9 +3,9 @@
 use super::context::keyed;
 use super::{Check, Context};
 use crate::desired::network::{self, Peer};
-use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant};
+use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant, allows_all};
 use crate::kinds::{SPIN, each};
-use crate::object::{Diagnostic, ObjectRef, Severity};
+use crate::object::{Diagnostic, Object, ObjectRef, Severity};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -33,8 +33,17 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 
 fn of_object(context: &Context<'_>, limits: &Limits<'_>, bound: (&Member, &Tenant)) -> Vec<Diagnostic> {
     let (member, tenant) = bound;
-    let Some(egress) = &tenant.egress else { return Vec::new() };
     let reference = &member.object.reference;
+    let Some(egress) = &tenant.egress else {
+        if !context.is_protected() || !makes_pods(&member.object) {
+            return Vec::new();
+        }
+        let what = "run apps in a protected environment without `egress` in its rules";
+        return vec![context.violation(&CHECK, bound, "/spec", what, |_| false)];
+    };
+    if allows_all(egress) {
+        return Vec::new();
+    }
     if POLICIES.contains(&reference.group.as_str()) {
         let what = format!("declare a {}: what it opens is not understood here", reference.kind);
         return vec![context.violation(&CHECK, bound, "/kind", &what, |_| false)];
@@ -57,6 +66,11 @@ fn of_object(context: &Context<'_>, limits: &Limits<'_>, bound: (&Member, &Tenan
 
 /// The groups of policies beside Kubernetes' own, which may allow what that one does not.
 const POLICIES: [&str; 4] = ["cilium.io", "crd.projectcalico.org", "projectcalico.org", "policy.networking.k8s.io"];
+
+/// Whether an object makes pods.
+pub(super) fn makes_pods(object: &Object) -> bool {
+    pod_labels(&object.reference, &object.value).is_some()
+}
 
 /// The labels of the pods that an object makes, where it makes any: `Null` when it names none.
 fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
@@ -138,7 +152,8 @@ fn asked(policy: &Member) -> impl Iterator<Item = Asked<'_>> {
 pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(ObjectRef, ObjectRef)> {
     let context = Context::new(desired);
     let limits = Limits::of(desired);
-    let limited = context.bound().filter(|(_, tenant)| tenant.egress.is_some());
+    let is_limited = |tenant: &Tenant| tenant.egress.as_ref().is_some_and(|egress| !allows_all(egress));
+    let limited = context.bound().filter(|(_, tenant)| is_limited(tenant));
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
         let policies = limits.on(member, pod_labels(&object.reference, &object.value)?);
@@ -222,7 +237,7 @@ fn beyond(peer: &Value, rule: &Value, tenant: &Tenant, egress: &[String]) -> Opt
     // Without it: pods of its own namespace.
     let selector = peer.pointer("/namespaceSelector")?;
     let name = selector.pointer("/matchLabels/kubernetes.io~1metadata.name").and_then(Value::as_str);
-    let own = |name: &str| tenant.namespaces.iter().flatten().any(|own| own == name);
+    let own = |name: &str| tenant.namespaces.iter().any(|own| own == name);
     let listed = |name: &str| egress.iter().any(|allowed| allowed == &format!("namespace:{name}"));
     match name {
         Some(name) if own(name) || listed(name) => None,

@@ -3,9 +3,9 @@
 use super::context::is_route;
 use super::tenant_namespace::has as has_namespace;
 use super::{Check, Context};
-use crate::desired::{Member, Tenant, glob};
+use crate::desired::{Member, Tenant, allows_all, glob};
 use crate::kinds::each;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, Object, Severity};
 use serde_json::Value;
 
 pub(super) const CHECK: Check = Check {
@@ -31,6 +31,12 @@ struct Target<'a> {
     is_service: bool,
 }
 
+impl Target<'_> {
+    fn is_own_service(&self, own: &str) -> bool {
+        self.is_service && self.path.starts_with(&format!("{own}/"))
+    }
+}
+
 fn target<'a>(reference: &'a Value, own: &'a str) -> Target<'a> {
     let text = |field: &str| reference.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let namespace = text("namespace").unwrap_or(own);
@@ -42,10 +48,24 @@ fn target<'a>(reference: &'a Value, own: &'a str) -> Target<'a> {
 }
 
 fn allowed(gateways: &[String], target: &Target<'_>) -> bool {
-    gateways.iter().any(|pattern| match pattern.matches('/').count() {
-        2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
-        _ => glob(pattern, &target.path),
-    })
+    allows_all(gateways)
+        || gateways.iter().any(|pattern| match pattern.matches('/').count() {
+            2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
+            _ => glob(pattern, &target.path),
+        })
+}
+
+/// What a route attaches to, as `gateways` of a tenant would name it; none for what no list can allow.
+pub(super) fn used(object: &Object) -> Vec<String> {
+    let own = object.reference.namespace();
+    if !is_route(&object.reference) {
+        return Vec::new();
+    }
+    let parents = each(&object.value, "spec.parentRefs[]").into_iter().map(|(_, parent)| target(parent, own));
+    let foreign = parents.filter(|target| !target.is_own_service(own));
+    foreign
+        .map(|target| [Some(target.path.as_str()), target.section].into_iter().flatten().collect::<Vec<_>>().join("/"))
+        .collect()
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
@@ -66,18 +86,16 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
             found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, |_| false));
         }
     }
-    let Some(gateways) = &tenant.gateways else { return found };
     for (pointer, parent) in each(&object.value, "spec.parentRefs[]").into_iter().filter(|_| is_route) {
         let target = target(parent, own);
-        let is_own_service = target.is_service && target.path.starts_with(&format!("{own}/"));
-        if !is_own_service && !allowed(gateways, &target) {
+        if !target.is_own_service(own) && !allowed(&tenant.gateways, &target) {
             let section = target.section.map_or(" without naming a listener".to_owned(), |s| format!(", listener {s}"));
             let what = format!("attach to {}{section}", target.path);
-            let may = |other: &Tenant| other.gateways.as_ref().is_some_and(|gateways| allowed(gateways, &target));
+            let may = |other: &Tenant| allowed(&other.gateways, &target);
             found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, may));
         }
     }
-    if is_route && object.value.pointer("/spec/useDefaultGateways").is_some() {
+    if is_route && !allows_all(&tenant.gateways) && object.value.pointer("/spec/useDefaultGateways").is_some() {
         let what = "attach to Gateways that it does not name";
         found.push(context.violation(&CHECK, (member, tenant), "/spec/useDefaultGateways", what, |_| false));
     }

@@ -2,9 +2,9 @@
 
 use super::context::is_route;
 use super::{Check, Context};
-use crate::desired::{Member, Tenant};
+use crate::desired::{Member, Tenant, allows_all};
 use crate::kinds::each;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, Object, Severity};
 use crate::routing::covers;
 
 pub(super) const CHECK: Check = Check {
@@ -24,12 +24,24 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// Whether any of these patterns covers a hostname.
-pub(super) fn any_covers(patterns: &Option<Vec<String>>, hostname: &str) -> bool {
-    patterns.iter().flatten().any(|pattern| covers(pattern, hostname))
+pub(super) fn any_covers(patterns: &[String], hostname: &str) -> bool {
+    allows_all(patterns) || patterns.iter().any(|pattern| covers(pattern, hostname))
 }
 
 fn has(tenant: &Tenant, hostname: &str) -> bool {
     any_covers(&tenant.hostnames, hostname) || any_covers(&tenant.own_hostnames, hostname)
+}
+
+/// The hostnames that a route serves, `*` for all of its listener.
+pub(super) fn used(object: &Object) -> Vec<String> {
+    if !is_route(&object.reference) {
+        return Vec::new();
+    }
+    let hostnames = each(&object.value, "spec.hostnames[]");
+    if hostnames.is_empty() {
+        return vec!["*".to_owned()];
+    }
+    hostnames.into_iter().filter_map(|(_, hostname)| hostname.as_str().map(str::to_owned)).collect()
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
@@ -39,7 +51,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
     let object = &member.object;
     let is_route = is_route(&object.reference);
-    if !is_route || (tenant.hostnames.is_none() && tenant.own_hostnames.is_none()) {
+    if !is_route || allows_all(&tenant.hostnames) || allows_all(&tenant.own_hostnames) {
         return Vec::new();
     }
     let hostnames = each(&object.value, "spec.hostnames[]");

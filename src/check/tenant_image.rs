@@ -2,8 +2,8 @@
 
 use super::context::keyed;
 use super::{Check, Context};
-use crate::desired::{Tenant, glob_within};
-use crate::object::{Diagnostic, Severity};
+use crate::desired::{Tenant, allows_all, glob_within};
+use crate::object::{Diagnostic, Object, Severity};
 
 pub(super) const CHECK: Check = Check {
     id: "SPW106",
@@ -31,16 +31,21 @@ pub(super) fn repository(image: &str) -> &str {
 }
 
 fn has(tenant: &Tenant, image: &str) -> bool {
-    tenant.images.iter().flatten().any(|pattern| glob_within(pattern, repository(image)))
+    allows_all(&tenant.images) || tenant.images.iter().any(|pattern| glob_within(pattern, repository(image)))
+}
+
+/// The images that an object runs, and where they stand.
+pub(super) fn used(object: &Object) -> impl Iterator<Item = (String, &str)> {
+    keyed(&object.value, "/spec", &["image"]).into_iter().filter_map(|(pointer, image)| {
+        // Of a volume it is a map (KEP-4639).
+        let image = image.as_str().or_else(|| image.get("reference")?.as_str())?;
+        Some((pointer, image))
+    })
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let limited = context.bound().filter(|(_, tenant)| tenant.images.is_some());
-    let foreign = limited.flat_map(|(member, tenant)| {
-        let images = keyed(&member.object.value, "/spec", &["image"]);
-        images.into_iter().filter_map(move |(pointer, image)| {
-            // Of a volume it is a map (KEP-4639).
-            let image = image.as_str().or_else(|| image.get("reference")?.as_str())?;
+    let foreign = context.bound().flat_map(|(member, tenant)| {
+        used(&member.object).filter_map(move |(pointer, image)| {
             let what = format!("run the image {}", repository(image));
             let may = |other: &Tenant| has(other, image);
             (!has(tenant, image)).then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, may))

@@ -50,12 +50,12 @@ const PRIVILEGED: [(&str, &str, &str); 20] = [
 ];
 
 fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
-    let is_among = |known: &[(&str, &str)]| known.iter().any(|(group, kind)| object.is(group, kind));
     let of_its = match &tenant.kinds {
-        None => is_among(&OWN_KINDS),
+        None => is_own(object),
         Some(kinds) => {
+            let is_made_by_app = APP_KINDS.iter().any(|(group, kind)| object.is(group, kind));
             let app = ObjectRef::new(GROUP, "App", object.namespace(), &object.name);
-            names(kinds, object) || (is_among(&APP_KINDS) && names(kinds, &app))
+            names(kinds, object) || (is_made_by_app && names(kinds, &app))
         }
     };
     of_its && (object.namespace.is_some() || names(&tenant.cluster_kinds, object))
@@ -69,6 +69,18 @@ fn names(kinds: &[String], object: &ObjectRef) -> bool {
         let with_group = pattern.contains('.');
         names.iter().skip(usize::from(with_group)).any(|name| glob(pattern, name))
     })
+}
+
+/// Whether an app needs the kind of an object, so that a tenant without `kinds` may declare it.
+pub(super) fn is_own(object: &ObjectRef) -> bool {
+    OWN_KINDS.iter().any(|(group, kind)| object.is(group, kind))
+}
+
+/// The kind of an object as `kinds` would name it. Kinds that undo other rules, and those of the whole cluster, are not for a list
+/// that is suggested.
+pub(super) fn used(object: &ObjectRef) -> Option<String> {
+    let name = if object.group.is_empty() { object.kind.clone() } else { format!("{}.{}", object.kind, object.group) };
+    (object.namespace.is_some() && privilege(object).is_none()).then_some(name)
 }
 
 fn privilege(object: &ObjectRef) -> Option<&'static str> {

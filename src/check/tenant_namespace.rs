@@ -19,15 +19,13 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-/// Namespaces that begin so are Kubernetes' own: a tenant has one only when it is named.
+/// Namespaces that begin so are Kubernetes' own: a tenant has one only by a pattern that begins so too.
 const RESERVED: &str = "kube-";
 
 /// Whether a tenant has a namespace.
 pub(super) fn has(tenant: &Tenant, namespace: &str, inventory: &str) -> bool {
-    match &tenant.namespaces {
-        Some(own) => own.iter().any(|pattern| glob(pattern, namespace)) && namespace != inventory,
-        None => !namespace.starts_with(RESERVED) && namespace != inventory,
-    }
+    let may_name = |pattern: &&String| !namespace.starts_with(RESERVED) || pattern.starts_with(RESERVED);
+    namespace != inventory && tenant.namespaces.iter().filter(may_name).any(|pattern| glob(pattern, namespace))
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
@@ -38,7 +36,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         is_foreign.then(|| {
             let what = format!("use namespace {namespace}");
             context.violation(&CHECK, (member, tenant), "/metadata/namespace", &what, |other| {
-                other.namespaces.is_some() && has(other, namespace, inventory)
+                has(other, namespace, inventory)
             })
         })
     });

@@ -2,9 +2,9 @@
 
 use super::context::is_route;
 use super::{Check, Context, tenant_hostname};
-use crate::desired::{Member, Tenant};
+use crate::desired::{Member, Tenant, allows_all};
 use crate::kinds::each;
-use crate::object::{Diagnostic, Severity};
+use crate::object::{Diagnostic, Object, Severity};
 use serde_json::Value;
 
 pub(super) const CHECK: Check = Check {
@@ -30,7 +30,7 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 fn has(tenant: &Tenant, path: &str) -> bool {
-    tenant.path_prefixes.iter().flatten().any(|prefix| covers(prefix, path))
+    tenant.path_prefixes.iter().any(|prefix| covers(prefix, path))
 }
 
 /// What a match serves: its path, or in words what cannot be held against prefixes.
@@ -64,46 +64,85 @@ fn served(value: &Value, is_grpc: bool) -> Result<String, String> {
     Ok(path.to_owned())
 }
 
+/// What a route serves.
+enum Served {
+    /// Nothing that prefixes would have to cover.
+    OwnHostnames,
+    /// Paths that this kind of route does not know: all of them.
+    All,
+    /// Its matches: where each stands, with its path, or what it serves in words where prefixes cannot cover it.
+    Matches(Vec<(String, Result<String, String>)>),
+}
+
+impl Served {
+    fn of(object: &Object, tenant: &Tenant) -> Self {
+        let hostnames = each(&object.value, "spec.hostnames[]");
+        let own = |hostname: &Value| {
+            tenant_hostname::any_covers(&tenant.own_hostnames, hostname.as_str().unwrap_or_default())
+        };
+        let is_own = if hostnames.is_empty() {
+            allows_all(&tenant.own_hostnames)
+        } else {
+            hostnames.iter().all(|(_, hostname)| own(hostname))
+        };
+        let is_grpc = object.reference.kind == "GRPCRoute";
+        if is_own {
+            return Self::OwnHostnames;
+        }
+        if !is_grpc && object.reference.kind != "HTTPRoute" {
+            return Self::All;
+        }
+        let mut matches = Vec::new();
+        let rules = each(&object.value, "spec.rules[]");
+        if rules.is_empty() {
+            matches.push(("/spec".to_owned(), Ok("/".to_owned())));
+        }
+        for (pointer, rule) in rules {
+            let found = each(rule, "matches[]");
+            if found.is_empty() {
+                matches.push((pointer.clone(), Ok("/".to_owned())));
+            }
+            let place = if is_grpc { "method" } else { "path" };
+            let found = found.into_iter();
+            matches.extend(found.map(|(below, value)| (format!("{pointer}{below}/{place}"), served(value, is_grpc))));
+        }
+        Self::Matches(matches)
+    }
+}
+
+/// The prefixes that would allow a tenant what a route of it serves, `*` for what no prefix covers.
+pub(super) fn used(object: &Object, tenant: &Tenant) -> Vec<String> {
+    if !is_route(&object.reference) {
+        return Vec::new();
+    }
+    match Served::of(object, tenant) {
+        Served::OwnHostnames => Vec::new(),
+        Served::All => vec!["*".to_owned()],
+        Served::Matches(matches) => {
+            matches.into_iter().map(|(_, path)| path.unwrap_or_else(|_| "*".to_owned())).collect()
+        }
+    }
+}
+
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     context.bound().flat_map(|bound| of_object(context, bound)).collect()
 }
 
 fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec<Diagnostic> {
     let object = &member.object;
-    let is_route = is_route(&object.reference);
-    if !is_route || tenant.path_prefixes.is_none() {
+    if !is_route(&object.reference) || allows_all(&tenant.path_prefixes) {
         return Vec::new();
     }
-    let hostnames = each(&object.value, "spec.hostnames[]");
-    let own =
-        |hostname: &Value| tenant_hostname::any_covers(&tenant.own_hostnames, hostname.as_str().unwrap_or_default());
-    if !hostnames.is_empty() && hostnames.iter().all(|(_, hostname)| own(hostname)) {
-        return Vec::new();
-    }
-    let is_grpc = object.reference.kind == "GRPCRoute";
-    if !is_grpc && object.reference.kind != "HTTPRoute" {
+    let matches = match Served::of(object, tenant) {
+        Served::OwnHostnames => return Vec::new(),
         // Without hostnames it serves all of them, which another rule says.
-        if hostnames.is_empty() && tenant.hostnames.is_some() {
-            return Vec::new();
+        Served::All if tenant_hostname::used(object) == ["*"] && !allows_all(&tenant.hostnames) => return Vec::new(),
+        Served::All => {
+            let what = "serve every path: a route of this kind knows none";
+            return vec![context.violation(&CHECK, (member, tenant), "/kind", what, |_| false)];
         }
-        let what = "serve every path: a route of this kind knows none";
-        return vec![context.violation(&CHECK, (member, tenant), "/kind", what, |_| false)];
-    }
-    let mut matches: Vec<(String, Result<String, String>)> = Vec::new();
-    let rules = each(&object.value, "spec.rules[]");
-    if rules.is_empty() {
-        matches.push(("/spec".to_owned(), Ok("/".to_owned())));
-    }
-    for (pointer, rule) in rules {
-        let found = each(rule, "matches[]");
-        if found.is_empty() {
-            matches.push((pointer.clone(), Ok("/".to_owned())));
-        }
-        let place = if is_grpc { "method" } else { "path" };
-        matches.extend(
-            found.into_iter().map(|(below, value)| (format!("{pointer}{below}/{place}"), served(value, is_grpc))),
-        );
-    }
+        Served::Matches(matches) => matches,
+    };
     let foreign = matches.into_iter().filter_map(|(pointer, path)| match path {
         Ok(path) if has(tenant, &path) => None,
         Ok(path) => {

@@ -6,6 +6,7 @@ use crate::object::{Diagnostic, ObjectRef};
 use std::collections::BTreeSet;
 
 mod allowed;
+mod bounds;
 
 const CONFIG: &str = r#"
 apiVersion: spinway.dev/v1alpha1
@@ -37,6 +38,11 @@ spec:
       kinds: [ConfigMap, "Role.rbac.authorization.k8s.io"]
     - name: free
       paths: [apps/free]
+      namespaces: ["*"]
+      gateways: ["*"]
+      hostnames: ["*"]
+      pathPrefixes: ["*"]
+      images: ["*"]
 "#;
 
 const VICTIM: &str =
@@ -431,7 +437,7 @@ fn a_violation_says_who_may() {
     assert_eq!(
         said,
         [
-            "apps/checkout/a.yaml:3:21: Tenant checkout may not use namespace catalog. The platform team may, and: catalog."
+            "apps/checkout/a.yaml:3:21: Tenant checkout may not use namespace catalog. The platform team may, and: catalog, free."
         ]
     );
 }
@@ -489,7 +495,7 @@ fn whoever_may_declare_a_kind_is_named() {
 }
 
 #[test]
-fn a_tenant_without_bounds_has_all_but_what_is_the_clusters() {
+fn a_tenant_whose_lists_allow_all_has_all_but_what_is_the_clusters() {
     let told = |text: &str| {
         let found = guard(&desired("apps/free/a.yaml", text));
         found.iter().map(|d| d.id).collect::<Vec<_>>()
@@ -518,7 +524,7 @@ fn an_environment_is_protected_by_the_rules_too() {
     };
     for (rules, expected) in [
         (vec![environment("other", true), environment("test", false)], vec![]),
-        (vec![environment("test", true), environment("other", false)], vec!["SPW020"]),
+        (vec![environment("test", true), environment("other", false)], vec!["SPW020", "SPW112"]),
     ] {
         if let Some(config) = &mut desired.config {
             config.environments = rules;

@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// Write the findings there are to a baseline file, and succeed
     #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
     write_baseline: Option<PathBuf>,
+    /// Print the lists that would allow each tenant what its files use now, where it has none, instead of checking
+    #[arg(long, conflicts_with_all = ["output", "baseline", "write_baseline", "explain"])]
+    suggest_rules: bool,
     /// Print the page of a check instead: its id (SPW101), its name, or the id of any other finding (yaml-syntax)
     #[arg(long, value_name = "ID")]
     explain: Option<String>,
@@ -51,6 +54,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         controller: arguments.controller.clone(),
         snapshot: arguments.snapshot.clone(),
     };
+    if arguments.suggest_rules {
+        let text = ops::suggest_rules(&arguments.repository.given(), arguments.base.as_deref())?;
+        let none = "# Every tenant has the lists that its files need.\n";
+        Target { format: Format::Text, file: None }.write(if text.is_empty() { none } else { &text })?;
+        return Ok(0);
+    }
     let mut checked = ops::check(&arguments.repository.given(), &beside)?;
     if let Some(file) = &arguments.write_baseline {
         let target = Target { format: Format::Text, file: Some(file.clone()) };

@@ -221,7 +221,8 @@ pub enum FileOwner<'a> {
     Nobody,
 }
 
-/// A team and what it may do. A list that is not given sets no bounds; an empty one allows nothing.
+/// A team and what it may do: what its lists do not name is refused. `"*"` in a list allows all ([`allows_all`]); only `kinds` and
+/// `egress` mean something else when they are not given.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Tenant {
@@ -231,32 +232,38 @@ pub struct Tenant {
     pub paths: Vec<String>,
     /// Who to tell.
     pub owners: Vec<String>,
-    /// Namespaces it may use, globs.
-    pub namespaces: Option<Vec<String>>,
+    /// Namespaces it may use, globs. Those of Kubernetes (`kube-...`) only when a pattern begins so; that of the inventory never.
+    pub namespaces: Vec<String>,
     /// Kinds it may declare: `Deployment`, `Role.rbac.authorization.k8s.io`, globs. When it is not given: what an app needs
     /// (`spinway check --explain SPW102` lists it). `App` stands for what an App generates too.
     pub kinds: Option<Vec<String>>,
     /// Kinds of the whole cluster that it may declare, beside that `kinds` names them.
     pub cluster_kinds: Vec<String>,
     /// Gateways it may attach to: `NAMESPACE/NAME`, or `NAMESPACE/NAME/LISTENER`, globs.
-    pub gateways: Option<Vec<String>>,
+    pub gateways: Vec<String>,
     /// Hostnames it may serve together with others, on its path prefixes.
-    pub hostnames: Option<Vec<String>>,
+    pub hostnames: Vec<String>,
     /// Hostnames it may serve with all their paths.
-    pub own_hostnames: Option<Vec<String>>,
+    pub own_hostnames: Vec<String>,
     /// Path prefixes it may serve.
-    pub path_prefixes: Option<Vec<String>>,
+    pub path_prefixes: Vec<String>,
     /// Images it may run, without tag and digest; `*` does not cross `/`.
-    pub images: Option<Vec<String>>,
-    /// Where its apps may connect to: addresses as an App writes them, networks, `namespace:NAME`.
+    pub images: Vec<String>,
+    /// Where its apps may connect to: addresses as an App writes them, networks, `namespace:NAME`. When it is not given: anywhere,
+    /// but in a protected environment, which requires it.
     pub egress: Option<Vec<String>>,
     /// Service accounts that its pods may run as, beside `default` and those that it declares.
     pub pod_service_accounts: Vec<String>,
-    /// The service account (`NAMESPACE/NAME`) that everything of this tenant is done as.
+    /// The service account (`NAMESPACE/NAME`) that everything of this tenant is done as; a protected environment requires it.
     pub service_account: Option<String>,
     /// What every App of it has unless it says otherwise.
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub defaults: Value,
+}
+
+/// Whether a list of a tenant allows everything.
+pub fn allows_all(list: &[String]) -> bool {
+    list.iter().any(|entry| entry == "*")
 }
 
 /// What an App generates: a tenant that may declare Apps may declare these.
@@ -519,8 +526,7 @@ impl Config {
     /// Whether a member is the platform's, or of a tenant that has the namespace.
     pub(super) fn has(&self, member: &Member, namespace: &str) -> bool {
         let tenant = self.tenant_of(&member.object.origin.file);
-        let own = tenant.and_then(|tenant| tenant.namespaces.as_ref());
-        own.is_none_or(|own| own.iter().any(|pattern| glob(pattern, namespace)))
+        tenant.is_none_or(|tenant| tenant.namespaces.iter().any(|pattern| glob(pattern, namespace)))
     }
 
     /// As whom everything of a partition is done: the user name of its tenant's service account, as Kubernetes names it.

@@ -26,7 +26,7 @@ pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
 pub use config::{
     APP_KINDS, Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner,
-    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant,
+    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant, allows_all,
 };
 pub(crate) use config::{is_dns_label, is_service_account};
 pub use deletions::{Budget, Deletions};

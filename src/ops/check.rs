@@ -46,18 +46,8 @@ pub struct Beside {
 /// # Errors
 /// The repository, its Config or the snapshot cannot be read, or a snapshot is given for several environments.
 pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
-    let mut repository = given.place.read()?;
-    let notices = match &beside.base {
-        Some(base) => {
-            let before = given.at(base).place.read()?;
-            desired::under_the_rules_of(&before.tree, &mut repository.tree)
-        }
-        None => Vec::new(),
-    };
-    let environments = match &given.environment {
-        Some(asked) => vec![asked.clone()],
-        None => desired::environments(&repository.tree)?,
-    };
+    let (repository, notices) = under_base(given, beside.base.as_deref())?;
+    let environments = environments(given, &repository.tree)?;
     let live = match &beside.snapshot {
         Some(_) if environments.len() > 1 => return Err(ReadError::NoEnvironment(environments).into()),
         Some(path) => Some(snapshot(path)?),
@@ -67,6 +57,32 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
     let found = find(&read, beside.controller.as_ref(), live.as_ref());
     let at_apply = check::at_apply(&read, live.as_ref());
     Ok(Checked { repository, environments, notices, found, at_apply })
+}
+
+/// The lists that would allow each tenant what its files use now, where it has none, in YAML; empty when nothing is missing.
+///
+/// # Errors
+/// The repository or its Config cannot be read.
+pub fn suggest_rules(given: &Given, base: Option<&str>) -> Result<String, Error> {
+    let (repository, _) = under_base(given, base)?;
+    Ok(check::suggest_rules(&read(&repository.tree, &environments(given, &repository.tree)?)?))
+}
+
+/// A repository, under the rules of a revision where one is given, and what is to be said of that first.
+fn under_base(given: &Given, base: Option<&str>) -> Result<(Repository, Vec<Untrusted>), Error> {
+    let mut repository = given.place.read()?;
+    let Some(base) = base else { return Ok((repository, Vec::new())) };
+    let before = given.at(base).place.read()?;
+    let notices = desired::under_the_rules_of(&before.tree, &mut repository.tree);
+    Ok((repository, notices))
+}
+
+/// The environment that is asked for, or all of them.
+fn environments(given: &Given, tree: &Tree) -> Result<Vec<String>, ReadError> {
+    match &given.environment {
+        Some(asked) => Ok(vec![asked.clone()]),
+        None => desired::environments(tree),
+    }
 }
 
 /// What these environments of a tree want; of a tree without Config all that it has.

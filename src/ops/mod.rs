@@ -15,7 +15,7 @@ mod record;
 mod snapshot;
 
 pub use apply::{Event, Outcome, Settings, apply};
-pub use check::{Beside, Checked, check};
+pub use check::{Beside, Checked, check, suggest_rules};
 pub use comeback::{Comeback, Stays, bring_back};
 pub use lock::{Lock, REPLANS, Writer, holder, is_current, is_idle, lost, machine};
 pub use new::{Created, NewError, Opened, new_repository, vacant};

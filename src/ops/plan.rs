@@ -409,7 +409,10 @@ async fn probe(
     live: &Live,
     assessed: &[Assessed],
 ) -> BTreeMap<ObjectRef, Answer> {
+    // Nobody may ask for a tenant that has to be someone and is not.
+    let nameless = check::nameless(desired);
     let wanted = assessed.iter().filter(|a| a.probe && a.change.action != Action::Blocked);
+    let wanted = wanted.filter(|a| !nameless.contains(a.change.partition.as_str()));
     let monitors = &monitors(desired, live);
     let requests = wanted.map(|a| async move {
         let partition = &a.change.partition;
@@ -424,7 +427,9 @@ async fn probe(
 pub(super) fn monitors(desired: &Desired, live: &Live) -> BTreeMap<String, Arc<Monitor>> {
     let rules = desired.rules();
     let tenants = rules.tenants.iter().map(|tenant| &tenant.name);
-    let made = tenants.filter_map(|name| Some((name.clone(), Arc::new(Monitor::of(rules, name, &live.kinds)?))));
+    let made = tenants.filter_map(|name| {
+        Some((name.clone(), Arc::new(Monitor::of(rules, &desired.environment, name, &live.kinds)?)))
+    });
     made.collect()
 }
 

@@ -17,8 +17,9 @@ pub(super) fn block(change: &mut Change, message: impl Into<String>) {
     change.because.push(Untrusted::new(message));
 }
 
-/// Blocks what has errors, and what belongs to an inventory that cannot be read.
-pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>) {
+/// Blocks what has errors, what belongs to an inventory that cannot be read, and what may only be done as a service account that is
+/// not named.
+pub(super) fn block_erroneous(plan: &mut Plan, desired: &Desired, broken: &BTreeMap<String, String>) {
     let errors: BTreeSet<ObjectRef> =
         plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
     for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
@@ -28,6 +29,12 @@ pub(super) fn block_erroneous(plan: &mut Plan, broken: &BTreeMap<String, String>
         if let Some(reason) = broken.get(&change.partition) {
             block(change, format!("The inventory of partition {} cannot be read: {reason}.", change.partition));
         }
+    }
+    let nameless = check::nameless(desired);
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && nameless.contains(c.partition.as_str())) {
+        let reason =
+            format!("The tenant {} has no `serviceAccount`, which a protected environment requires.", change.partition);
+        block(change, reason);
     }
     plan.broken = broken.keys().cloned().collect();
 }

@@ -90,7 +90,7 @@ pub fn conclude(
     plan.parents = parents;
     options.select.retain(&mut plan.changes, desired, live, &graph);
     plan.diagnostics.extend(check::of_changes(desired, live, &changing(&plan.changes)));
-    block_erroneous(&mut plan, broken);
+    block_erroneous(&mut plan, desired, broken);
     block_circles(&mut plan, &circles);
     block_unlimited(&mut plan, desired);
     block_dependents(&mut plan, desired, live, &graph);

@@ -46,7 +46,7 @@ pub fn app(new: &NewApp, known: &Known) -> Result<Made, Wrong> {
     }
     let path = format!("{}/{}.yaml", known.app_folder(&new.namespace, &new.folder)?, new.name);
     Ok(Made {
-        files: vec![NewFile { path, text: text(new, known.egress_for(&new.namespace).is_some()) }],
+        files: vec![NewFile { path, text: text(new, known.limits_egress(&new.namespace)) }],
         ..Made::default()
     })
 }

@@ -2,7 +2,7 @@
 
 use super::Wrong;
 use crate::desired::{
-    self, CONFIG_FILE, Config, Desired, Environment, FileOwner, OWN_KINDS, ReadError, Tenant, Tree, below, glob, yaml,
+    self, CONFIG_FILE, Config, Desired, Environment, FileOwner, OWN_KINDS, ReadError, Tenant, Tree, allows_all, below, glob, yaml,
 };
 use crate::install;
 use crate::kinds::{GATEWAY, SPIN, each};
@@ -67,7 +67,7 @@ impl Known {
     pub fn namespaces(&self, folder: &str) -> Vec<String> {
         let own = self.config.tenant_of(folder).filter(|_| !folder.is_empty());
         let tenants: Vec<&Tenant> = own.map_or_else(|| self.config.tenants.iter().collect(), |own| vec![own]);
-        let of_tenants = tenants.into_iter().flat_map(|tenant| tenant.namespaces.iter().flatten());
+        let of_tenants = tenants.into_iter().flat_map(|tenant| &tenant.namespaces);
         let found: Vec<String> = distinct(of_tenants.filter(|name| is_exact(name)).cloned());
         if !found.is_empty() {
             return found;
@@ -89,9 +89,9 @@ impl Known {
 
     /// The Gateways that an App of a namespace may attach to, with the listener where the team is bound to one.
     pub fn gateways_for(&self, namespace: &str) -> Vec<String> {
-        let bound = self.tenant_of_namespace(namespace, "").and_then(|tenant| tenant.gateways.as_ref());
-        let Some(bound) = bound else { return self.gateways() };
         let all = self.gateways();
+        let bound = self.tenant_of_namespace(namespace, "").map(|tenant| &tenant.gateways);
+        let Some(bound) = bound.filter(|bound| !bound.is_empty()) else { return all };
         let of = |pattern: &String| match pattern {
             exact if is_exact(exact) => vec![exact.clone()],
             pattern => all.iter().filter(|gateway| glob(pattern, gateway)).cloned().collect(),
@@ -118,23 +118,18 @@ impl Known {
     /// The host of a new App: the first that its team has.
     pub fn host_for(&self, namespace: &str, app: &str) -> Option<String> {
         let tenant = self.tenant_of_namespace(namespace, "");
-        let lists = tenant.map(|tenant| [&tenant.hostnames, &tenant.own_hostnames]);
-        let first = lists.into_iter().flatten().flatten().flatten().next();
-        match (first, tenant) {
-            (Some(host), _) => {
-                Some(host.strip_prefix("*.").map_or_else(|| host.clone(), |rest| format!("{app}.{rest}")))
-            }
-            (None, Some(tenant)) if tenant.hostnames.is_some() || tenant.own_hostnames.is_some() => None,
-            (None, _) => self.domain(),
-        }
+        let first =
+            tenant.and_then(|tenant| tenant.hostnames.iter().chain(&tenant.own_hostnames).find(|host| *host != "*"));
+        let Some(host) = first else { return self.domain() };
+        Some(host.strip_prefix("*.").map_or_else(|| host.clone(), |rest| format!("{app}.{rest}")))
     }
 
     /// The path prefix of a new App: that of its team which has its name, else one below the team's first.
     pub fn path_for(&self, namespace: &str, app: &str) -> String {
         let own = format!("/{app}");
         let tenant = self.tenant_of_namespace(namespace, "");
-        let prefixes: Vec<&String> =
-            tenant.into_iter().flat_map(|tenant| tenant.path_prefixes.iter().flatten()).collect();
+        let listed = tenant.into_iter().flat_map(|tenant| &tenant.path_prefixes);
+        let prefixes: Vec<&String> = listed.filter(|prefix| *prefix != "*").collect();
         match prefixes.first() {
             Some(first) if !prefixes.iter().any(|prefix| prefix.trim_end_matches('/') == own) => {
                 format!("{}{own}", first.trim_end_matches('/'))
@@ -146,8 +141,7 @@ impl Known {
     /// The images that a team of this name may run, by the example of the others: their pattern with this name in it.
     pub fn images_for(&self, tenant: &str) -> Option<String> {
         self.config.tenants.iter().find_map(|other| {
-            let pattern =
-                other.images.iter().flatten().find(|pattern| pattern.split('/').any(|part| part == other.name))?;
+            let pattern = other.images.iter().find(|pattern| pattern.split('/').any(|part| part == other.name))?;
             let parts = pattern.split('/').map(|part| if part == other.name { tenant } else { part });
             Some(parts.collect::<Vec<_>>().join("/"))
         })
@@ -203,9 +197,10 @@ impl Known {
         format!("{namespace}/{name}")
     }
 
-    /// Where the apps of the tenant that has a namespace may connect to; none where no limit is written.
-    pub fn egress_for(&self, namespace: &str) -> Option<&[String]> {
-        self.tenant_of_namespace(namespace, "")?.egress.as_deref()
+    /// Whether the tenant that has a namespace has a limit to where its apps may connect.
+    pub(super) fn limits_egress(&self, namespace: &str) -> bool {
+        let egress = self.tenant_of_namespace(namespace, "").and_then(|tenant| tenant.egress.as_ref());
+        egress.is_some_and(|egress| !allows_all(egress))
     }
 
     /// Whether clusters of this repository can serve an API group: all that is not of another Gateway controller than those it
@@ -336,7 +331,7 @@ impl Known {
 
     /// The tenant that has a namespace, as it was written; of several the one whose folder was meant.
     fn tenant_of_namespace(&self, namespace: &str, meant: &str) -> Option<&Tenant> {
-        let is_of = |tenant: &Tenant| tenant.namespaces.iter().flatten().any(|pattern| glob(pattern, namespace));
+        let is_of = |tenant: &Tenant| tenant.namespaces.iter().any(|pattern| glob(pattern, namespace));
         // Values are replaced in one of the two; their tenants are the same.
         let replaced = &self.desired.rules().tenants;
         let having = || self.config.tenants.iter().zip(replaced).filter(|(_, known)| is_of(known)).map(|(own, _)| own);

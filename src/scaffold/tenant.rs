@@ -73,10 +73,11 @@ fn check(new: &NewTenant, known: &Known) -> Result<(), Wrong> {
         return Err(Wrong::TenantThere { name: new.name.clone(), place });
     }
     for prefix in &new.path_prefixes {
-        check_value(prefix.starts_with('/'), prefix, "path prefix", "it starts with `/`")?;
+        check_value(prefix.starts_with('/') || prefix == "*", prefix, "path prefix", "it starts with `/`")?;
     }
     for gateway in &new.gateways {
-        let plain = matches!(gateway.matches('/').count(), 1 | 2) && !gateway.split('/').any(str::is_empty);
+        let plain = gateway == "*"
+            || matches!(gateway.matches('/').count(), 1 | 2) && !gateway.split('/').any(str::is_empty);
         check_value(plain, gateway, "Gateway", "write NAMESPACE/NAME")?;
     }
     let account = &new.service_account;

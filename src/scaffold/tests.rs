@@ -476,7 +476,7 @@ proptest! {
         add(&mut tree, made);
         let config = desired::config(&tree).expect("a Config that can be used").expect("a Config");
         let added = config.tenants.last().expect("a tenant");
-        prop_assert_eq!(added.images.as_deref(), Some(&[image][..]));
+        prop_assert_eq!(&added.images[..], &[image][..]);
         prop_assert_eq!(&added.owners, &[owner]);
     }
 }

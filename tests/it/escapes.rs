@@ -531,7 +531,8 @@ fn no_tenant_gets_past_its_rules() {
             }
         }
         // With all checks off the last gate alone: kind, namespace and identity are its business.
-        let monitor = Monitor::of(desired.rules(), "checkout", &served).expect("the tenant has one");
+        let monitor =
+            Monitor::of(desired.rules(), &desired.environment, "checkout", &served).expect("the tenant has one");
         let is_its = [Rule::Kind, Rule::Namespace].iter().any(|rule| intent.broken.contains(rule));
         let passing = desired.objects.keys().filter(|object| object.name == name);
         let passing = passing.filter(|object| passes(&monitor, intent.kind, &desired, object)).count();

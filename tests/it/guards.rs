@@ -1,7 +1,7 @@
 //! Law 6 on a real API server: nothing is deleted that must not be, and what is held waits for approval.
 
 use crate::cluster::Cluster;
-use crate::repo::Repo;
+use crate::repo::{Repo, WIDE};
 use crate::run::{Ran, code, json, row};
 use serde_json::{Value, json};
 use spinway::inventory::{Deletion, Parent};
@@ -378,10 +378,11 @@ fn an_immutable_field_becomes_a_held_and_proved_replace() {
 fn more_than_twenty_deletions_of_an_environment_are_held() {
     let mut cluster = Cluster::take();
     let repo = Repo::with_config();
-    let tenants: Vec<String> = (0..8).map(|n| format!("    - {{name: t{n}, paths: [apps/t{n}]}}\n")).collect();
+    let tenants: Vec<String> =
+        (0..8).map(|n| format!("    - {{name: t{n}, namespaces: [\"*\"], paths: [apps/t{n}]}}\n")).collect();
     repo.edit(
         "spinway.yaml",
-        "    - {name: one, paths: [apps/one]}\n    - {name: two, paths: [apps/two]}\n",
+        &format!("    - {{name: one, {WIDE}, paths: [apps/one]}}\n    - {{name: two, {WIDE}, paths: [apps/two]}}\n"),
         &tenants.concat(),
     );
     let file = |tenant: usize, n: usize| format!("apps/t{tenant}/c{n}.yaml");
@@ -572,12 +573,12 @@ fn a_renamed_tenant_keeps_its_objects_and_a_removed_one_is_pruned() {
     let mut cluster = Cluster::take();
     let repo = applied(&cluster);
     cluster.mark();
-    repo.edit("spinway.yaml", "{name: one, paths: [apps/one]}", "{name: uno, paths: [apps/one]}");
+    repo.edit("spinway.yaml", "{name: one,", "{name: uno,");
     apply(&cluster, &repo, &[], 0);
     let plan = cluster.spinway(&["plan", repo.dir(), "--exit-code"]);
     assert_eq!((code(&plan), deletes(&cluster).len()), (0, 0), "{}", Ran(&plan));
     // Without its paths the tenant's objects are no longer wanted; they are more than the budget allows.
-    repo.edit("spinway.yaml", "    - {name: two, paths: [apps/two]}\n", "");
+    repo.edit("spinway.yaml", &format!("    - {{name: two, {WIDE}, paths: [apps/two]}}\n"), "");
     (0..10).for_each(|n| repo.remove(&format!("apps/two/c{n}.yaml")));
     let report = apply(&cluster, &repo, &[], 0);
     assert_eq!(report["summary"]["held"], 10, "{report:#}");

@@ -36,7 +36,7 @@ impl World {
     fn new() -> Self {
         let cluster = Cluster::take();
         let repo = Repo::empty();
-        repo.write("spinway.yaml", "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec:\n  sources: [platform, apps]\n  environments: [{name: test}]\n  tenants:\n    - {name: one, paths: [apps/one]}\n    - {name: two, paths: [apps/two]}\n    - {name: three, paths: [apps/three]}\n  approvals: {paths: [approvals]}\n");
+        repo.write("spinway.yaml", "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec:\n  sources: [platform, apps]\n  environments: [{name: test}]\n  tenants:\n    - {name: one, namespaces: [\"*\"], paths: [apps/one]}\n    - {name: two, namespaces: [\"*\"], paths: [apps/two]}\n    - {name: three, namespaces: [\"*\"], paths: [apps/three]}\n  approvals: {paths: [approvals]}\n");
         repo.write(
             "platform/executor.yaml",
             "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: containerd-shim-spin, namespace: default}\nspec: {createDeployment: true, deploymentConfig: {runtimeClassName: wasmtime-spin-v2}}\n",

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Lists of a tenant that bound nothing.
+pub const WIDE: &str = "namespaces: ['*'], gateways: ['*'], hostnames: ['*'], pathPrefixes: ['*'], images: ['*']";
+
 /// A repository in a temporary folder.
 pub struct Repo {
     dir: tempfile::TempDir,
@@ -21,8 +24,8 @@ impl Repo {
         let repo = Self::empty();
         repo.write(
             "spinway.yaml",
-            "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec:\n  sources: [platform, apps]\n  environments: [{name: test}]\n  \
-             tenants:\n    - {name: one, paths: [apps/one]}\n    - {name: two, paths: [apps/two]}\n  approvals: {paths: [approvals]}\n",
+            &format!("apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {{name: t}}\nspec:\n  sources: [platform, apps]\n  environments: [{{name: test}}]\n  \
+             tenants:\n    - {{name: one, {WIDE}, paths: [apps/one]}}\n    - {{name: two, {WIDE}, paths: [apps/two]}}\n  approvals: {{paths: [approvals]}}\n"),
         );
         for source in ["platform", "apps", "apps/one", "apps/two"] {
             repo.write(&format!("{source}/.spinwayignore"), "");

@@ -56,7 +56,7 @@ fn events_tell_of_an_object_once_and_drift_alone_writes_nothing_else() {
 fn owners_are_told_once_and_again_when_it_is_over() {
     let cluster = Cluster::take();
     let repo = committed();
-    repo.edit("spinway.yaml", "{name: one, paths: [apps/one]}", "{name: one, paths: [apps/one], owners: [team-one]}");
+    repo.edit("spinway.yaml", "paths: [apps/one]}", "paths: [apps/one], owners: [team-one]}");
     repo.commit("owners");
     let server = GitServer::https(&repo);
     let team = HttpServer::start(|_| (200, json!({})));

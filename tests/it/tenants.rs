@@ -3,7 +3,7 @@
 use crate::agent::{config_map, turn};
 use crate::cluster::{Audited, Cluster};
 use crate::git_server::GitServer;
-use crate::repo::Repo;
+use crate::repo::{Repo, WIDE};
 use crate::run::{Ran, code, json, row};
 
 const PLATFORM: &str = "\
@@ -35,7 +35,7 @@ fn repository() -> Repo {
     let repo = Repo::with_config();
     repo.edit(
         "spinway.yaml",
-        "{name: one, paths: [apps/one]}",
+        &format!("{{name: one, {WIDE}, paths: [apps/one]}}"),
         "{name: one, paths: [apps/one], namespaces: [one], serviceAccount: one/deployer}",
     );
     repo.write("apps/one/a.yaml", &map("a", "v1"));

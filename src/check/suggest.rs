@@ -1,0 +1,186 @@
+//! The lists that would allow tenants what their files use now, where a tenant has no such list.
+
+use super::{
+    Context, tenant_egress, tenant_gateway, tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path,
+};
+use crate::desired::{Desired, Environment, Suppression, Tenant};
+use crate::object::Object;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// A list of a tenant, as the Config names it.
+type ListName = &'static str;
+
+/// The lists, by tenant.
+pub(super) type Suggestions = BTreeMap<String, BTreeMap<ListName, BTreeSet<String>>>;
+
+/// A list that a tenant may have, the check that holds it, and what it has to name for an object.
+struct List {
+    name: ListName,
+    check: &'static str,
+    is_missing: fn(&Tenant, &Context<'_>) -> bool,
+    used: fn(&Object, &Tenant) -> Vec<String>,
+}
+
+const LISTS: [List; 7] = [
+    List {
+        name: "namespaces",
+        check: tenant_namespace::CHECK.id,
+        is_missing: |tenant, _| tenant.namespaces.is_empty(),
+        used: |object, _| object.reference.namespace.iter().cloned().collect(),
+    },
+    List {
+        name: "kinds",
+        check: tenant_kind::CHECK.id,
+        is_missing: |tenant, _| tenant.kinds.is_none(),
+        used: |object, _| {
+            let beyond = Some(&object.reference).filter(|reference| !tenant_kind::is_own(reference));
+            beyond.and_then(tenant_kind::used).into_iter().collect()
+        },
+    },
+    List {
+        name: "gateways",
+        check: tenant_gateway::CHECK.id,
+        is_missing: |tenant, _| tenant.gateways.is_empty(),
+        used: |object, _| tenant_gateway::used(object),
+    },
+    List {
+        name: "hostnames",
+        check: tenant_hostname::CHECK.id,
+        is_missing: |tenant, _| tenant.hostnames.is_empty() && tenant.own_hostnames.is_empty(),
+        used: |object, _| tenant_hostname::used(object),
+    },
+    List {
+        name: "pathPrefixes",
+        check: tenant_path::CHECK.id,
+        is_missing: |tenant, _| tenant.path_prefixes.is_empty(),
+        used: tenant_path::used,
+    },
+    List {
+        name: "images",
+        check: tenant_image::CHECK.id,
+        is_missing: |tenant, _| tenant.images.is_empty(),
+        used: |object, _| {
+            tenant_image::used(object).map(|(_, image)| tenant_image::repository(image).to_owned()).collect()
+        },
+    },
+    List {
+        name: "egress",
+        check: tenant_egress::CHECK.id,
+        is_missing: |tenant, context| context.is_protected() && tenant.egress.is_none(),
+        used: |object, _| tenant_egress::makes_pods(object).then(|| "*".to_owned()).into_iter().collect(),
+    },
+];
+
+/// The lists that are missing in one environment. Addresses that its values are part of are written with them.
+pub(super) fn missing(context: &Context<'_>) -> Suggestions {
+    let mut found = Suggestions::new();
+    for (member, tenant) in context.bound() {
+        let object = &member.object;
+        for list in LISTS.iter().filter(|list| (list.is_missing)(tenant, context)) {
+            let excuses = |suppression: &Suppression| {
+                suppression.check == list.check && suppression.selector().matches(&object.reference)
+            };
+            let used = (list.used)(object, tenant);
+            if used.is_empty() || context.rules.suppressions.iter().any(excuses) {
+                continue;
+            }
+            let written = used.iter().map(|entry| with_names(entry, &context.desired.environment));
+            found.entry(tenant.name.clone()).or_default().entry(list.name).or_default().extend(written);
+        }
+    }
+    // `kinds` replaces the kinds that an app needs, so it has to name those of them that are used.
+    for (member, tenant) in context.bound() {
+        if let Some(kinds) = found.get_mut(&tenant.name).and_then(|lists| lists.get_mut("kinds")) {
+            kinds.extend(tenant_kind::used(&member.object.reference));
+        }
+    }
+    found
+        .values_mut()
+        .flat_map(BTreeMap::values_mut)
+        .filter(|list| list.contains("*"))
+        .for_each(|list| list.retain(|e| e == "*"));
+    found
+}
+
+/// A text in which the values of an environment are named again: `${domain}` for `shop.example`. Only what looks like a domain
+/// is worth it.
+fn with_names(text: &str, environment: &Environment) -> String {
+    let mut values: Vec<(&String, &str)> =
+        environment.values.iter().filter_map(|(name, value)| Some((name, domain(value)?))).collect();
+    values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+    let named = values.into_iter().find_map(|(name, value)| {
+        let rest = text.strip_suffix(value).filter(|rest| rest.is_empty() || rest.ends_with('.'))?;
+        Some(format!("{rest}${{{name}}}"))
+    });
+    named.unwrap_or_else(|| text.to_owned())
+}
+
+fn domain(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| text.contains('.') && !text.contains('/'))
+}
+
+/// The lists as a flow of YAML: `namespaces: [checkout]`.
+pub(super) fn written(lists: &BTreeMap<ListName, BTreeSet<String>>) -> Vec<String> {
+    let line = |(name, entries): (&ListName, &BTreeSet<String>)| {
+        // JSON strings are YAML.
+        let entries: Vec<String> = entries.iter().map(|entry| Value::from(entry.as_str()).to_string()).collect();
+        format!("{name}: [{}]", entries.join(", "))
+    };
+    lists.iter().map(line).collect()
+}
+
+/// What to add to `spec.tenants` so that every tenant without a list may do what its files do now, in YAML; empty when nothing
+/// is missing.
+///
+/// It is what they use and no judgement whether they should. In a protected environment a tenant without `serviceAccount` is named
+/// too: `spinway new tenant` shows what one needs.
+pub fn suggest_rules(environments: &[Desired]) -> String {
+    let mut all = Suggestions::new();
+    let mut nameless = BTreeSet::new();
+    for desired in environments {
+        let context = Context::new(desired);
+        for (tenant, lists) in missing(&context) {
+            let known = all.entry(tenant).or_default();
+            lists.into_iter().for_each(|(name, entries)| known.entry(name).or_default().extend(entries));
+        }
+        nameless.extend(super::tenant_identity::nameless(desired).into_iter().map(str::to_owned));
+    }
+    for tenant in &nameless {
+        all.entry(tenant.clone()).or_default();
+    }
+    let mut text = String::new();
+    for (tenant, lists) in &all {
+        let lines = written(lists).into_iter().map(|line| format!("      {line}\n")).collect::<String>();
+        // Writing to a text never fails.
+        let _ = write!(text, "    - name: {}\n{lines}", Value::from(tenant.as_str()));
+        if nameless.contains(tenant) {
+            text.push_str("      serviceAccount: # NAMESPACE/NAME of an account that may write its kinds\n");
+        }
+    }
+    if text.is_empty() { text } else { format!("spec:\n  tenants:\n{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_that_are_domains_are_named_again() {
+        let values = json!({"domain": "shop.example", "zone": "eu.shop.example", "tier": "live", "host": "x"});
+        let values = values.as_object().cloned().unwrap_or_default().into_iter().collect();
+        let environment = Environment { values, ..Environment::default() };
+        for (text, expected) in [
+            ("shop.example", "${domain}"),
+            ("cart.shop.example", "cart.${domain}"),
+            ("cart.eu.shop.example", "cart.${zone}"),
+            ("workshop.example", "workshop.example"),
+            ("live", "live"),
+            ("*", "*"),
+        ] {
+            assert_eq!(with_names(text, &environment), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! SPW112.
+
+use super::{Check, Context};
+use crate::desired::{Desired, Tenant};
+use crate::object::{Diagnostic, Severity};
+use std::collections::BTreeSet;
+
+pub(super) const CHECK: Check = Check {
+    id: "SPW112",
+    name: "tenant-identity",
+    severity: Severity::Error,
+    guards: true,
+    what: "A tenant of a protected environment has no service account: nothing of it is applied there.",
+    why: "With a service account of its own the API server refuses what the tenant has no right to, whatever spinway's own checks let \
+          through by mistake.",
+    example: "# spinway.yaml: environments: [{name: live, protected: true}], tenants: [{name: checkout, paths: [apps/checkout]}]\n\
+              # apps/checkout/map.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: checkout}",
+    remedy: "Declare a ServiceAccount with a Role for the tenant's kinds in a platform folder (`spinway new tenant` writes them), and name it as \
+             `serviceAccount: NAMESPACE/NAME` of the tenant.",
+    run,
+};
+
+/// The tenants without the service account that the environment requires, which declare something.
+pub fn nameless(desired: &Desired) -> BTreeSet<&str> {
+    let context = Context::new(desired);
+    let is_required = context.is_protected();
+    let partitions: BTreeSet<&str> = desired.objects.values().map(|member| member.partition.as_str()).collect();
+    let lacks = |tenant: &&Tenant| tenant.service_account.is_none() && partitions.contains(tenant.name.as_str());
+    let tenants = desired.rules().tenants.iter().filter(|_| is_required).filter(lacks);
+    tenants.map(|tenant| tenant.name.as_str()).collect()
+}
+
+fn run(context: &Context<'_>) -> Vec<Diagnostic> {
+    let nameless = nameless(context.desired);
+    let tenants =
+        context.rules.tenants.iter().enumerate().filter(|(_, tenant)| nameless.contains(tenant.name.as_str()));
+    tenants
+        .map(|(index, tenant)| {
+            let message = format!(
+                "Tenant {} has no `serviceAccount`, which the protected environment {} requires: nothing of the tenant is applied there.",
+                tenant.name, context.desired.environment.name
+            );
+            context.tenant_finding(&CHECK, index, message).help(CHECK.remedy)
+        })
+        .collect()
+}
