@@ -45,10 +45,7 @@ pub fn app(new: &NewApp, known: &Known) -> Result<Made, Wrong> {
         check_value(route.path.starts_with('/'), &route.path, "path", "it starts with `/`")?;
     }
     let path = format!("{}/{}.yaml", known.app_folder(&new.namespace, &new.folder)?, new.name);
-    Ok(Made {
-        files: vec![NewFile { path, text: text(new, known.limits_egress(&new.namespace)) }],
-        ..Made::default()
-    })
+    Ok(Made { files: vec![NewFile { path, text: text(new, known.limits_egress(&new.namespace)) }], ..Made::default() })
 }
 
 /// The text of an App, with `egress` where its tenant has a limit: without it nothing would limit its pods.

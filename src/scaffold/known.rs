@@ -2,7 +2,8 @@
 
 use super::Wrong;
 use crate::desired::{
-    self, CONFIG_FILE, Config, Desired, Environment, FileOwner, OWN_KINDS, ReadError, Tenant, Tree, allows_all, below, glob, yaml,
+    self, CONFIG_FILE, Config, Desired, Environment, FileOwner, OWN_KINDS, ReadError, Tenant, Tree, allows_all, below,
+    glob, yaml,
 };
 use crate::install;
 use crate::kinds::{GATEWAY, SPIN, each};

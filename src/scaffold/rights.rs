@@ -18,7 +18,7 @@ const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 pub(super) fn kinds(asked: &[String], known: &Known) -> Result<BTreeSet<GroupKind>, Wrong> {
     if asked.is_empty() {
         let own = OWN_KINDS.iter().filter(|(group, _)| *group != GROUP && known.may_have(group));
-        return Ok(own.map(|(group, kind)| GroupKind::new(*group, *kind)).collect());
+        return Ok(own.map(|(group, kind)| GroupKind::new(group, kind)).collect());
     }
     let found = asked.iter().map(|text| kinds_of(text, known)).collect::<Result<Vec<_>, _>>()?;
     Ok(found.into_iter().flatten().collect())
@@ -42,7 +42,7 @@ fn kinds_of(text: &str, known: &Known) -> Result<Vec<GroupKind>, Wrong> {
         return Ok(APP_KINDS
             .iter()
             .filter(|(group, _)| known.may_have(group))
-            .map(|(group, kind)| GroupKind::new(*group, *kind))
+            .map(|(group, kind)| GroupKind::new(group, kind))
             .collect());
     }
     let Some(group) = group else {

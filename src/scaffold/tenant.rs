@@ -76,8 +76,8 @@ fn check(new: &NewTenant, known: &Known) -> Result<(), Wrong> {
         check_value(prefix.starts_with('/') || prefix == "*", prefix, "path prefix", "it starts with `/`")?;
     }
     for gateway in &new.gateways {
-        let plain = gateway == "*"
-            || matches!(gateway.matches('/').count(), 1 | 2) && !gateway.split('/').any(str::is_empty);
+        let plain =
+            gateway == "*" || matches!(gateway.matches('/').count(), 1 | 2) && !gateway.split('/').any(str::is_empty);
         check_value(plain, gateway, "Gateway", "write NAMESPACE/NAME")?;
     }
     let account = &new.service_account;

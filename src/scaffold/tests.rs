@@ -280,8 +280,27 @@ fn a_tenant_gets_an_account_with_rights_on_its_kinds_alone() {
     );
     let Some(Insertion::Text(config)) = &few.insertion else { panic!("{few:?}") };
     assert!(config.contains("kinds: [ConfigMap, Ingress, Widget.example.com]"), "{config}");
-    let app = rules_of(&made(&|new| new.kinds = vec!["App".to_owned()]).expect("a tenant")).join("\n");
-    assert!(app.contains("spinapps") && app.contains("httproutes") && !app.contains("secrets"), "{app}");
+    let of_app = rules_of(&made(&|new| new.kinds = vec!["App".to_owned()]).expect("a tenant")).join("\n");
+    assert!(of_app.contains("spinapps") && of_app.contains("httproutes") && !of_app.contains("secrets"), "{of_app}");
+    // `*` allows all of a list; an app of such a tenant has no limit of its own.
+    let all = made(&|new| {
+        for list in [&mut new.gateways, &mut new.path_prefixes, &mut new.egress] {
+            *list = vec!["*".to_owned()];
+        }
+    });
+    let Some(Insertion::Text(config)) = all.expect("a tenant").insertion else { panic!("by hand") };
+    assert!(
+        ["gateways", "pathPrefixes", "egress"].iter().all(|list| config.contains(&format!("{list}: [\"*\"]"))),
+        "{config}"
+    );
+    let mut tree = shop(&["checkout"]);
+    tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(config.into_bytes()));
+    let wide = self::known(&tree);
+    let limited = ["catalog", "checkout"].map(|namespace| {
+        let new = routed("a", namespace, &known);
+        app(&new, &wide).expect("an App").files[0].text.contains("egress: []")
+    });
+    assert_eq!(limited, [false, true]);
     // What gives rights, is of the whole cluster, or is not one kind.
     for (kind, why) in [
         ("Role", "it gives rights"),

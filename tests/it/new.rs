@@ -91,7 +91,10 @@ fn from_an_empty_folder_to_a_cluster_that_is_as_the_repository_says() {
     let of_checkout = cluster.audit().into_iter().filter(|request| {
         request.object.contains(" checkout/cart") && !matches!(request.verb.as_str(), "get" | "list" | "watch")
     });
-    let users: Vec<String> = of_checkout.filter(|request| request.user_agent.starts_with("spinway")).map(|request| request.acting_as).collect();
+    let users: Vec<String> = of_checkout
+        .filter(|request| request.user_agent.starts_with("spinway"))
+        .map(|request| request.acting_as)
+        .collect();
     assert!(users.len() >= 4, "{users:?}");
     assert!(users.iter().all(|user| user == "system:serviceaccount:checkout:deployer"), "{users:?}");
     let route =
@@ -303,7 +306,10 @@ fn in_a_protected_environment_what_is_made_has_no_errors() {
     repo.edit("spinway.yaml", "# cluster: {uid: ...}", "cluster: {uid: u}");
     repo.edit("spinway.yaml", "# protected: true", "protected: true");
     repo.commit("the platform");
-    made(&repo, &format!("app cart --namespace checkout --gateway infra/public --image {}", image("checkout", "cart", 'a')));
+    made(
+        &repo,
+        &format!("app cart --namespace checkout --gateway infra/public --image {}", image("checkout", "cart", 'a')),
+    );
     for environment in ["staging", "production"] {
         let checked = run(&["check", repo.dir(), "--env", environment]);
         assert!(code(&checked) == 0 && stdout(&checked).contains("0 errors, 0 warnings"), "{}", Ran(&checked));
@@ -333,7 +339,12 @@ fn codeowners_are_those_that_the_guide_advises() {
     assert!(guide.contains(&format!("```\n{text}```\n")), "docs/guides/security.md needs:\n{text}");
     // Without a name of GitHub the folder stays with the platform team, and the line to add is shown.
     let said = made(&repo, "tenant catalog --owner team-catalog");
-    assert!(said.contains("add this to .github/CODEOWNERS, above the lines of the platform's own files:\n  /apps/catalog/ @ORG/TEAM\n"), "{said}");
+    assert!(
+        said.contains(
+            "add this to .github/CODEOWNERS, above the lines of the platform's own files:\n  /apps/catalog/ @ORG/TEAM\n"
+        ),
+        "{said}"
+    );
     assert_eq!(std::fs::read_to_string(repo.file(".github/CODEOWNERS")).expect("the file"), text);
     // A team that nobody named must be replaced.
     let said = made(&Repo::empty(), "repository --name shop --domain shop.example");
