@@ -215,6 +215,15 @@ impl<'a> Context<'a> {
         found
     }
 
+    /// A violation told where the tenant is declared, when it has no list that could allow anything: that is what is wrong, once.
+    pub(super) fn of_list(&self, violation: Diagnostic, tenant: &Tenant, has_list: bool) -> Diagnostic {
+        let index = self.rules.tenants.iter().position(|known| known.name == tenant.name).filter(|_| !has_list);
+        match index.and_then(|index| self.desired.config_place(&format!("/spec/tenants/{index}"))) {
+            Some(place) => violation.at(place),
+            None => violation,
+        }
+    }
+
     /// A tenant does what it may not do: where, and who may.
     pub(super) fn violation(
         &self,

@@ -34,6 +34,7 @@ mod replicas;
 mod root_absolute;
 mod route_attachment;
 mod secret_in_git;
+mod shape;
 mod spin_info;
 mod suggest;
 mod suppress;
@@ -60,6 +61,7 @@ pub use context::Context;
 pub use fields::{AtApply, at_apply, wrong_fields};
 pub use suggest::suggest_rules;
 pub use suppress::leave_out_by_config;
+pub use tenant_bounds::placeless;
 pub use tenant_egress::unlimited;
 pub use tenant_identity::nameless;
 

@@ -2,6 +2,7 @@
 
 use super::suggest;
 use super::{Check, Context};
+use crate::desired::{Config, Tenant};
 use crate::object::{Diagnostic, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -19,8 +20,17 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
+/// The tenants that may have no object anywhere. A plan under such rules is refused as a whole, by the Config alone.
+pub fn placeless(rules: &Config) -> impl Iterator<Item = &Tenant> {
+    rules.tenants.iter().filter(|tenant| tenant.namespaces.is_empty() && tenant.cluster_kinds.is_empty())
+}
+
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let missing = suggest::missing(context);
+    let mut missing = suggest::missing(context);
+    // Nearly everything is in a namespace: without the list an entry is not finished, whatever the files say.
+    for tenant in placeless(context.rules) {
+        missing.entry(tenant.name.clone()).or_default().entry("namespaces").or_default();
+    }
     let tenants = context.rules.tenants.iter().enumerate();
     let found = tenants.filter_map(|(index, tenant)| {
         let lists = missing.get(&tenant.name)?;

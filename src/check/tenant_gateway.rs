@@ -92,7 +92,8 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
             let section = target.section.map_or(" without naming a listener".to_owned(), |s| format!(", listener {s}"));
             let what = format!("attach to {}{section}", target.path);
             let may = |other: &Tenant| allowed(&other.gateways, &target);
-            found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, may));
+            let violation = context.violation(&CHECK, (member, tenant), &pointer, &what, may);
+            found.push(context.of_list(violation, tenant, !tenant.gateways.is_empty()));
         }
     }
     if is_route && !allows_all(&tenant.gateways) && object.value.pointer("/spec/useDefaultGateways").is_some() {

@@ -54,16 +54,18 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
     if !is_route || allows_all(&tenant.hostnames) || allows_all(&tenant.own_hostnames) {
         return Vec::new();
     }
+    let has_list = !tenant.hostnames.is_empty() || !tenant.own_hostnames.is_empty();
+    let violation = |pointer: &str, what: &str, may: &dyn Fn(&Tenant) -> bool| {
+        context.of_list(context.violation(&CHECK, (member, tenant), pointer, what, may), tenant, has_list)
+    };
     let hostnames = each(&object.value, "spec.hostnames[]");
     if hostnames.is_empty() {
-        let what = "serve every hostname of a listener";
-        return vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false)];
+        return vec![violation("/spec", "serve every hostname of a listener", &|_| false)];
     }
     let foreign = hostnames.into_iter().filter_map(|(pointer, hostname)| {
         let hostname = hostname.as_str().unwrap_or_default();
-        let what = format!("serve {hostname}");
-        (!has(tenant, hostname))
-            .then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, |other| has(other, hostname)))
+        let is_its = has(tenant, hostname);
+        (!is_its).then(|| violation(&pointer, &format!("serve {hostname}"), &|other| has(other, hostname)))
     });
     foreign.collect()
 }

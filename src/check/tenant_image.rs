@@ -48,7 +48,8 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         used(&member.object).filter_map(move |(pointer, image)| {
             let what = format!("run the image {}", repository(image));
             let may = |other: &Tenant| has(other, image);
-            (!has(tenant, image)).then(|| context.violation(&CHECK, (member, tenant), &pointer, &what, may))
+            let violation = || context.violation(&CHECK, (member, tenant), &pointer, &what, may);
+            (!has(tenant, image)).then(|| context.of_list(violation(), tenant, !tenant.images.is_empty()))
         })
     });
     foreign.collect()

@@ -49,7 +49,8 @@ const PRIVILEGED: [(&str, &str, &str); 20] = [
     ("gateway.envoyproxy.io", "EnvoyExtensionPolicy", "it runs code in the proxy that all share"),
 ];
 
-fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
+/// Whether a tenant may declare an object of this kind.
+pub(super) fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
     let of_its = match &tenant.kinds {
         None => is_own(object),
         Some(kinds) => {

@@ -32,13 +32,14 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let inventory = &context.rules.inventory.namespace;
     let foreign = context.bound().filter_map(|(member, tenant)| {
         let namespace = member.object.reference.namespace.as_deref()?;
-        let is_foreign = !has(tenant, namespace, inventory);
-        is_foreign.then(|| {
-            let what = format!("use namespace {namespace}");
-            context.violation(&CHECK, (member, tenant), "/metadata/namespace", &what, |other| {
-                has(other, namespace, inventory)
-            })
-        })
+        if has(tenant, namespace, inventory) {
+            return None;
+        }
+        let what = format!("use namespace {namespace}");
+        let may = |other: &Tenant| has(other, namespace, inventory);
+        let violation = context.violation(&CHECK, (member, tenant), "/metadata/namespace", &what, may);
+        let is_special = namespace.starts_with(RESERVED) || namespace == inventory;
+        Some(context.of_list(violation, tenant, is_special || !tenant.namespaces.is_empty()))
     });
     foreign.collect()
 }

@@ -152,7 +152,7 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
         }
         Err(what) => Some(context.violation(&CHECK, (member, tenant), &pointer, &format!("serve {what}"), |_| false)),
     });
-    foreign.collect()
+    foreign.map(|violation| context.of_list(violation, tenant, !tenant.path_prefixes.is_empty())).collect()
 }
 
 #[cfg(test)]

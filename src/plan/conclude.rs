@@ -481,6 +481,12 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
             }
         }
     }
+    if let Some(tenant) = check::placeless(desired.rules()).next() {
+        return say(
+            format!("The tenant {} has no `namespaces` in spinway.yaml: it is not said what it may have.", tenant.name),
+            "Write its lists: `spinway check --suggest-rules` prints those that its files need now.",
+        );
+    }
     let owned = plan.changes.iter().filter(|c| c.intended == Action::Delete).count();
     if desired.objects.is_empty() && (owned > 0 || plan.parents.iter().any(|p| !p.state.objects.is_empty())) {
         return say(

@@ -11,7 +11,7 @@ metadata: {name: shop}
 spec:
   sources: [apps]
   environments: [{name: live, cluster: {uid: u}, protected: true}]
-  tenants: [{name: checkout, paths: [apps/checkout], namespaces: [checkout], images: [\"ghcr.io/acme/*\"], kinds: [ConfigMap, SpinApp]}]
+  tenants: [{name: checkout, paths: [apps/checkout], namespaces: [checkout], images: [\"ghcr.io/acme/*\"], kinds: [ConfigMap, SpinApp], egress: [\"*\"], serviceAccount: checkout/deployer}]
   externals: [{kind: Namespace}, {kind: SpinAppExecutor}]
   approvals: {paths: [approvals]}
 ";
@@ -236,4 +236,40 @@ spec:
     assert_eq!(found(&["--env", "blue", "--ref", "HEAD"]), [crat.as_str(), &pay, unread]);
     let explained = run(&["check", "--explain", "tenant-path-missing"]);
     assert!(stdout(&explained).contains("# tenant-path-missing"), "{}", Ran(&explained));
+}
+
+/// A Config of the time when a list that was not written allowed everything: refused as a whole, with what would keep it as it is.
+#[test]
+fn a_tenant_without_lists_is_refused_and_told_those_that_its_files_need() {
+    let repo = Repo::empty();
+    repo.write("spinway.yaml", "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec:\n  sources: [apps]\n  environments: [{name: test}]\n  externals: [{kind: Namespace}]\n  tenants:\n    - name: cart\n      paths: [apps]\n");
+    repo.commit("nothing yet");
+    repo.write("apps/own.yaml", &map("own", "cart"));
+    repo.write("apps/system.yaml", &map("x", "kube-flannel"));
+    let found = json(&check(&repo, &["-o", "json"]));
+    let told: Vec<String> = found["diagnostics"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|d| d["severity"] == "error" && d["id"] != "SPW001")
+        .map(|d| format!("{} {}", d["id"].as_str().expect("an id"), d["file"].as_str().expect("a file")))
+        .collect();
+    assert_eq!(told, ["SPW101 apps/system.yaml", "SPW101 spinway.yaml", "SPW110 spinway.yaml"]);
+    let planned = run(&["plan", repo.dir(), "--against", "HEAD"]);
+    assert_eq!(code(&planned), 3, "{}", Ran(&planned));
+    assert!(
+        (stdout(&planned) + &stderr(&planned)).contains("The tenant cart has no `namespaces`"),
+        "{}",
+        Ran(&planned)
+    );
+    repo.remove("apps/system.yaml");
+    let suggested = stdout(&check(&repo, &["--suggest-rules"]));
+    assert_eq!(suggested, "spec:\n  tenants:\n    - name: \"cart\"\n      namespaces: [\"cart\"]\n");
+    repo.edit("spinway.yaml", "      paths: [apps]\n", "      paths: [apps]\n      namespaces: [\"cart\"]\n");
+    let kept = check(&repo, &["--suggest-rules"]);
+    assert_eq!(stdout(&kept), "# Every tenant has the lists that its files need.\n");
+    assert_eq!(code(&check(&repo, &[])), 0);
+    repo.commit("lists");
+    let planned = run(&["plan", repo.dir(), "--against", "HEAD~1"]);
+    assert_eq!(code(&planned), 0, "{}", Ran(&planned));
 }

@@ -165,7 +165,7 @@ const NAMESPACES: [(&str, bool); 9] = [
 ];
 
 /// Parts of a pod that are an app's own, or reach beyond it.
-const POD: [(&str, Option<Rule>); 22] = [
+const POD: [(&str, Option<Rule>); 36] = [
     (r#"{"terminationGracePeriodSeconds": 5}"#, None),
     (r#"{"containers": [{"securityContext": {"runAsNonRoot": true, "capabilities": {"drop": ["ALL"]}}}]}"#, None),
     (r#"{"hostNetwork": true}"#, Some(Rule::Privilege)),
@@ -188,6 +188,23 @@ const POD: [(&str, Option<Rule>); 22] = [
     (r#"{"initContainers": [{"name": "i", "image": "docker.io/evil/x:1"}]}"#, Some(Rule::Image)),
     (r#"{"containers": [{"image": "docker.io/evil/x:1"}]}"#, Some(Rule::Image)),
     (r#"{"containers": [{"image": "ghcr.io/acme/checkoutx/x:1"}]}"#, Some(Rule::Image)),
+    (r#"{"volumes": [{"name": "v", "csi": {"driver": "hostpath.csi.k8s.io"}}]}"#, Some(Rule::Privilege)),
+    (r#"{"volumes": [{"name": "v", "nfs": {"server": "nas", "path": "/"}}]}"#, Some(Rule::Privilege)),
+    (
+        r#"{"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "vault"}}]}}]}"#,
+        Some(Rule::Privilege),
+    ),
+    (r#"{"volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "secret": {"secretName": "s"}}]}"#, None),
+    (r#"{"securityContext": {"seccompProfile": {"type": "Unconfined"}}}"#, Some(Rule::Privilege)),
+    (r#"{"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 1}}"#, None),
+    (r#"{"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}"#, Some(Rule::Privilege)),
+    (r#"{"tolerations": [{"key": "node-role.kubernetes.io/control-plane"}]}"#, Some(Rule::Privilege)),
+    (r#"{"tolerations": [{"key": "gpu", "operator": "Exists"}]}"#, None),
+    (r#"{"fieldOfTomorrow": {"a": "b"}}"#, Some(Rule::Privilege)),
+    (r#"{"containers": [{"fieldOfTomorrow": true}]}"#, Some(Rule::Privilege)),
+    (r#"{"schedulerName": "mine"}"#, Some(Rule::Privilege)),
+    (r#"{"containers": [{"livenessProbe": {"httpGet": {"host": "192.0.2.1", "port": 80}}}]}"#, Some(Rule::Privilege)),
+    (r#"{"containers": [{"livenessProbe": {"httpGet": {"path": "/health", "port": 80}}}]}"#, None),
     (r#"{"serviceAccountName": "deployer"}"#, Some(Rule::Account)),
     (r#"{"serviceAccountName": "other"}"#, Some(Rule::Account)),
     (r#"{"serviceAccountName": "default"}"#, None),
@@ -215,7 +232,7 @@ fn pod(random: &mut Random, broken: &mut BTreeSet<Rule>) -> Value {
 const PUBLIC: &str = r#""parentRefs": [{"name": "public", "namespace": "infra", "sectionName": "https"}]"#;
 
 /// Routes, policies and Services, each with the rule it breaks.
-const ROUTES: [(&str, Option<Rule>); 13] = [
+const ROUTES: [(&str, Option<Rule>); 14] = [
     (
         r#"{PUBLIC, "hostnames": ["shop.example"], "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/checkout/a"}}]}]}"#,
         None,
@@ -253,6 +270,10 @@ const ROUTES: [(&str, Option<Rule>); 13] = [
         Some(Rule::Hostname),
     ),
     (r#"{PUBLIC, "rules": [{"matches": [{"path": {"value": "/checkout"}}]}]}"#, Some(Rule::Hostname)),
+    (
+        r#"{PUBLIC, "hostnames": ["checkout.example"], "rules": [{"backendRefs": [{"group": "networking.istio.io", "kind": "Hostname", "name": "login.internal"}]}]}"#,
+        Some(Rule::Privilege),
+    ),
     (
         r#"{"parentRefs": [{"name": "private", "namespace": "infra"}], "hostnames": ["checkout.example"]}"#,
         Some(Rule::Gateway),
@@ -292,8 +313,10 @@ const POLICIES: [(&str, Option<Rule>); 6] = [
         Some(Rule::Egress),
     ),
 ];
-const SERVICES: [(&str, Option<Rule>); 5] = [
+const SERVICES: [(&str, Option<Rule>); 7] = [
     (r#"{"selector": {"app": "a"}, "ports": [{"port": 80}]}"#, None),
+    (r#"{"selector": {"app": "a"}, "ports": [{"port": 80, "nodePort": 30000}]}"#, Some(Rule::Privilege)),
+    (r#"{"selector": {"app": "a"}, "loadBalancerClass": "mine"}"#, Some(Rule::Privilege)),
     (r#"{"type": "LoadBalancer", "ports": [{"port": 80}]}"#, Some(Rule::Privilege)),
     (r#"{"type": "NodePort", "ports": [{"port": 80}]}"#, Some(Rule::Privilege)),
     (r#"{"type": "ExternalName", "externalName": "catalog.catalog.svc"}"#, Some(Rule::Privilege)),

@@ -129,3 +129,80 @@ fn apps_that_may_connect_anywhere_are_told_where_it_is_not_refused() {
     assert_eq!(open("      egress: ['*']\n"), [""; 0]);
     assert_eq!(open("      egress: []\n"), [""; 0]);
 }
+
+/// What controllers make or read for an object is held like the object.
+#[test]
+fn what_controllers_do_for_an_object_is_held_too() {
+    let object = |api_version: &str, kind: &str, rest: &str| {
+        format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x, namespace: checkout}}\nspec: {rest}\n")
+    };
+    let told = |text: &str| ids(&repository("      namespaces: [checkout]\n", text)[0]);
+    let token = "kubernetes.io/service-account-token";
+    for (wrong, right) in [
+        (
+            object("bitnami.com/v1alpha1", "SealedSecret", &format!("{{template: {{type: {token}}}}}")),
+            object("bitnami.com/v1alpha1", "SealedSecret", "{template: {type: kubernetes.io/tls}}"),
+        ),
+        (
+            object("external-secrets.io/v1", "ExternalSecret", &format!("{{target: {{template: {{type: {token}}}}}}}")),
+            object("external-secrets.io/v1", "ExternalSecret", "{target: {name: x}}"),
+        ),
+        (
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{namespaceSelector: {any: true}}"),
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{namespaceSelector: {matchNames: [checkout]}}"),
+        ),
+        (
+            object(
+                "monitoring.coreos.com/v1",
+                "PodMonitor",
+                "{podMetricsEndpoints: [{bearerTokenFile: /var/run/secrets/token}]}",
+            ),
+            object("monitoring.coreos.com/v1", "PodMonitor", "{podMetricsEndpoints: [{port: http}]}"),
+        ),
+        (
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{endpoints: [{tlsConfig: {keyFile: /etc/key}}]}"),
+            object("monitoring.coreos.com/v1", "ServiceMonitor", "{endpoints: [{tlsConfig: {serverName: x}}]}"),
+        ),
+    ] {
+        assert_eq!(told(&wrong), ["SPW109"].into(), "{wrong}");
+        assert_eq!(told(&right), [].into(), "{right}");
+    }
+}
+
+/// The message of a field that is not allowed lists those that are.
+#[test]
+fn a_field_that_an_app_does_not_need_is_refused_with_those_that_it_may_have() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: checkout}\nspec: {selector: {a: b}, healthCheckNodePort: 1}\n";
+    let found = guard(&repository("      namespaces: [checkout]\n", text)[0]);
+    assert_eq!(found[0].message.raw(), "Tenant checkout may not set healthCheckNodePort: an app does not need it.");
+    let help = found[0].help.as_ref().map_or("", |help| help.raw());
+    assert!(help.starts_with("Allowed there: clusterIP, clusterIPs, internalTrafficPolicy,"), "{help}");
+}
+
+/// A list that is missing is the Config's fault: it is told there, once, and not at each object.
+#[test]
+fn what_a_missing_list_refuses_is_told_where_the_list_is_missing() {
+    let map = |name: &str, namespace: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\n")
+    };
+    let text = [map("a", "checkout"), map("b", "checkout"), map("c", "kube-flannel")].join("---\n");
+    let desired = repository("", &text).remove(0);
+    let mut found: Vec<Diagnostic> = guard(&desired).into_iter().filter(|d| d.id == "SPW101").collect();
+    let place = |d: &Diagnostic| d.origin.as_ref().map(ToString::to_string).unwrap_or_default();
+    let told: Vec<(String, String)> =
+        found.iter().map(|d| (place(d), d.object.as_ref().map(ToString::to_string).unwrap_or_default())).collect();
+    let entry = "spinway.yaml:10:7".to_owned();
+    assert_eq!(
+        told,
+        [
+            (entry.clone(), "ConfigMap checkout/a".to_owned()),
+            (entry, "ConfigMap checkout/b".to_owned()),
+            ("apps/checkout/a.yaml:11:21".to_owned(), "ConfigMap kube-flannel/c".to_owned()),
+        ]
+    );
+    found.dedup_by(|a, b| (place(a), &a.message) == (place(b), &b.message));
+    assert_eq!(found.len(), 2);
+    assert_eq!(placeless(desired.rules()).count(), 1);
+    assert_eq!(placeless(repository("      namespaces: [checkout]\n", &text)[0].rules()).count(), 0);
+    assert_eq!(placeless(repository("      clusterKinds: [Namespace]\n", &text)[0].rules()).count(), 0);
+}
