@@ -319,7 +319,8 @@ mod tests {
         ];
         let mut found = pointers(of_pods(&object, false));
         let mut expected: Vec<String> = expected.iter().map(|below| format!("{root}/{below}")).collect();
-        (found.sort(), expected.sort());
+        found.sort();
+        expected.sort();
         assert_eq!(found, expected);
     }
 

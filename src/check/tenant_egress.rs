@@ -1,13 +1,13 @@
 //! SPW107.
 
-use super::context::keyed;
 use super::{Check, Context};
 use crate::desired::network::{self, Peer};
 use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant, allows_all};
-use crate::kinds::{SPIN, each};
+use crate::graph::{Limits, pod_labels};
+use crate::kinds::each;
 use crate::object::{Diagnostic, Object, ObjectRef, Severity};
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub(super) const CHECK: Check = Check {
@@ -72,21 +72,6 @@ pub(super) fn makes_pods(object: &Object) -> bool {
     pod_labels(&object.reference, &object.value).is_some()
 }
 
-/// The labels of the pods that an object makes, where it makes any: `Null` when it names none.
-fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
-    let at = match (object.group.as_str(), object.kind.as_str()) {
-        (SPIN, "SpinApp") => "/spec/podLabels",
-        ("", "Pod") => "/metadata/labels",
-        ("batch", "CronJob") => "/spec/jobTemplate/spec/template/metadata/labels",
-        ("", "ReplicationController" | "PodTemplate") | ("apps" | "batch", _) => "/spec/template/metadata/labels",
-        // Other controllers mostly keep a pod template at the same place (Argo Rollouts, OpenKruise). Where they do not, the labels
-        // are unknown, and only a policy for all pods of the namespace selects them.
-        _ if !keyed(value, "/spec", &["containers"]).is_empty() => "/spec/template/metadata/labels",
-        _ => return None,
-    };
-    Some(value.pointer(at).unwrap_or(&Value::Null))
-}
-
 /// Pods that no policy limits.
 fn of_pods(
     context: &Context<'_>,
@@ -94,57 +79,12 @@ fn of_pods(
     (member, tenant): (&Member, &Tenant),
     labels: &Value,
 ) -> Vec<Diagnostic> {
-    if !limits.on(member, labels).is_empty() {
+    if limits.on(&member.object.reference, labels).next().is_some() {
         return Vec::new();
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
     let help = "Add `egress` to the App: a list of addresses, empty for none.";
     vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)]
-}
-
-/// A label that a policy asks for, in its namespace.
-type Asked<'a> = (&'a str, &'a str, &'a str);
-
-/// The policies that limit where pods connect to, by the rarest label that each asks for: a tenant may have thousands.
-struct Limits<'a> {
-    by_label: HashMap<Asked<'a>, Vec<&'a Member>>,
-    /// Those of all pods of a namespace.
-    of_all: HashMap<&'a str, Vec<&'a Member>>,
-}
-
-impl<'a> Limits<'a> {
-    fn of(desired: &'a Desired) -> Self {
-        let policies = || desired.of_kind("networking.k8s.io", "NetworkPolicy", None).map(|(_, policy)| policy);
-        let mut count: HashMap<Asked<'_>, usize> = HashMap::new();
-        for asked in policies().flat_map(asked) {
-            *count.entry(asked).or_default() += 1;
-        }
-        let mut made = Self { by_label: HashMap::new(), of_all: HashMap::new() };
-        for policy in policies() {
-            match asked(policy).min_by_key(|asked| count[asked]) {
-                Some(rarest) => made.by_label.entry(rarest).or_default().push(policy),
-                None => made.of_all.entry(policy.object.reference.namespace()).or_default().push(policy),
-            }
-        }
-        made
-    }
-
-    /// Those on the pods of an object, which have these labels.
-    fn on(&self, member: &Member, labels: &Value) -> Vec<&'a ObjectRef> {
-        let namespace = member.object.reference.namespace();
-        let labelled = labels.as_object().into_iter().flatten();
-        let labelled = labelled.filter_map(|(key, value)| self.by_label.get(&(namespace, key, value.as_str()?)));
-        let near = labelled.chain(self.of_all.get(namespace)).flatten();
-        let on = near.filter(|policy| selects(&policy.object.value, labels));
-        on.map(|policy| &policy.object.reference).collect()
-    }
-}
-
-/// The labels that a policy asks of pods.
-fn asked(policy: &Member) -> impl Iterator<Item = Asked<'_>> {
-    let namespace = policy.object.reference.namespace();
-    let labels = policy.object.value.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
-    labels.into_iter().flatten().filter_map(move |(key, value)| Some((namespace, key.as_str(), value.as_str()?)))
 }
 
 /// What tenants with `egress` run whose policies are all among those that are not applied, each with one of them: unlimited pods
@@ -156,7 +96,8 @@ pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(Obj
     let limited = context.bound().filter(|(_, tenant)| is_limited(tenant));
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
-        let policies = limits.on(member, pod_labels(&object.reference, &object.value)?);
+        let policies: Vec<&ObjectRef> =
+            limits.on(&object.reference, pod_labels(&object.reference, &object.value)?).collect();
         let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
         Some((object.reference.clone(), (*first).clone()))
     });
@@ -215,15 +156,6 @@ fn number(port: &Value, protocols: &[&str]) -> Option<u16> {
 
 fn open_pointer() -> String {
     format!("/metadata/annotations/{}", crate::object::escape(OPEN_EGRESS))
-}
-
-/// Whether a policy limits where pods with these labels connect to.
-fn selects(policy: &Value, labels: &Value) -> bool {
-    let limits = each(policy, "spec.policyTypes[]").iter().any(|(_, kind)| *kind == "Egress");
-    let wanted = policy.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
-    let has = |(key, value): (&String, &Value)| labels.get(key) == Some(value);
-    let plain = policy.pointer("/spec/podSelector/matchExpressions").is_none();
-    limits && plain && wanted.is_none_or(|wanted| wanted.iter().all(has))
 }
 
 /// What a peer allows, at the ports of its rule, that the tenant may not.

@@ -18,9 +18,11 @@ use std::sync::Arc;
 
 mod circles;
 mod grants;
+mod limits;
 
 pub use circles::Circle;
 pub use grants::Grants;
+pub use limits::{Limits, pod_labels};
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ impl Link {
     }
 }
 
+/// So many policies are waited for by one object: a tenant may have thousands that select all pods, and one of them limits them.
+pub const LIMITS: usize = 8;
+
 /// Texts that thousands of links share.
 #[derive(Default)]
 struct Words(HashSet<Arc<str>>);
@@ -83,10 +88,10 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Builds the graph of the desired objects; live state turns the links of autoscalers around.
+    /// Builds the graph of the desired objects beside live state.
     pub fn build(desired: &Desired, live: &Live) -> Self {
         let mut graph = Self::of(desired);
-        graph.turn_autoscalers(desired, live);
+        graph.add_live(desired, live);
         graph
     }
 
@@ -180,8 +185,28 @@ impl Graph {
         }
     }
 
+    /// What live state says of the order.
+    pub fn add_live(&mut self, desired: &Desired, live: &Live) {
+        self.turn_autoscalers(desired, live);
+        self.limit_first(desired, live);
+    }
+
+    /// Pods do not start before what limits where they connect to is there: a policy that is live limits them already.
+    fn limit_first(&mut self, desired: &Desired, live: &Live) {
+        let limits = Limits::of(desired);
+        let because: Arc<str> = "it restricts where the pods connect to".into();
+        for (index, (reference, member)) in desired.objects.iter().enumerate() {
+            let Some(labels) = pod_labels(reference, &member.object.value) else { continue };
+            let missing = limits.on(reference, labels).filter(|policy| live.get(policy).is_none());
+            for policy in missing.take(LIMITS) {
+                let to = self.node(policy);
+                self.graph.add_edge(NodeIndex::new(index), to, Link::new(Arc::clone(&because), None));
+            }
+        }
+    }
+
     /// An autoscaler comes before the app that it scales where autoscaling is being switched on ([`kinds::scales_first`]).
-    pub fn turn_autoscalers(&mut self, desired: &Desired, live: &Live) {
+    fn turn_autoscalers(&mut self, desired: &Desired, live: &Live) {
         let wanted = |app: &ObjectRef| desired.objects.get(app).map(|m| &m.object.value);
         for (group, kind) in kinds::SCALERS {
             for (scaler, _) in desired.of_kind(group, kind, None) {

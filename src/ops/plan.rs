@@ -85,9 +85,11 @@ impl Place {
     /// # Errors
     /// It cannot be read.
     pub fn read(&self) -> Result<Repository, source::Error> {
-        match self {
-            Self::Directory { directory, revision } => source::read(directory, revision.as_deref()),
-            Self::Pulled { remote, revision } => remote.read(revision),
+        match self.clone() {
+            Self::Directory { directory, revision } => {
+                source::in_time(move || source::read(&directory, revision.as_deref()))
+            }
+            Self::Pulled { remote, revision } => source::in_time(move || remote.read(&revision)),
         }
     }
 

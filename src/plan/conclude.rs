@@ -69,7 +69,7 @@ pub fn conclude(
     options: &Options,
 ) -> Plan {
     let Prepared { mut graph, texts } = prepared;
-    graph.turn_autoscalers(desired, live);
+    graph.add_live(desired, live);
     let mut plan = Plan {
         environment: desired.environment.name.clone(),
         diagnostics: desired.diagnostics.clone(),

@@ -23,6 +23,8 @@ pub use signature::Signers;
 use crate::desired::Tree;
 use crate::object::Revision;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// Why a repository cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,33 @@ pub enum Error {
     /// The files are larger together than the budget.
     #[error("the files are larger than {} MiB together", crate::desired::MAX_TREE_BYTES >> 20)]
     TooLarge,
+    /// It took too long.
+    #[error("reading the repository took longer than {} seconds: it may be damaged (`git fsck`)", LONGEST.as_secs())]
+    Slow,
+}
+
+/// The longest that reading a repository may take: what is damaged or made to be slow must not keep anyone waiting for ever.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Reads something of a repository within [`LONGEST`]. What takes longer is left to its thread, which ends with the process.
+///
+/// # Errors
+/// What reading says, or [`Error::Slow`].
+pub fn in_time<T: Send + 'static>(read: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    within(LONGEST, read)
+}
+
+fn within<T: Send + 'static>(
+    longest: Duration,
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (done, waiting) = mpsc::channel();
+    std::thread::spawn(move || drop(done.send(read())));
+    match waiting.recv_timeout(longest) {
+        Ok(read) => read,
+        Err(RecvTimeoutError::Timeout) => Err(Error::Slow),
+        Err(RecvTimeoutError::Disconnected) => Err(Error::Git("reading the repository ended early".to_owned())),
+    }
 }
 
 /// A repository, read.
@@ -99,4 +128,21 @@ pub fn root(directory: &Path) -> Result<PathBuf, Error> {
 
 fn canonical(directory: &Path) -> Result<PathBuf, Error> {
     directory.canonicalize().map_err(|error| Error::Directory { path: directory.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_given_up() {
+        assert_eq!(within(Duration::from_secs(60), || Ok(1)).ok(), Some(1));
+        let slow = || {
+            std::thread::sleep(Duration::from_secs(5));
+            Ok(())
+        };
+        assert!(matches!(within(Duration::from_millis(10), slow), Err(Error::Slow)));
+        let early = within(Duration::from_secs(60), || -> Result<(), Error> { std::panic::panic_any("it ends") });
+        assert!(matches!(early, Err(Error::Git(_))));
+    }
 }

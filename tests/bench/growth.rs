@@ -1,5 +1,5 @@
-//! How `spinway check` grows with each thing of which a tenant can write as much as it likes: twice as much may take about
-//! twice as long.
+//! How `spinway check` and `spinway plan` grow with each thing of which a tenant can write as much as it likes: twice as much may
+//! take about twice as long.
 
 use crate::measure::{self, Cost};
 use std::fs;
@@ -32,7 +32,7 @@ impl Row {
 /// One thing that there may be much of: so many, as a file of the tenant.
 type Kind = (&'static str, usize, fn(usize) -> String);
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 15] = [
     ("comments for spinway", 10_000, |n| {
         format!(
             "{}data:\n{}",
@@ -74,6 +74,31 @@ const KINDS: [Kind; 12] = [
             )
         })
     }),
+    // The last one is refused, which blocks all of them.
+    ("links of a chain behind an error", 1_000, |n| {
+        let last =
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: last, namespace: one}\n";
+        let chain = many(n, |i| {
+            let next = if i + 1 == n {
+                "rbac.authorization.k8s.io/namespaces/one/Role/last".to_owned()
+            } else {
+                format!("/namespaces/one/ConfigMap/c{}", i + 1)
+            };
+            map(&format!("c{i}"), &format!(", annotations: {{config.kubernetes.io/depends-on: {next}}}"))
+        });
+        chain + last
+    }),
+    ("Deployments and policies for all pods", 300, |n| {
+        many(n, |i| {
+            format!(
+                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p{i}, namespace: one}}\nspec: {{podSelector: {{}}, policyTypes: [Egress]}}\n\
+                 ---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d{i}, namespace: one}}\nspec: {{selector: {{matchLabels: {{app: a}}}}, template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: [{{name: c, image: \"{IMAGE}\"}}]}}}}}}\n"
+            )
+        })
+    }),
+    ("objects that no list allows", 1_000, |n| {
+        many(n, |i| map(&format!("c{i}"), "").replace("namespace: one", "namespace: other"))
+    }),
     ("variables of a container", 5_000, |n| {
         let variables = many(n, |i| format!("{{name: V{i}, value: x}}, "));
         format!(
@@ -111,10 +136,14 @@ fn check(text: &str) -> Cost {
         fs::write(path, text).expect("the file can be written");
     }
     let folder = dir.path().display().to_string();
-    let cost =
-        measure::run(dir.path(), Path::new(env!("CARGO_BIN_EXE_spinway")), &["check", &folder, "-o", "json"], &[]);
-    assert!(matches!(cost.code, 0 | 1), "it is read: {}", cost.output);
-    cost
+    let program = Path::new(env!("CARGO_BIN_EXE_spinway"));
+    let check = measure::run(dir.path(), program, &["check", &folder, "-o", "json"], &[]);
+    assert!(matches!(check.code, 0 | 1), "it is checked: {}", check.errors);
+    // A cluster that serves these kinds.
+    let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/shop/snapshot.json");
+    let plan = measure::run(dir.path(), program, &["plan", &folder, "--snapshot", snapshot, "-o", "json"], &[]);
+    assert!(matches!(plan.code, 0 | 1), "it is planned: {}", plan.errors);
+    Cost { cpu: check.cpu + plan.cpu, wall: check.wall + plan.wall, peak: check.peak.max(plan.peak), ..check }
 }
 
 const CONFIG: &str = "apiVersion: spinway.dev/v1alpha1
@@ -124,7 +153,7 @@ spec:
   sources: [platform, teams]
   environments: [{name: test}]
   tenants:
-    - {name: one, paths: [teams/one], namespaces: [one, two], kinds: [ReferenceGrant.gateway.networking.k8s.io, Deployment.apps, App, ConfigMap, HTTPRoute.gateway.networking.k8s.io, SpinApp.core.spinkube.dev, HorizontalPodAutoscaler.autoscaling], egress: []}
+    - {name: one, paths: [teams/one], namespaces: [one, two], kinds: [ReferenceGrant.gateway.networking.k8s.io, Deployment.apps, App, ConfigMap, HTTPRoute.gateway.networking.k8s.io, SpinApp.core.spinkube.dev, HorizontalPodAutoscaler.autoscaling, NetworkPolicy.networking.k8s.io], gateways: ['*'], hostnames: ['*'], pathPrefixes: ['*'], images: ['*'], egress: []}
 ";
 const NAMESPACES: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: one}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: two}\n";
 const IMAGE: &str = "ghcr.io/example/web@sha256:5555555555555555555555555555555555555555555555555555555555555555";

@@ -29,6 +29,7 @@ mod etcd;
 #[path = "../it/git_server.rs"]
 mod git_server;
 mod growth;
+mod limits;
 mod measure;
 mod reading;
 #[allow(dead_code)]
@@ -36,6 +37,9 @@ mod reading;
 mod repo;
 mod scenario;
 mod table;
+#[allow(dead_code)]
+#[path = "../it/too_much.rs"]
+mod too_much;
 mod workload;
 
 use std::path::PathBuf;
@@ -117,6 +121,11 @@ fn run(arguments: &Arguments) {
     println!("{}", table::growth_text(&growth));
     if arguments.write {
         table::write_growth_docs(&growth, arguments);
+    }
+    let limits = limits::run();
+    println!("{}", table::limits_text(&limits));
+    if arguments.write {
+        table::write_limits_docs(&limits);
     }
     if arguments.check_only {
         return;

@@ -4,6 +4,7 @@ use crate::Arguments;
 use crate::checking;
 use crate::control_plane::tests_dir;
 use crate::growth;
+use crate::limits;
 use crate::scenario::{Row, Size, limit};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -15,6 +16,8 @@ const CHECK_BEGIN: &str = "<!-- check: written by `cargo bench --bench reconcile
 const CHECK_END: &str = "<!-- end of check -->";
 const GROWTH_BEGIN: &str = "<!-- growth: written by `cargo bench --bench reconcile -- --check-only` -->";
 const GROWTH_END: &str = "<!-- end of growth -->";
+const LIMITS_BEGIN: &str = "<!-- limits: written by `cargo bench --bench reconcile -- --check-only` -->";
+const LIMITS_END: &str = "<!-- end of limits -->";
 
 /// The wall time over that of its floor.
 fn ratio(size: &Size, row: &Row) -> Option<f64> {
@@ -121,7 +124,40 @@ pub fn write_check_docs(rows: &[checking::Row], arguments: &Arguments) {
     replace(CHECK_BEGIN, CHECK_END, &figures);
 }
 
-const GROWTH_HEAD: [&str; 6] = ["what there is more of", "so many", "CPU s", "twice: CPU s", "ratio", "peak MiB"];
+const LIMITS_HEAD: [&str; 4] = ["more than the limit of", "wall s", "CPU s", "peak MiB"];
+
+fn limits_cells(row: &limits::Row) -> [String; 4] {
+    let number = |value: f64| format!("{value:.2}");
+    [row.name.to_owned(), number(row.cost.wall), number(row.cost.cpu), format!("{:.0}", row.cost.peak)]
+}
+
+/// What tenants beyond their limits cost, for a terminal.
+pub fn limits_text(rows: &[limits::Row]) -> String {
+    let mut out = String::new();
+    for row in std::iter::once(LIMITS_HEAD.map(str::to_owned)).chain(rows.iter().map(limits_cells)) {
+        let [name, wall, cpu, peak] = row;
+        let _ = writeln!(out, "{name:40} {wall:>7} {cpu:>7} {peak:>8}");
+    }
+    out
+}
+
+/// Puts what tenants beyond their limits cost into `docs/reference/benchmarks.md`.
+pub fn write_limits_docs(rows: &[limits::Row]) {
+    let mut figures = format!(
+        "{}, {}, one run each; at most {} s and {} MiB are allowed.\n\n",
+        date(),
+        processor(),
+        limits::SECONDS,
+        limits::MEMORY
+    );
+    let _ = writeln!(figures, "| {} |\n|---|{}", LIMITS_HEAD.join(" | "), "---:|".repeat(3));
+    for row in rows {
+        let _ = writeln!(figures, "| {} |", limits_cells(row).join(" | "));
+    }
+    replace(LIMITS_BEGIN, LIMITS_END, &figures);
+}
+
+const GROWTH_HEAD: [&str; 6] = ["input", "count", "CPU s", "twice: CPU s", "ratio", "peak MiB"];
 
 fn growth_cells(row: &growth::Row) -> [String; 6] {
     let number = |value: f64| format!("{value:.2}");

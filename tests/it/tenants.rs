@@ -127,3 +127,56 @@ fn an_installed_agent_may_act_as_the_tenant_and_write_nothing_of_it_itself() {
     assert_eq!(ask("impersonate", "serviceaccounts/default"), "no");
     assert_eq!(ask("impersonate", "users"), "no");
 }
+
+/// Refuses every NetworkPolicy that is created, but not its dry-run.
+const REFUSING: &str = r#"{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "no-policies"},
+  "spec": {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [{"apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"],
+    "operations": ["CREATE"], "resources": ["networkpolicies"]}]}, "validations": [{"expression": "has(request.dryRun) && request.dryRun"}]}}"#;
+const REFUSED: &str = r#"{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "no-policies"},
+  "spec": {"policyName": "no-policies", "validationActions": ["Deny"]}}"#;
+
+#[test]
+fn pods_are_not_created_when_the_policy_that_limits_them_is_refused_while_it_is_applied() {
+    let cluster = Cluster::take();
+    let root = "/apis/admissionregistration.k8s.io/v1";
+    let binding = format!("{root}/validatingadmissionpolicybindings/no-policies");
+    for (path, text) in
+        [(format!("{root}/validatingadmissionpolicies/no-policies"), REFUSING), (binding.clone(), REFUSED)]
+    {
+        cluster.apply_as(&path, "test", &serde_json::from_str(text).expect("JSON"));
+    }
+    let policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+    // The API server takes a moment to learn of it.
+    let is_refused = |number: usize| {
+        let probe = serde_json::json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": format!("probe-{number}")}, "spec": {"podSelector": {}}});
+        cluster.try_send("POST", policies, "application/json", &probe).is_err()
+    };
+    let learned = (0..100).any(|number| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        is_refused(number)
+    });
+    assert!(learned, "the policy is enforced");
+    let repo = Repo::with_config();
+    repo.edit("spinway.yaml", "paths: [apps/one]", "egress: [], paths: [apps/one]");
+    repo.write(
+        "apps/one/app.yaml",
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: limit, namespace: default}\nspec: {podSelector: {matchLabels: {app: a}}, policyTypes: [Egress]}\n\
+         ---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app, namespace: default}\nspec:\n  selector: {matchLabels: {app: a}}\n  template: {metadata: {labels: {app: a}}, spec: {containers: [{name: c, image: a.example/c}]}}\n",
+    );
+    repo.write("apps/two/b.yaml", &config_map("b", "v1"));
+    let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--timeout", "10"]);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    let app = "/apis/apps/v1/namespaces/default/deployments/app";
+    assert!(cluster.get(app).is_none() && cluster.get(&format!("{policies}/limit")).is_none(), "{}", Ran(&ran));
+    assert!(cluster.get("/api/v1/namespaces/default/configmaps/b").is_some(), "{}", Ran(&ran));
+    // A rerun completes what failed.
+    cluster.send("DELETE", &binding, "application/json", &serde_json::json!({}));
+    for _ in 0..100 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        cluster.spinway(&["apply", repo.dir(), "--yes", "--no-wait"]);
+        if cluster.get(app).is_some() {
+            break;
+        }
+    }
+    assert!(cluster.get(app).is_some() && cluster.get(&format!("{policies}/limit")).is_some());
+}

@@ -12,7 +12,7 @@ mod succession;
 
 pub(super) use succession::new_redirects;
 
-use crate::graph::grants_reference;
+use crate::graph::{LIMITS, Limits, grants_reference, pod_labels};
 use crate::kinds::{self, GATEWAY, Section, each};
 use crate::object::{GroupKind, ObjectRef};
 use crate::routing::Probe;
@@ -412,9 +412,27 @@ impl<'a> Sequencer<'a> {
         }
         self.succession(&mut edges, &nodes);
         self.workload_edges(&mut edges, &nodes);
+        self.limit_edges(&mut edges, &nodes);
         edges.into_graph(&mut graph);
         let breaks = self.break_cycles(&mut graph);
         self.flatten(&graph, breaks)
+    }
+
+    /// Pods do not start before a policy that is made to limit where they connect to.
+    fn limit_edges(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
+        let wanted = |index: usize| self.paths[index].states[self.last(index)].as_ref();
+        let made = (0..self.paths.len()).filter(|index| self.paths[*index].states[0].is_none());
+        let made: Vec<(&ObjectRef, &Value)> =
+            made.filter_map(|index| Some((self.paths[index].object, wanted(index)?))).collect();
+        let limits = Limits::among(&made);
+        let places: HashMap<&ObjectRef, usize> =
+            self.paths.iter().enumerate().map(|(index, path)| (path.object, index)).collect();
+        for (index, path) in self.paths.iter().enumerate() {
+            let Some(labels) = wanted(index).and_then(|value| pod_labels(path.object, value)) else { continue };
+            for policy in limits.on(path.object, labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
+                edges.add(nodes[&(*policy, 0)], nodes[&(index, 0)], true);
+            }
+        }
     }
 
     /// A workload that goes, goes after the Services that cease to lead to it.
