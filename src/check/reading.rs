@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 39] = [
+const READING: [(&str, &str, &str); 40] = [
     (
         "app",
         "A field of an App is wrong.",
@@ -120,6 +120,11 @@ const READING: [(&str, &str, &str); 39] = [
         "source-missing",
         "A path of `sources` matches no file.",
         "Mend the path, or remove it from `sources`; until then nothing of its partitions is deleted.",
+    ),
+    (
+        "tenant-path-missing",
+        "Warning: a path of a tenant (`tenants[].paths`) does not exist in the repository, or no entry of `sources` covers it.",
+        "Correct the path in spinway.yaml, add a file to the folder, or add the folder to `sources`.",
     ),
     (
         "tenant-size",

@@ -21,18 +21,18 @@ pub(super) struct Failure {
     message: Untrusted,
     hint: &'static str,
     diagnostics: Vec<Diagnostic>,
-    tree: Tree,
+    tree: Box<Tree>,
 }
 
 impl Failure {
     /// The command was used wrongly.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, message: Untrusted::new(message), hint: "", diagnostics: Vec::new(), tree: Tree::default() }
+        Self { code: USAGE, message: Untrusted::new(message), hint: "", diagnostics: Vec::new(), tree: Box::default() }
     }
 
     /// It could not be done.
     pub(super) fn failed(message: impl Into<String>, hint: &'static str) -> Self {
-        Self { code: FAILED, message: Untrusted::new(message), hint, diagnostics: Vec::new(), tree: Tree::default() }
+        Self { code: FAILED, message: Untrusted::new(message), hint, diagnostics: Vec::new(), tree: Box::default() }
     }
 
     /// It must not be done.
@@ -88,7 +88,7 @@ impl From<ops::Error> for Failure {
             }
             _ => (Vec::new(), Tree::default()),
         };
-        Self { code, message, hint, diagnostics, tree }
+        Self { code, message, hint, diagnostics, tree: Box::new(tree) }
     }
 }
 
@@ -118,7 +118,7 @@ impl From<ops::NewError> for Failure {
             }
             NewError::Rejected(diagnostics, tree) => {
                 let hint = "Nothing was written. Give other values, or have the rules in spinway.yaml changed.";
-                Self { diagnostics, tree: *tree, ..Self::failed(message, hint) }
+                Self { diagnostics, tree, ..Self::failed(message, hint) }
             }
         }
     }

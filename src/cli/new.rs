@@ -7,7 +7,9 @@ use super::failure::Failure;
 use super::ui;
 use crate::object::Untrusted;
 use crate::ops::{Created, NewError, Opened, new_repository, vacant};
-use crate::scaffold::{self, Insertion, NewApp, NewGateway, NewRepository, NewRoute, NewTenant};
+use crate::scaffold::{
+    self, Codeowners, Insertion, NO_PLATFORM_TEAM, NewApp, NewGateway, NewRepository, NewRoute, NewTenant,
+};
 use ask::Asker;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ enum What {
     App(AppArguments),
 }
 
-/// A repository: spinway.yaml with its environments, and the folders of the platform and of the apps
+/// A repository: spinway.yaml with its environments, the folders of the platform and of the apps, and CODEOWNERS
 #[derive(Args)]
 struct RepositoryArguments {
     /// The directory, which is made if it is not there
@@ -48,6 +50,9 @@ struct RepositoryArguments {
     /// The GatewayClass that is in the cluster; default: nginx
     #[arg(long, value_name = "NAME")]
     gateway_class: Option<String>,
+    /// The platform team in .github/CODEOWNERS: @ORG/TEAM, @USER or an email address; default: @ORG/platform, to be replaced
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
 }
 
 /// A Gateway of the platform team
@@ -70,7 +75,9 @@ struct GatewayArguments {
     certificate: Option<String>,
 }
 
-/// A tenant: its rules in spinway.yaml, its namespace and executor
+/// A tenant: its rules in spinway.yaml, its namespace and executor, and the service account that its changes are made as
+///
+/// A list that is not given is written as an empty one, which allows nothing.
 #[derive(Args)]
 struct TenantArguments {
     /// Its name
@@ -94,10 +101,19 @@ struct TenantArguments {
     /// The path prefixes that it may serve of them; default: its name
     #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
     path: Vec<String>,
-    /// The images that it may run, globs; default: as the other tenants have it, else all
+    /// The images that it may run, globs; default: as the other tenants have it, else none
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     image: Vec<String>,
-    /// Who is told of its findings
+    /// Where its apps may connect to: addresses as an App writes them, networks, namespace:NAME; default: nowhere
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    egress: Vec<String>,
+    /// The kinds that it may declare, as KIND or KIND.GROUP; default: what an app needs (spinway check --explain SPW102)
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    kinds: Vec<String>,
+    /// The service account that its changes are made as, NAMESPACE/NAME; default: deployer in its namespace
+    #[arg(long, value_name = "ACCOUNT")]
+    service_account: Option<String>,
+    /// Who is told of its findings; those that GitHub knows (@ORG/TEAM, @USER, an email address) review its folder
     #[arg(long, value_name = "OWNER", value_delimiter = ',')]
     owner: Vec<String>,
 }
@@ -160,8 +176,9 @@ fn repository(asked: RepositoryArguments, ask: &Asker) -> Result<u8, Failure> {
     };
     let domain = ask.needed(asked.domain, "--domain", "Domain of its apps, like shop.example", &[])?;
     let gateway_class = ask.usual(asked.gateway_class, "GatewayClass of the cluster", "nginx");
-    let made =
-        scaffold::repository(&NewRepository { name, domain, environments, gateway_class }).map_err(NewError::from)?;
+    let owner = ask.usual(asked.owner, "Platform team for CODEOWNERS", NO_PLATFORM_TEAM);
+    let made = scaffold::repository(&NewRepository { name, domain, environments, gateway_class, owner })
+        .map_err(NewError::from)?;
     let created = new_repository(&root, made)?;
     let next = ["new gateway public", "new tenant NAME", "new app NAME"];
     tell(&created, &asked.directory, &next)
@@ -186,15 +203,20 @@ fn tenant(asked: TenantArguments, ask: &Asker) -> Result<u8, Failure> {
     let known = &opened.known;
     let gateways = known.gateways();
     let only = if gateways.len() == 1 { gateways } else { Vec::new() };
+    let namespace = ask.usual(asked.namespace, "Namespace", &asked.name);
+    let account = known.service_account_for(&asked.name, &namespace);
     let new = NewTenant {
-        namespace: ask.usual(asked.namespace, "Namespace", &asked.name),
         folder: asked.folder.map(|folder| folder.trim_end_matches('/').to_owned()),
         gateways: ask.several(asked.gateway, "Gateways of its routes", &only),
         hostnames: ask.several(asked.host, "Host names", &Vec::from_iter(known.domain())),
         path_prefixes: ask.several(asked.path, "Path prefixes", &[format!("/{}", asked.name)]),
         images: ask.several(asked.image, "Images", &Vec::from_iter(known.images_for(&asked.name))),
+        egress: ask.several(asked.egress, "Where its apps may connect to", &[]),
+        kinds: asked.kinds,
+        service_account: asked.service_account.unwrap_or(account),
         owners: asked.owner,
         name: asked.name,
+        namespace,
     };
     let made = scaffold::tenant(&new, known, known.config_text()).map_err(NewError::from)?;
     let next = format!("new app NAME --namespace {}", new.namespace);
@@ -254,6 +276,17 @@ fn tell(created: &Created, directory: &Path, next: &[&str]) -> Result<u8, Failur
             text.lines().for_each(|item| line(&format!("  {item}")));
         }
         None => {}
+    }
+    match &created.codeowners {
+        Some(Codeowners::Changed(_)) => line("wrote .github/CODEOWNERS (the tenant's folder was added)"),
+        Some(Codeowners::ByHand { text, place }) => {
+            line(&format!("add this to {place}:"));
+            text.lines().for_each(|item| line(&format!("  {item}")));
+        }
+        Some(Codeowners::New(text)) if text.contains(NO_PLATFORM_TEAM) => {
+            line(&format!("replace {NO_PLATFORM_TEAM} in .github/CODEOWNERS with the platform team"));
+        }
+        _ => {}
     }
     line("");
     line("next:");

@@ -463,7 +463,7 @@ pub fn typed<'a, T: Deserialize<'a>>(value: &'a Value, at: &str) -> Result<T, (S
 }
 
 /// Whether a text names a service account: `NAMESPACE/NAME`.
-fn is_service_account(text: &str) -> bool {
+pub(crate) fn is_service_account(text: &str) -> bool {
     let is_name = |name: &str| name.len() <= 253 && name.split('.').all(is_dns_label);
     text.split_once('/').is_some_and(|(namespace, name)| is_dns_label(namespace) && is_name(name))
 }

@@ -24,11 +24,11 @@ pub mod yaml;
 pub use app::{App, OPEN_EGRESS};
 pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
-pub(crate) use config::is_dns_label;
 pub use config::{
     APP_KINDS, Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner,
     GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant, allows_all,
 };
+pub(crate) use config::{is_dns_label, is_service_account};
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
@@ -133,6 +133,7 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     let mut found = parts.next().unwrap_or_default();
     parts.for_each(|part| found.join(part));
     missing_sources(tree, &desired, &mut found);
+    missing_tenant_paths(tree, &desired, &mut found);
     exceeded(tree, &desired, &shares, &mut found);
     templates::expand(&desired, &shares, &mut found);
     exceeded(tree, &desired, &shares, &mut found);
@@ -396,6 +397,37 @@ fn missing_sources(tree: &Tree, desired: &Desired, found: &mut manifest::Found) 
             Diagnostic::error("source-missing", message).at(start).help("Mend the path, or remove it from `sources`."),
         );
         found.unread.extend(desired.partitions_at(source));
+    }
+}
+
+/// A path of a tenant that no file can be in is a mistake: the files that it is meant for are in another folder, under other rules.
+fn missing_tenant_paths(tree: &Tree, desired: &Desired, found: &mut manifest::Found) {
+    let Some(config) = &desired.config else { return };
+    let elsewhere = config.environments.iter().flat_map(|environment| &environment.sources);
+    let sources: Vec<&String> = config.sources.iter().chain(&desired.environment.sources).chain(elsewhere).collect();
+    let is_read = |path: &str| sources.iter().any(|s| below(path, s).is_some() || below(s, path).is_some());
+    for (tenant, at) in config.tenants.iter().zip(0..).filter(|(tenant, _)| !tree.exceeded.contains_key(&tenant.name)) {
+        for (path, index) in tenant.paths.iter().zip(0..) {
+            let name = &tenant.name;
+            let (message, help) = if !tree.has(path) {
+                (
+                    format!("The path `{path}` of tenant `{name}` does not exist in the repository."),
+                    "Correct `paths` of the tenant in spinway.yaml, or add a file to the folder.",
+                )
+            } else if !is_read(path) {
+                (
+                    format!(
+                        "No entry of `sources` covers the path `{path}` of tenant `{name}`, so its files are not read."
+                    ),
+                    "Add the folder to `sources` in spinway.yaml, or remove it from `paths` of the tenant.",
+                )
+            } else {
+                continue;
+            };
+            let mut diagnostic = Diagnostic::warning("tenant-path-missing", message).help(help);
+            diagnostic.origin = desired.config_place(&format!("/spec/tenants/{at}/paths/{index}"));
+            found.diagnostics.push(diagnostic);
+        }
     }
 }
 

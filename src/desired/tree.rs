@@ -6,7 +6,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 /// The largest file that is read, in bytes.
@@ -40,12 +40,25 @@ pub struct Tree {
     pub entries: BTreeMap<String, Entry>,
     /// The owners of which not all files are here, since they have more than their share: a tenant's name, empty for nobody.
     pub exceeded: BTreeMap<String, Amount>,
+    /// The folders, also those without a file that is read.
+    pub folders: BTreeSet<String>,
 }
 
 impl Tree {
     /// A tree of these entries.
     pub fn of(entries: BTreeMap<String, Entry>) -> Self {
-        Self { entries, exceeded: BTreeMap::new() }
+        Self { entries, ..Self::default() }
+    }
+
+    /// Whether there is a folder or a file of this path.
+    pub fn has(&self, path: &str) -> bool {
+        let path = path.trim_start_matches("./").trim_matches('/');
+        let inside = format!("{path}/");
+        let holds = |first: Option<&String>| first.is_some_and(|first| first.starts_with(&inside));
+        self.folders.contains(path)
+            || self.entries.contains_key(path)
+            || holds(self.entries.range(inside.clone()..).next().map(|(first, _)| first))
+            || holds(self.folders.range(inside.clone()..).next())
     }
 
     /// Whether a file of that name belongs into a tree: YAML, JSON and `.spinwayignore`.
@@ -300,6 +313,18 @@ mod tests {
         tree.add("a/x.yaml".to_owned(), Entry::File(Vec::new()));
         assert_eq!(tree.manifests(), ["a/.spinwayignore", "a/x.yaml"]);
         assert!(matches!(tree.entries["a/.spinwayignore"], Entry::Unreadable(_)));
+    }
+
+    #[test]
+    fn a_folder_is_there_with_what_it_holds() {
+        let mut tree = tree(&[("apps/cart/a.yaml", ""), ("apps/cart-b.yaml", "")]);
+        tree.folders.insert("docs/more".to_owned());
+        for path in ["apps", "apps/cart", "./apps/cart/", "apps/cart/a.yaml", "docs", "docs/more"] {
+            assert!(tree.has(path), "{path}");
+        }
+        for path in ["app", "apps/car", "apps/cart/b", "docs/m", "z"] {
+            assert!(!tree.has(path), "{path}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod roles;
 mod workload;
 
 pub use roles::Rule;
+pub(crate) use roles::{WRITE, resource};
 pub use workload::{FleetSetting, Run, Setting};
 
 use crate::desired::{Desired, Member, PLATFORM};

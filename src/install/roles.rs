@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const OWN_GROUP: &str = "spinway.dev";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 /// What is needed to apply, to look again, and to prune.
-const WRITE: [&str; 3] = ["create", "delete", "patch"];
+pub(crate) const WRITE: [&str; 3] = ["create", "delete", "patch"];
 const READ: [&str; 3] = ["get", "list", "watch"];
 /// The Gateway API kinds that routes are judged by, whoever wrote them.
 const GATEWAY_KINDS: [&str; 10] = [
@@ -183,22 +183,28 @@ fn cluster_rules(desired: &Desired, plurals: &BTreeMap<GroupKind, String>) -> Ve
 
 /// The resource names of the kinds that the repository uses: as its own definitions say, else by Kubernetes' custom.
 fn plurals(desired: &Desired) -> BTreeMap<GroupKind, String> {
-    let defined = desired.objects.iter().filter(|(r, _)| r.is(CRD_GROUP, "CustomResourceDefinition"));
-    let defined: BTreeMap<GroupKind, String> = defined
-        .filter_map(|(_, member)| {
-            let text = |pointer: &str| member.object.value.pointer(pointer).and_then(Value::as_str);
-            Some((
-                GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?),
-                text("/spec/names/plural")?.to_owned(),
-            ))
-        })
-        .collect();
-    let used = desired.objects.keys().map(ObjectRef::group_kind);
-    used.map(|kind| {
-        let name = defined.get(&kind).cloned().unwrap_or_else(|| plural(&kind.kind));
+    let mut defined = defined(desired);
+    let used: BTreeSet<GroupKind> = desired.objects.keys().map(ObjectRef::group_kind).collect();
+    let named = used.into_iter().map(|kind| {
+        let name = defined.remove(&kind).unwrap_or_else(|| plural(&kind.kind));
         (kind, name)
-    })
-    .collect()
+    });
+    named.collect()
+}
+
+/// The resource name of a kind, whether or not the repository has objects of it.
+pub(crate) fn resource(desired: &Desired, kind: &GroupKind) -> String {
+    defined(desired).remove(kind).unwrap_or_else(|| plural(&kind.kind))
+}
+
+/// The resource names of the kinds that the repository defines.
+fn defined(desired: &Desired) -> BTreeMap<GroupKind, String> {
+    let definitions = desired.objects.iter().filter(|(r, _)| r.is(CRD_GROUP, "CustomResourceDefinition"));
+    let named = definitions.filter_map(|(_, member)| {
+        let text = |pointer: &str| member.object.value.pointer(pointer).and_then(Value::as_str);
+        Some((GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?), text("/spec/names/plural")?.to_owned()))
+    });
+    named.collect()
 }
 
 /// The resource name that Kubernetes gives to a kind.

@@ -4,7 +4,7 @@
 use super::{Error, check};
 use crate::desired::{self, CONFIG_FILE, Entry, Tree};
 use crate::object::{Diagnostic, Severity};
-use crate::scaffold::{Insertion, Known, Made, NewFile, Wrong};
+use crate::scaffold::{CODEOWNERS, Codeowners, Insertion, Known, Made, NewFile, Reviewed, Wrong};
 use crate::source;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -60,6 +60,8 @@ pub struct Created {
     pub files: Vec<String>,
     /// What became of the Config.
     pub insertion: Option<Insertion>,
+    /// What became of `CODEOWNERS`.
+    pub codeowners: Option<Codeowners>,
     /// The names of the environments.
     pub environments: Vec<String>,
     /// What the checks find that they did not find before.
@@ -119,8 +121,8 @@ fn above(directory: &Path) -> Option<PathBuf> {
 }
 
 fn write(root: &Path, before: &Tree, made: Made) -> Result<Created, NewError> {
-    let Made { files, insertion } = made;
-    let places = files.iter().map(|file| place(root, &file.path)).collect::<Result<Vec<_>, _>>()?;
+    let Made { mut files, insertion, review } = made;
+    let mut places = files.iter().map(|file| place(root, &file.path)).collect::<Result<Vec<_>, _>>()?;
     let mut tree = before.clone();
     for NewFile { path, text } in &files {
         tree.entries.insert(path.clone(), Entry::File(text.clone().into_bytes()));
@@ -138,9 +140,26 @@ fn write(root: &Path, before: &Tree, made: Made) -> Result<Created, NewError> {
     if found.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(NewError::Rejected(found, Box::new(tree)));
     }
-    put_all(root, before, places.into_iter().zip(&files), insertion.as_ref())?;
+    let reviewed = reviewed(root);
+    let codeowners = review.and_then(|review| review.of(&reviewed));
+    let mut edits = Vec::new();
+    match &codeowners {
+        Some(Codeowners::New(text)) => {
+            places.push(place(root, CODEOWNERS)?);
+            files.push(NewFile { path: CODEOWNERS.to_owned(), text: text.clone() });
+        }
+        Some(Codeowners::Changed(text)) => {
+            let before = reviewed.text.unwrap_or_default().into_bytes();
+            edits.push(Edit { name: CODEOWNERS, place: root.join(CODEOWNERS), before, text });
+        }
+        _ => {}
+    }
+    if let (Some(Insertion::Text(text)), Some(Entry::File(before))) = (&insertion, before.entries.get(CONFIG_FILE)) {
+        edits.push(Edit { name: CONFIG_FILE, place: root.join(CONFIG_FILE), before: before.clone(), text });
+    }
+    put_all(places.into_iter().zip(&files), &edits)?;
     let files = files.into_iter().map(|file| file.path).collect();
-    Ok(Created { files, insertion, environments, found, tree })
+    Ok(Created { files, insertion, codeowners, environments, found, tree })
 }
 
 /// What the checks find in a tree and did not find before.
@@ -170,28 +189,60 @@ fn place(root: &Path, path: &str) -> Result<PathBuf, NewError> {
     if place.exists() { Err(NewError::There(place)) } else { Ok(place) }
 }
 
-/// Writes the files, then the Config; what was written is taken back when the rest cannot be.
-fn put_all<'a>(
-    root: &Path,
-    before: &Tree,
-    files: impl Iterator<Item = (PathBuf, &'a NewFile)>,
-    insertion: Option<&Insertion>,
-) -> Result<(), NewError> {
-    let mut done = Vec::new();
+/// The largest `CODEOWNERS` that is read, in bytes; GitHub reads none beyond 3 MB.
+const MAX_CODEOWNERS: u64 = 3 << 20;
+
+/// The `CODEOWNERS` around a folder, where GitHub looks for it: the first of three places in the root of the Git repository.
+fn reviewed(root: &Path) -> Reviewed {
+    let top = root.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(root);
+    let prefix: Vec<String> = root
+        .strip_prefix(top)
+        .unwrap_or(Path::new(""))
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    let is_link = |place: &Path| place.is_symlink() || place.parent().is_some_and(Path::is_symlink);
+    let is_there = |file: &&str| is_link(&top.join(file)) || top.join(file).exists();
+    let file = [CODEOWNERS, "CODEOWNERS", "docs/CODEOWNERS"].into_iter().find(is_there);
+    let text = file.map(|file| top.join(file)).filter(|place| !is_link(place)).and_then(|place| {
+        let is_small =
+            fs::metadata(&place).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_CODEOWNERS);
+        fs::read_to_string(place).ok().filter(|_| is_small)
+    });
+    Reviewed { prefix: prefix.join("/"), file: file.map(str::to_owned), text }
+}
+
+/// A file of the repository that gets another text.
+struct Edit<'a> {
+    /// Its path in the repository.
+    name: &'static str,
+    place: PathBuf,
+    /// What was read of it.
+    before: Vec<u8>,
+    text: &'a str,
+}
+
+/// Writes the new files, then the others; what was written is taken back when the rest cannot be.
+fn put_all<'a>(files: impl Iterator<Item = (PathBuf, &'a NewFile)>, edits: &[Edit<'_>]) -> Result<(), NewError> {
+    let (mut done, mut edited) = (Vec::new(), Vec::new());
     let put = || {
         for (place, file) in files {
             put_new(&place, &file.text)?;
             done.push(place);
         }
-        match insertion {
-            Some(Insertion::Text(text)) => put_config(&root.join(CONFIG_FILE), before, text),
-            _ => Ok(()),
+        for edit in edits {
+            edit.put()?;
+            edited.push(edit);
         }
+        Ok(())
     };
     let result = put();
     if result.is_err() {
         for place in done {
             let _ = fs::remove_file(place);
+        }
+        for edit in edited {
+            let _ = edit.replace(&edit.before);
         }
     }
     result
@@ -201,48 +252,54 @@ fn put_all<'a>(
 fn put_new(place: &Path, text: &str) -> Result<(), NewError> {
     let failed = |error| file_error(place, error);
     fs::create_dir_all(place.parent().unwrap_or(place)).map_err(failed)?;
-    let draft = draft(place, text).map_err(failed)?;
+    let draft = draft(place, text.as_bytes()).map_err(failed)?;
     let linked = fs::hard_link(&draft, place);
     let _ = fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(NewError::There(place.to_owned())),
         // Not every file system has links.
-        Err(_) => create(place, text).map_err(failed),
+        Err(_) => create(place, text.as_bytes()).map_err(failed),
         Ok(()) => Ok(()),
     }
 }
 
-/// Puts a new text in the place of the Config that was read.
-fn put_config(place: &Path, before: &Tree, text: &str) -> Result<(), NewError> {
-    let failed = |error| file_error(place, error);
-    let read = before.entries.get(CONFIG_FILE);
-    if place.is_symlink() {
-        return Err(NewError::Outside(CONFIG_FILE.to_owned()));
+impl Edit<'_> {
+    /// Puts the new text in the place of what was read.
+    fn put(&self) -> Result<(), NewError> {
+        let failed = |error| file_error(&self.place, error);
+        if self.place.is_symlink() {
+            return Err(NewError::Outside(self.name.to_owned()));
+        }
+        if self.before != fs::read(&self.place).map_err(failed)? {
+            return Err(NewError::Changed(self.place.clone()));
+        }
+        self.replace(self.text.as_bytes()).map_err(failed)
     }
-    if read != Some(&Entry::File(fs::read(place).map_err(failed)?)) {
-        return Err(NewError::Changed(place.to_owned()));
+
+    /// Replaces the file as a whole; its permissions stay.
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        let draft = draft(&self.place, bytes)?;
+        let put = fs::metadata(&self.place)
+            .and_then(|metadata| fs::set_permissions(&draft, metadata.permissions()))
+            .and_then(|()| fs::rename(&draft, &self.place));
+        if put.is_err() {
+            let _ = fs::remove_file(&draft);
+        }
+        put
     }
-    let draft = draft(place, text).map_err(failed)?;
-    let put = fs::metadata(place)
-        .and_then(|metadata| fs::set_permissions(&draft, metadata.permissions()))
-        .and_then(|()| fs::rename(&draft, place));
-    if put.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    put.map_err(failed)
 }
 
 /// A file beside its place, which no repository reads.
-fn draft(place: &Path, text: &str) -> io::Result<PathBuf> {
+fn draft(place: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let draft = place.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    create(&draft, text).map(|()| draft)
+    create(&draft, bytes).map(|()| draft)
 }
 
 /// Writes a file that is not there.
-fn create(place: &Path, text: &str) -> io::Result<()> {
+fn create(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(place)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if written.is_err() {
         let _ = fs::remove_file(place);
     }

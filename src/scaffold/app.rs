@@ -45,10 +45,11 @@ pub fn app(new: &NewApp, known: &Known) -> Result<Made, Wrong> {
         check_value(route.path.starts_with('/'), &route.path, "path", "it starts with `/`")?;
     }
     let path = format!("{}/{}.yaml", known.app_folder(&new.namespace, &new.folder)?, new.name);
-    Ok(Made { files: vec![NewFile { path, text: text(new) }], insertion: None })
+    Ok(Made { files: vec![NewFile { path, text: text(new, known.limits_egress(&new.namespace)) }], ..Made::default() })
 }
 
-fn text(new: &NewApp) -> String {
+/// The text of an App, with `egress` where its tenant has a limit: without it nothing would limit its pods.
+fn text(new: &NewApp, is_limited: bool) -> String {
     let image = scalar(&new.image);
     let pinned = if new.image.contains("@sha256:") {
         "  # The Spin app as an OCI artifact. The digest says what runs; the tag is for people.\n"
@@ -64,12 +65,17 @@ kind: App
 metadata: {{name: {}, namespace: {}}}
 spec:
 {pinned}  image: {image}
-{}",
+{}{}",
         scalar(&new.name),
         scalar(&new.namespace),
-        new.route.as_ref().map_or_else(|| UNROUTED.to_owned(), routed)
+        new.route.as_ref().map_or_else(|| UNROUTED.to_owned(), routed),
+        if is_limited { NO_EGRESS } else { "" }
     )
 }
+
+const NO_EGRESS: &str = "  # Where it may connect to, within `egress` of its tenant in spinway.yaml: [\"https://api.example\"]. Empty means nowhere.
+  egress: []
+";
 
 const UNROUTED: &str =
     "  # Without routes only others in the cluster reach it, by the Service of its name. From outside:

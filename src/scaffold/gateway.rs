@@ -39,7 +39,7 @@ pub fn gateway(new: &NewGateway, known: &Known) -> Result<Made, Wrong> {
         text.push_str(&format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n"));
     }
     text.push_str(&object(new));
-    Ok(Made { files: vec![NewFile { path, text }], insertion: None })
+    Ok(Made { files: vec![NewFile { path, text }], ..Made::default() })
 }
 
 fn object(new: &NewGateway) -> String {

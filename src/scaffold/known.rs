@@ -1,16 +1,31 @@
 //! What a repository has already: the defaults of questions, and where new files belong.
 
 use super::Wrong;
-use crate::desired::{self, CONFIG_FILE, Config, Desired, Environment, ReadError, Tenant, Tree, below, glob, yaml};
+use crate::desired::{
+    self, CONFIG_FILE, Config, Desired, Environment, FileOwner, OWN_KINDS, ReadError, Tenant, Tree, allows_all, below,
+    glob, yaml,
+};
+use crate::install;
 use crate::kinds::{GATEWAY, SPIN, each};
-use crate::object::{ObjectRef, Origin};
+use crate::object::{GroupKind, ObjectRef, Origin};
 use crate::routing::{covers, listeners};
+use crate::schema::{self, CRD_GROUP, Scopes, crd_versions};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The value of environments that hosts are made of.
 const DOMAIN: &str = "domain";
+
+/// The service account that a tenant is applied as, where its namespace has no other of this name.
+const DEPLOYER: &str = "deployer";
+
+/// The API groups that come with a Gateway controller, each with its project.
+const CONTROLLER_GROUPS: [(&str, &str); 3] = [
+    ("gateway.nginx.org", "nginx-gateway-fabric"),
+    ("gateway.envoyproxy.io", "envoy-gateway"),
+    ("gateway.kgateway.dev", "kgateway"),
+];
 
 /// A repository with a Config, as its first environment has it.
 pub struct Known {
@@ -20,6 +35,8 @@ pub struct Known {
     desired: Desired,
     /// The text of the Config.
     text: String,
+    /// The folders of the repository.
+    folders: BTreeSet<String>,
 }
 
 impl Known {
@@ -32,7 +49,9 @@ impl Known {
         let environment = config.environments.first().map(|environment| environment.name.as_str());
         let desired = desired::read(tree, environment)?;
         let text = tree.text(CONFIG_FILE).unwrap_or_default().to_owned();
-        Ok(Some(Self { config, desired, text }))
+        let parents = tree.entries.keys().flat_map(|path| path.match_indices('/').map(|(at, _)| path[..at].to_owned()));
+        let folders = tree.folders.iter().cloned().chain(parents).collect();
+        Ok(Some(Self { config, desired, text, folders }))
     }
 
     /// The environments' names.
@@ -158,6 +177,72 @@ impl Known {
         self.desired.objects.contains_key(&ObjectRef::new("", "Namespace", "", name))
     }
 
+    /// Whether the repository has a folder.
+    pub(super) fn has_folder(&self, folder: &str) -> bool {
+        self.folders.contains(folder)
+    }
+
+    /// Whether the repository declares a service account.
+    pub(super) fn has_service_account(&self, namespace: &str, name: &str) -> bool {
+        self.desired.objects.contains_key(&ObjectRef::new("", "ServiceAccount", namespace, name))
+    }
+
+    /// The service account of a new tenant: `deployer` of its namespace, unless the namespace has one for another tenant.
+    pub fn service_account_for(&self, tenant: &str, namespace: &str) -> String {
+        let is_taken = |name: &str| {
+            let account = format!("{namespace}/{name}");
+            self.has_service_account(namespace, name)
+                || self.config.tenants.iter().any(|other| other.service_account.as_deref() == Some(&account))
+        };
+        let name = if is_taken(DEPLOYER) { format!("{tenant}-{DEPLOYER}") } else { DEPLOYER.to_owned() };
+        format!("{namespace}/{name}")
+    }
+
+    /// Whether the tenant that has a namespace has a limit to where its apps may connect.
+    pub(super) fn limits_egress(&self, namespace: &str) -> bool {
+        let egress = self.tenant_of_namespace(namespace, "").and_then(|tenant| tenant.egress.as_ref());
+        egress.is_some_and(|egress| !allows_all(egress))
+    }
+
+    /// Whether clusters of this repository can serve an API group: all that is not of another Gateway controller than those it
+    /// names for its GatewayClasses.
+    pub(super) fn may_have(&self, group: &str) -> bool {
+        let Some((_, project)) = CONTROLLER_GROUPS.iter().find(|(own, _)| *own == group) else { return true };
+        let controllers = &self.config.controllers;
+        let is_known = |class: &String| controllers.iter().any(|controller| controller.gateway_class == *class);
+        let is_defined = || self.definitions().any(|(defined, _)| defined.group == group);
+        let serves = |release: &str| release.split('@').next() == Some(project);
+        controllers.is_empty()
+            || !self.classes().iter().all(is_known)
+            || controllers.iter().any(|controller| serves(&controller.release))
+            || is_defined()
+    }
+
+    /// The API group of a kind that was named without one: the core group, or the only one that has it.
+    pub(super) fn group_of(&self, name: &str) -> Option<String> {
+        let own = OWN_KINDS.iter().filter(|(_, kind)| *kind == name).map(|(group, _)| (*group).to_owned());
+        let defined = self.definitions().filter(|(kind, _)| kind.kind == name).map(|(kind, _)| kind.group);
+        let known = schema::groups_of(name).into_iter().map(str::to_owned);
+        let groups: BTreeSet<String> = own.chain(defined).chain(known).collect();
+        if groups.contains("") || groups.len() == 1 { groups.into_iter().next() } else { None }
+    }
+
+    /// Whether a kind is namespaced; none where neither spinway nor the repository says.
+    pub(super) fn is_namespaced(&self, kind: &GroupKind) -> Option<bool> {
+        Scopes::with_crds(self.desired.objects.values().map(|member| &member.object.value)).namespaced(kind)
+    }
+
+    /// The name of a kind in API paths and in RBAC.
+    pub(super) fn resource(&self, kind: &GroupKind) -> String {
+        install::resource(&self.desired, kind)
+    }
+
+    /// The kinds that the repository defines.
+    fn definitions(&self) -> impl Iterator<Item = (GroupKind, &Vec<Value>)> {
+        let all = self.desired.of_kind(CRD_GROUP, "CustomResourceDefinition", None);
+        all.filter_map(|(_, member)| crd_versions(&member.object.value))
+    }
+
     /// The executor of Apps that name none.
     pub(super) fn executor(&self) -> &str {
         &self.config.executors.default
@@ -197,9 +282,11 @@ impl Known {
         Some(Origin { file, position })
     }
 
-    /// The folder of what is the platform's.
+    /// The folder of what is the platform's: the first that is named, else the first that no tenant has.
     pub(super) fn platform_folder(&self) -> Result<&str, Wrong> {
-        let own = self.folders().find(|folder| self.config.tenant_of(folder).is_none());
+        let named = self.config.platform.paths.iter().flatten().map(|path| plain(path));
+        let named = named.filter(|path| is_folder(path) && is_exact(path) && self.reads(path));
+        let own = named.chain(self.folders()).find(|folder| self.config.owner_of(folder) == FileOwner::Platform);
         own.ok_or_else(|| Wrong::NoFolder("what no tenant has".to_owned()))
     }
 

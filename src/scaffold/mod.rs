@@ -4,14 +4,17 @@
 //! inserted, and the result means what it did before plus the insertion, else it is left to people.
 
 mod app;
+mod codeowners;
 mod gateway;
 mod insert;
 mod known;
 mod repository;
+mod rights;
 mod tenant;
 mod text;
 
 pub use app::{NewApp, NewRoute, app};
+pub use codeowners::{CODEOWNERS, Codeowners, NO_PLATFORM_TEAM, Review, Reviewed};
 pub use gateway::{NewGateway, gateway};
 pub use insert::Insertion;
 pub use known::Known;
@@ -24,6 +27,9 @@ use crate::object::Origin;
 
 /// The RuntimeClass that SpinKube's own documentation installs.
 const RUNTIME_CLASS: &str = "wasmtime-spin-v2";
+
+/// The text of a file that keeps a folder in Git which has no other file.
+const KEPT: &str = "# What spinway does not read, as .gitignore has it. This file also keeps the folder in Git.\n";
 
 /// A file that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +47,8 @@ pub struct Made {
     pub files: Vec<NewFile>,
     /// What becomes of `spinway.yaml`.
     pub insertion: Option<Insertion>,
+    /// What becomes of `CODEOWNERS`.
+    pub review: Option<Review>,
 }
 
 /// Why something cannot be written as it was asked for.

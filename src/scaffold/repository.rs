@@ -1,7 +1,8 @@
 //! A repository from nothing.
 
+use super::codeowners::is_owner;
 use super::text::scalar;
-use super::{MAX_LABEL, Made, NewFile, RUNTIME_CLASS, Wrong, check_name, check_subdomain, check_value};
+use super::{KEPT, MAX_LABEL, Made, NewFile, RUNTIME_CLASS, Review, Wrong, check_name, check_subdomain, check_value};
 use crate::desired::{CONFIG_FILE, is_dns_label};
 use crate::schema::Release;
 
@@ -16,6 +17,8 @@ pub struct NewRepository {
     pub environments: Vec<String>,
     /// The GatewayClass that its Gateways are of.
     pub gateway_class: String,
+    /// The platform team, as GitHub names it.
+    pub owner: String,
 }
 
 /// The projects of GatewayClasses by the names that their own installations give them.
@@ -31,9 +34,6 @@ const CLASSES: [(&str, &str); 9] = [
     ("contour", "contour"),
 ];
 
-/// Why a folder of which Git would know nothing has a file.
-const KEPT: &str = "# What spinway does not read, as .gitignore has it. This file also keeps the folder in Git.\n";
-
 /// The files of a new repository.
 ///
 /// # Errors
@@ -42,6 +42,12 @@ pub fn repository(new: &NewRepository) -> Result<Made, Wrong> {
     check_name(&new.name, "name for a repository", MAX_LABEL)?;
     check_value(is_domain(&new.domain), &new.domain, "domain", "write it like `shop.example`")?;
     check_subdomain(&new.gateway_class, "name of a GatewayClass")?;
+    check_value(
+        is_owner(&new.owner),
+        &new.owner,
+        "owner for CODEOWNERS",
+        "write @ORG/TEAM, @USER or an email address",
+    )?;
     for (index, environment) in new.environments.iter().enumerate() {
         check_name(environment, "name for an environment", MAX_LABEL)?;
         let once = !new.environments[..index].contains(environment);
@@ -49,7 +55,8 @@ pub fn repository(new: &NewRepository) -> Result<Made, Wrong> {
     }
     let kept = ["platform", "apps"].map(|folder| file(&format!("{folder}/.spinwayignore"), KEPT.to_owned()));
     let files = [file(CONFIG_FILE, config(new))].into_iter().chain(kept).collect();
-    Ok(Made { files, insertion: None })
+    let review = Some(Review::Repository { platform: new.owner.clone() });
+    Ok(Made { files, insertion: None, review })
 }
 
 fn file(path: &str, text: String) -> NewFile {

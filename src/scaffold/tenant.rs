@@ -1,10 +1,12 @@
 //! A team, what it may do, and what it starts from.
 
 use super::text::{list, scalar};
-use super::{Known, MAX_LABEL, Made, NewFile, RUNTIME_CLASS, Wrong, check_name, check_value, insert};
-use crate::desired::PLATFORM;
+use super::{
+    KEPT, Known, MAX_LABEL, Made, NewFile, RUNTIME_CLASS, Review, Wrong, check_name, check_value, insert, rights,
+};
+use crate::desired::{PLATFORM, below, is_service_account};
 
-/// What a new tenant is to be. Empty lists set no bounds.
+/// What a new tenant is to be. An empty list allows nothing, but for `kinds`.
 #[derive(Clone, Debug, Default)]
 pub struct NewTenant {
     /// Its name.
@@ -21,7 +23,13 @@ pub struct NewTenant {
     pub path_prefixes: Vec<String>,
     /// Images that it may run.
     pub images: Vec<String>,
-    /// Who to tell.
+    /// Where its apps may connect to.
+    pub egress: Vec<String>,
+    /// The kinds that it may declare; empty for those that an app needs.
+    pub kinds: Vec<String>,
+    /// The service account that its changes are made as: `NAMESPACE/NAME`.
+    pub service_account: String,
+    /// Who to tell, and who reviews its folder.
     pub owners: Vec<String>,
 }
 
@@ -40,18 +48,21 @@ pub fn tenant(new: &NewTenant, known: &Known, config: &str) -> Result<Made, Wron
     }
     let fields = fields(new, &folder);
     let insertion = insert::tenant(config, &block(new, &fields), &flow(&fields));
-    let files = match objects(new, known) {
-        objects if objects.is_empty() => Vec::new(),
-        objects => {
-            let path = format!("{}/tenant-{}.yaml", known.platform_folder()?, new.name);
-            let head = format!(
-                "# What team {} starts from. It is the platform's: the team's own files are in {folder}.\n",
-                new.name
-            );
-            vec![NewFile { path, text: head + &objects.join("---\n") }]
-        }
-    };
-    Ok(Made { files, insertion: Some(insertion) })
+    let path = format!("{}/tenant-{}.yaml", known.platform_folder()?, new.name);
+    if below(&path, &folder).is_some() {
+        return Err(Wrong::NoFolder("what no tenant has".to_owned()));
+    }
+    let head = format!(
+        "# What tenant {} starts from. These objects are the platform's: the tenant's own files are in {folder}.\n",
+        new.name
+    );
+    let objects = [objects(new, known), rights::objects(new, known)?].concat();
+    let mut files = vec![NewFile { path, text: head + &objects.join("---\n") }];
+    if !known.has_folder(&folder) {
+        files.push(NewFile { path: format!("{folder}/.spinwayignore"), text: KEPT.to_owned() });
+    }
+    let review = Some(Review::Tenant { folder, owners: new.owners.clone() });
+    Ok(Made { files, insertion: Some(insertion), review })
 }
 
 fn check(new: &NewTenant, known: &Known) -> Result<(), Wrong> {
@@ -62,12 +73,15 @@ fn check(new: &NewTenant, known: &Known) -> Result<(), Wrong> {
         return Err(Wrong::TenantThere { name: new.name.clone(), place });
     }
     for prefix in &new.path_prefixes {
-        check_value(prefix.starts_with('/'), prefix, "path prefix", "it starts with `/`")?;
+        check_value(prefix.starts_with('/') || prefix == "*", prefix, "path prefix", "it starts with `/`")?;
     }
     for gateway in &new.gateways {
-        let plain = matches!(gateway.matches('/').count(), 1 | 2) && !gateway.split('/').any(str::is_empty);
+        let plain =
+            gateway == "*" || matches!(gateway.matches('/').count(), 1 | 2) && !gateway.split('/').any(str::is_empty);
         check_value(plain, gateway, "Gateway", "write NAMESPACE/NAME")?;
     }
+    let account = &new.service_account;
+    check_value(is_service_account(account), account, "service account", "write NAMESPACE/NAME")?;
     if let Some(folder) = &new.folder {
         let plain = !folder.split('/').any(|part| part.is_empty() || part == ".." || part == ".");
         check_value(plain, folder, "folder of the repository", "write it like `apps/checkout`")?;
@@ -77,20 +91,25 @@ fn check(new: &NewTenant, known: &Known) -> Result<(), Wrong> {
 
 fn fields(new: &NewTenant, folder: &str) -> Vec<Field> {
     let lists = [
-        ("namespaces", vec![new.namespace.clone()], "where they may be"),
+        ("namespaces", vec![new.namespace.clone()], "the namespaces of its objects"),
         ("gateways", new.gateways.clone(), "what its routes may attach to"),
-        ("hostnames", new.hostnames.clone(), "shared with other teams; those of its own go under ownHostnames"),
+        ("hostnames", new.hostnames.clone(), "shared with other teams; `ownHostnames` has those of its own"),
         ("pathPrefixes", new.path_prefixes.clone(), "what it may serve of the shared ones"),
-        ("images", new.images.clone(), "where its artifacts come from; * does not cross /"),
-        ("owners", new.owners.clone(), "who is told"),
+        ("images", new.images.clone(), "where its images come from; * does not cross /"),
+        ("egress", new.egress.clone(), "where its apps may connect to: https://HOST, 10.0.0.0/8, namespace:NAME"),
     ];
     let mut fields = vec![
         ("name", scalar(&new.name), ""),
-        ("paths", list(&[folder.to_owned()]), "its files: all below are held against these rules"),
+        ("paths", list(&[folder.to_owned()]), "its files: these rules hold for all below"),
     ];
-    fields.extend(
-        lists.into_iter().filter(|(_, items, _)| !items.is_empty()).map(|(k, items, why)| (k, list(&items), why)),
-    );
+    fields.extend(lists.into_iter().map(|(key, items, why)| (key, list(&items), why)));
+    if !new.kinds.is_empty() {
+        fields.push(("kinds", list(&new.kinds), "what it may declare; the Role of its service account has the same"));
+    }
+    fields.push(("serviceAccount", scalar(&new.service_account), "its changes are made as this account"));
+    if !new.owners.is_empty() {
+        fields.push(("owners", list(&new.owners), "who is told"));
+    }
     fields
 }
 
@@ -98,10 +117,8 @@ fn fields(new: &NewTenant, folder: &str) -> Vec<Field> {
 fn block(new: &NewTenant, fields: &[Field]) -> String {
     let lines: Vec<String> = fields.iter().map(|(key, value, _)| format!("{key}: {value}")).collect();
     let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default().min(60);
-    let mut text = format!(
-        "# Team {}. A rule that is not written sets no bounds; docs/guides/guardrails.md has them all.\n",
-        new.name
-    );
+    let mut text =
+        format!("# Team {}. An empty list allows nothing. docs/guides/guardrails.md has all fields.\n", new.name);
     for ((line, (_, _, why)), start) in lines.iter().zip(fields).zip(["- "].into_iter().chain(std::iter::repeat("  ")))
     {
         let line = if why.is_empty() { line.clone() } else { format!("{line:width$}  # {why}") };

@@ -39,6 +39,7 @@ fn new_repository(class: &str, environments: &[&str]) -> NewRepository {
         domain: "shop.example".to_owned(),
         environments: environments.iter().map(|&name| name.to_owned()).collect(),
         gateway_class: class.to_owned(),
+        owner: "@acme/platform".to_owned(),
     }
 }
 
@@ -51,6 +52,7 @@ fn new_tenant(name: &str, known: &Known) -> NewTenant {
         path_prefixes: vec![format!("/{name}")],
         images: vec![format!("ghcr.io/acme/{name}/*")],
         owners: vec![format!("team-{name}")],
+        service_account: known.service_account_for(name, name),
         ..NewTenant::default()
     }
 }
@@ -149,6 +151,220 @@ fn what_is_made_from_nothing_passes_the_checks_at_every_step() {
 }
 
 #[test]
+fn what_is_made_from_nothing_passes_the_checks_of_a_protected_environment() {
+    let mut tree = shop(&["checkout"]);
+    let text = tree.text(CONFIG_FILE).expect("the Config").to_owned();
+    let protected = text.replace("# cluster: {uid: ...}", "cluster: {uid: u}");
+    let protected = protected.replace("# protected: true", "protected: true");
+    tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(protected.into_bytes()));
+    assert_eq!(wrong(&tree), Vec::<String>::new());
+    let known = known(&tree);
+    let image = format!("ghcr.io/acme/checkout/pay:1.0.0@sha256:{}", "a".repeat(64));
+    let made = app(&NewApp { image, ..routed("pay", "checkout", &known) }, &known).expect("an App");
+    add(&mut tree, made);
+    assert_eq!(wrong(&tree), Vec::<String>::new());
+    let desired = desired::read(&tree, Some("production")).expect("the environment");
+    let limits = desired.of_kind("networking.k8s.io", "NetworkPolicy", Some("checkout")).count();
+    assert!(desired.environment.protected && limits == 1, "the app may connect nowhere");
+}
+
+/// The objects of a kind in the platform's file of tenant `catalog`.
+fn of_kind(made: &Made, kind: &str) -> Vec<serde_json::Value> {
+    let path = "platform/tenant-catalog.yaml";
+    let file = made.files.iter().find(|file| file.path == path).expect("the file");
+    let (documents, found) = desired::yaml::read(&path.into(), &file.text);
+    assert_eq!(found, Vec::new());
+    documents.into_iter().map(|document| document.value).filter(|object| object["kind"] == kind).collect()
+}
+
+/// The rules of its Role, each as `GROUP: RESOURCES VERBS`.
+fn rules_of(made: &Made) -> Vec<String> {
+    let roles = of_kind(made, "Role");
+    let rules = roles[0]["rules"].as_array().expect("rules").iter();
+    let words = |list: &serde_json::Value| -> String {
+        let items = list.as_array().expect("a list").iter().filter_map(serde_json::Value::as_str);
+        items.collect::<Vec<_>>().join(",")
+    };
+    rules.map(|r| format!("{}: {} {}", words(&r["apiGroups"]), words(&r["resources"]), words(&r["verbs"]))).collect()
+}
+
+#[test]
+fn a_tenant_gets_an_account_with_rights_on_its_kinds_alone() {
+    let known = known(&shop(&["checkout"]));
+    let made = |change: &dyn Fn(&mut NewTenant)| {
+        let mut new = new_tenant("catalog", &known);
+        change(&mut new);
+        tenant(&new, &known, known.config_text())
+    };
+    let full = made(&|_| {}).expect("a tenant");
+    let text = full.files[0].text.split("---\n").collect::<Vec<_>>();
+    insta::assert_snapshot!(text[2..].join("---\n"), @r#"
+    # All changes of tenant catalog are made as this account (`serviceAccount` in spinway.yaml), so the API server refuses what the Role
+    # below does not allow. It needs no token: spinway impersonates it.
+    apiVersion: v1
+    kind: ServiceAccount
+    metadata: {name: deployer, namespace: catalog}
+    automountServiceAccountToken: false
+    ---
+    # One resource for each kind that the tenant may declare. Keep it in the platform's files, like the binding: a tenant must not
+    # change its own rights. Whoever applies it first needs these rights too, since Kubernetes lets nobody grant more than they have.
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: Role
+    metadata: {name: deployer, namespace: catalog}
+    rules:
+      - apiGroups: [""]
+        resources: [configmaps, secrets, serviceaccounts, services]
+        verbs: [create, delete, patch]
+      - apiGroups: [apps]
+        resources: [deployments, statefulsets]
+        verbs: [create, delete, patch]
+      - apiGroups: [autoscaling]
+        resources: [horizontalpodautoscalers]
+        verbs: [create, delete, patch]
+      - apiGroups: [batch]
+        resources: [cronjobs, jobs]
+        verbs: [create, delete, patch]
+      - apiGroups: [bitnami.com]
+        resources: [sealedsecrets]
+        verbs: [create, delete, patch]
+      - apiGroups: [core.spinkube.dev]
+        resources: [spinapps]
+        verbs: [create, delete, patch]
+      - apiGroups: [external-secrets.io]
+        resources: [externalsecrets]
+        verbs: [create, delete, patch]
+      - apiGroups: [gateway.networking.k8s.io]
+        resources: [backendtlspolicies, grpcroutes, httproutes]
+        verbs: [create, delete, patch]
+      - apiGroups: [gateway.nginx.org]
+        resources: [authenticationfilters, clientsettingspolicies, observabilitypolicies, proxysettingspolicies, ratelimitpolicies, upstreamsettingspolicies]
+        verbs: [create, delete, patch]
+      - apiGroups: [keda.sh]
+        resources: [scaledobjects]
+        verbs: [create, delete, patch]
+      - apiGroups: [monitoring.coreos.com]
+        resources: [podmonitors, servicemonitors]
+        verbs: [create, delete, patch]
+      - apiGroups: [networking.k8s.io]
+        resources: [networkpolicies]
+        verbs: [create, delete, patch]
+      - apiGroups: [policy]
+        resources: [poddisruptionbudgets]
+        verbs: [create, delete, patch]
+    ---
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: RoleBinding
+    metadata: {name: deployer, namespace: catalog}
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: deployer}
+    subjects:
+      - {kind: ServiceAccount, name: deployer, namespace: catalog}
+    "#);
+    // What another controller than that of the GatewayClass would bring is left out; all else is there.
+    let groups: Vec<String> =
+        rules_of(&full).iter().map(|rule| rule.split(':').next().unwrap_or_default().to_owned()).collect();
+    let left_out = ["spinway.dev", "gateway.envoyproxy.io", "gateway.kgateway.dev"];
+    let own = desired::OWN_KINDS.iter().map(|(group, _)| *group).filter(|group| !left_out.contains(group));
+    assert_eq!(groups, own.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert!(rules_of(&full).iter().all(|rule| rule.ends_with(" create,delete,patch")), "{full:?}");
+    assert_eq!(full.files[1].path, "apps/catalog/.spinwayignore");
+    // With kinds, these: an App stands for what it generates.
+    let few = made(&|new| new.kinds = ["ConfigMap", "Ingress", "Widget.example.com"].map(str::to_owned).to_vec());
+    let few = few.expect("a tenant");
+    assert_eq!(
+        rules_of(&few),
+        [
+            ": configmaps create,delete,patch",
+            "example.com: widgets create,delete,patch",
+            "networking.k8s.io: ingresses create,delete,patch"
+        ]
+    );
+    let Some(Insertion::Text(config)) = &few.insertion else { panic!("{few:?}") };
+    assert!(config.contains("kinds: [ConfigMap, Ingress, Widget.example.com]"), "{config}");
+    let of_app = rules_of(&made(&|new| new.kinds = vec!["App".to_owned()]).expect("a tenant")).join("\n");
+    assert!(of_app.contains("spinapps") && of_app.contains("httproutes") && !of_app.contains("secrets"), "{of_app}");
+    // `*` allows all of a list; an app of such a tenant has no limit of its own.
+    let all = made(&|new| {
+        for list in [&mut new.gateways, &mut new.path_prefixes, &mut new.egress] {
+            *list = vec!["*".to_owned()];
+        }
+    });
+    let Some(Insertion::Text(config)) = all.expect("a tenant").insertion else { panic!("by hand") };
+    assert!(
+        ["gateways", "pathPrefixes", "egress"].iter().all(|list| config.contains(&format!("{list}: [\"*\"]"))),
+        "{config}"
+    );
+    let mut tree = shop(&["checkout"]);
+    tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(config.into_bytes()));
+    let wide = self::known(&tree);
+    let limited = ["catalog", "checkout"].map(|namespace| {
+        let new = routed("a", namespace, &known);
+        app(&new, &wide).expect("an App").files[0].text.contains("egress: []")
+    });
+    assert_eq!(limited, [false, true]);
+    // What gives rights, is of the whole cluster, or is not one kind.
+    for (kind, why) in [
+        ("Role", "it gives rights"),
+        ("RoleBinding.rbac.authorization.k8s.io", "it gives rights"),
+        ("ClusterRole.rbac.authorization.k8s.io", "it gives rights"),
+        ("Namespace", "the whole cluster"),
+        ("GatewayClass", "the whole cluster"),
+        ("*", "cannot have a pattern"),
+        ("*.rbac.authorization.k8s.io", "cannot have a pattern"),
+        ("", "cannot have a pattern"),
+        ("Widget", "write it with its group, like `Widget.example.com`"),
+    ] {
+        let said = made(&|new| new.kinds = vec![kind.to_owned()]).expect_err("refused").to_string();
+        assert!(said.contains(why), "{kind}: {said}");
+    }
+    // An account of another namespace, and one that is there already.
+    let other = made(&|new| new.service_account = "infra/ci".to_owned()).expect("a tenant");
+    assert_eq!(of_kind(&other, "ServiceAccount")[0]["metadata"]["namespace"], "infra");
+    assert_eq!(of_kind(&other, "RoleBinding")[0]["metadata"]["namespace"], "catalog");
+    assert_eq!(of_kind(&other, "RoleBinding")[0]["subjects"][0]["namespace"], "infra");
+    assert_eq!(known.service_account_for("more", "checkout"), "checkout/more-deployer");
+    let there = made(&|new| new.service_account = "checkout/deployer".to_owned()).expect("a tenant");
+    assert!(of_kind(&there, "ServiceAccount").is_empty());
+    for wrong in ["deployer", "a/", "A/b", "a/b/c", ""] {
+        let said = made(&|new| new.service_account = wrong.to_owned()).expect_err("refused").to_string();
+        assert!(said.contains("write NAMESPACE/NAME"), "{wrong}: {said}");
+    }
+}
+
+#[test]
+fn resources_are_named_by_definitions_and_groups_of_controllers_by_what_is_known() {
+    let mut tree = shop(&[]);
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: oxen.gateway.kgateway.dev}\n\
+                      spec: {group: gateway.kgateway.dev, names: {kind: Ox, plural: oxen}, scope: Namespaced, versions: []}\n";
+    tree.entries.insert("platform/ox.yaml".to_owned(), Entry::File(definition.as_bytes().to_vec()));
+    let defined = known(&tree);
+    let ox = rights::kinds(&["Ox".to_owned()], &defined).expect("a kind");
+    assert_eq!(ox.iter().map(|kind| defined.resource(kind)).collect::<Vec<_>>(), ["oxen"]);
+    let groups = ["gateway.nginx.org", "gateway.envoyproxy.io", "gateway.kgateway.dev", "keda.sh"];
+    assert_eq!(groups.map(|group| defined.may_have(group)), [true, false, true, true]);
+    // A class whose controller is not known may be served by any.
+    let mut tree = Tree::default();
+    add(&mut tree, repository(&new_repository("ours", &["live"])).expect("a repository"));
+    let unknown = known(&tree);
+    assert_eq!(groups.map(|group| unknown.may_have(group)), [true; 4]);
+}
+
+#[test]
+fn the_rights_of_a_tenant_are_never_in_its_own_folder() {
+    let mut tree = shop(&[]);
+    let of_shop = known(&tree);
+    let new = NewTenant { folder: Some("platform".to_owned()), ..new_tenant("a", &of_shop) };
+    let made = tenant(&new, &of_shop, of_shop.config_text());
+    assert_eq!(made, Err(Wrong::NoFolder("what no tenant has".to_owned())));
+    // A folder that the Config gives to the platform comes before the first of the sources.
+    let text =
+        of_shop.config_text().replace("  environments:\n", "  platform: {paths: [apps/shared]}\n  environments:\n");
+    tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(text.into_bytes()));
+    let named = known(&tree);
+    let made = tenant(&new_tenant("a", &named), &named, named.config_text()).expect("a tenant");
+    assert_eq!(made.files[0].path, "apps/shared/tenant-a.yaml");
+}
+
+#[test]
 fn an_app_says_why_it_is_as_it_is() {
     let known = known(&shop(&["checkout"]));
     let made = app(&routed("pay", "checkout", &known), &known).expect("an App");
@@ -165,6 +381,8 @@ fn an_app_says_why_it_is_as_it_is() {
       # The prefix is taken off before the app sees a request (keepPrefix: true leaves it).
       routes:
         - {gateway: infra/public, section: http, hosts: ["${domain}"], path: /checkout/pay}
+      # Where it may connect to, within `egress` of its tenant in spinway.yaml: ["https://api.example"]. Empty means nowhere.
+      egress: []
     "#);
 }
 
@@ -248,6 +466,8 @@ fn names_and_values_that_no_field_takes_are_refused() {
     assert!(words(repository(&new)).contains("no name of a GatewayClass"));
     new = new_repository("nginx", &["a", "a"]);
     assert!(words(repository(&new)).contains("given twice"));
+    new = NewRepository { owner: "platform".to_owned(), ..new_repository("nginx", &["a"]) };
+    assert!(words(repository(&new)).contains("write @ORG/TEAM"));
     new = NewRepository { domain: "localhost".to_owned(), ..new_repository("nginx", &["a"]) };
     assert!(words(repository(&new)).contains("`shop.example`"));
 }

@@ -4,7 +4,7 @@
 use super::{Schema, is_zero};
 use crate::object::GroupKind;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// The Kubernetes version that the table was made from.
@@ -117,6 +117,14 @@ fn reach(name: &str, schemas: &Map<String, Value>, definitions: &mut Map<String,
     for reference in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         reach(reference, schemas, definitions);
     }
+}
+
+/// The API groups that have a kind of this name: Kubernetes' own, and those of the projects this tool is for.
+pub fn groups_of(name: &str) -> BTreeSet<&'static str> {
+    let own = TABLE.kinds.keys().filter(|kind| kind.kind == name).map(|kind| kind.group.as_str());
+    let namespaced = NAMESPACED.iter().filter(|(_, names)| names.contains(&name)).map(|(group, _)| *group);
+    let clustered = CLUSTER_SCOPED.iter().filter(|(_, kind)| *kind == name).map(|(group, _)| *group);
+    own.chain(namespaced).chain(clustered).collect()
 }
 
 /// Whether a kind is namespaced, where the table or the projects this tool is for say.

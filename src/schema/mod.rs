@@ -12,7 +12,7 @@ mod released;
 mod rules;
 mod validate;
 
-pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, is_known_document};
+pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, groups_of, is_known_document};
 pub use defaults::with_defaults;
 pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
 pub use features::{Release, Support, project_of};

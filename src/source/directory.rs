@@ -37,6 +37,7 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
                     tree.entries.insert(path, Entry::Submodule);
                 } else {
                     folders.push((entry.path(), format!("{path}/")));
+                    tree.folders.insert(path);
                 }
             } else if kind.is_file() && Tree::wants(&name) {
                 let bytes = entry.metadata().map_or(0, |metadata| metadata.len());

@@ -226,6 +226,7 @@ impl<'a> Walk<'a> {
                 (Some(ObjectType::Tree), _) if depth < MAX_DEPTH => {
                     let below = self.tree(entry.id())?;
                     self.folder(&below, &format!("{path}/"), depth + 1)?;
+                    self.made.folders.insert(path);
                 }
                 (Some(ObjectType::Tree), _) => {
                     self.made.entries.insert(

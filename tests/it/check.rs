@@ -182,6 +182,62 @@ fn the_rules_of_definitions_and_of_kubernetes_are_told_without_a_cluster() {
     assert!(said.ends_with(last), "{said}");
 }
 
+#[test]
+fn a_path_of_a_tenant_that_no_file_can_be_in_is_told_where_it_is_written() {
+    let repo = Repo::empty();
+    repo.write(
+        "spinway.yaml",
+        r#"apiVersion: spinway.dev/v1alpha1
+kind: Config
+metadata: {name: shop}
+spec:
+  sources: [platform, apps]
+  environments:
+    - {name: blue, values: {zone: west}}
+    - {name: green, values: {zone: east}, sources: [green]}
+  tenants:
+    - {name: cart, paths: [apps/cart, apps/crat]}
+    - {name: pay, paths: [apps/pay, "apps/${zone}", green/pay]}
+    - {name: stars, paths: [teams/stars]}
+"#,
+    );
+    // A file that spinway does not read, or an empty folder, is enough.
+    repo.write("platform/.spinwayignore", "");
+    repo.write("apps/cart/README.md", "");
+    repo.write("apps/west/.spinwayignore", "");
+    repo.write("green/pay/.spinwayignore", "");
+    repo.write("teams/stars/.spinwayignore", "");
+    std::fs::create_dir_all(repo.file("apps/pay")).expect("a folder");
+    let found = |more: &[&str]| -> Vec<String> {
+        let report = json(&check(&repo, &[&["-o", "json"], more].concat()));
+        let all = report["diagnostics"].as_array().expect("diagnostics").clone();
+        let missing = all.iter().filter(|found| found["id"] == "tenant-path-missing");
+        let text = |found: &serde_json::Value, field: &str| found[field].to_string().replace('"', "");
+        let words = |found| {
+            let place = ["file", "line", "column"].map(|field| text(found, field)).join(":");
+            format!("{} {place} {}", text(found, "severity"), text(found, "message"))
+        };
+        missing.map(words).collect()
+    };
+    let absent = |line: u32, column: u32, path: &str, tenant: &str| {
+        format!(
+            "warning spinway.yaml:{line}:{column} The path `{path}` of tenant `{tenant}` does not exist in the repository."
+        )
+    };
+    let unread = "warning spinway.yaml:12:29 No entry of `sources` covers the path `teams/stars` of tenant `stars`, so its files are not read.";
+    let crat = absent(10, 39, "apps/crat", "cart");
+    assert_eq!(found(&["--env", "blue"]), [crat.as_str(), unread]);
+    let east = absent(11, 37, "apps/east", "pay");
+    assert_eq!(found(&["--env", "green"]), [crat.as_str(), &east, unread]);
+    // A revision has no empty folders.
+    repo.git(&["init", "-q"]);
+    repo.commit("all");
+    let pay = absent(11, 27, "apps/pay", "pay");
+    assert_eq!(found(&["--env", "blue", "--ref", "HEAD"]), [crat.as_str(), &pay, unread]);
+    let explained = run(&["check", "--explain", "tenant-path-missing"]);
+    assert!(stdout(&explained).contains("# tenant-path-missing"), "{}", Ran(&explained));
+}
+
 /// A Config of the time when a list that was not written allowed everything: refused as a whole, with what would keep it as it is.
 #[test]
 fn a_tenant_without_lists_is_refused_and_told_those_that_its_files_need() {

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::repo::Repo;
-use crate::run::{Ran, code, run, stderr, stdout};
+use crate::run::{Ran, code, json, run, stderr, stdout};
 use crate::stand_in::StandIn;
 use crate::tour::install_classes;
 use serde_json::json;
@@ -83,10 +83,20 @@ fn from_an_empty_folder_to_a_cluster_that_is_as_the_repository_says() {
     assert!(code(&checked) == 0 && stdout(&checked).contains("0 errors, 0 warnings"), "{}", Ran(&checked));
     for environment in ["staging", "production"] {
         let planned = run(&["plan", repo.dir(), "--env", environment, "--against", "HEAD"]);
-        assert!(code(&planned) == 0 && stdout(&planned).contains("6 to create"), "{}", Ran(&planned));
+        assert!(code(&planned) == 0 && stdout(&planned).contains("8 to create"), "{}", Ran(&planned));
     }
     let ran = cluster.spinway(&["apply", repo.dir(), "--env", "staging", "--yes", "--timeout", "60"]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    // The Role of each tenant is enough for all that its service account does.
+    let of_checkout = cluster.audit().into_iter().filter(|request| {
+        request.object.contains(" checkout/cart") && !matches!(request.verb.as_str(), "get" | "list" | "watch")
+    });
+    let users: Vec<String> = of_checkout
+        .filter(|request| request.user_agent.starts_with("spinway"))
+        .map(|request| request.acting_as)
+        .collect();
+    assert!(users.len() >= 4, "{users:?}");
+    assert!(users.iter().all(|user| user == "system:serviceaccount:checkout:deployer"), "{users:?}");
     let route =
         cluster.get("/apis/gateway.networking.k8s.io/v1/namespaces/checkout/httproutes/cart").expect("the route");
     assert_eq!(route["spec"]["hostnames"], json!(["staging.shop.example"]));
@@ -194,18 +204,21 @@ fn a_config_changes_by_the_insertion_alone() {
     let said = made(&repo, "tenant reviews --gateway infra/public");
     let after = std::fs::read_to_string(repo.file("spinway.yaml")).expect("the Config");
     let inserted = [
-        "    # Team reviews. A rule that is not written sets no bounds; docs/guides/guardrails.md has them all.",
+        "    # Team reviews. An empty list allows nothing. docs/guides/guardrails.md has all fields.",
         "    - name: reviews",
-        "      paths: [apps/reviews]               # its files: all below are held against these rules",
-        "      namespaces: [reviews]               # where they may be",
+        "      paths: [apps/reviews]               # its files: these rules hold for all below",
+        "      namespaces: [reviews]               # the namespaces of its objects",
         "      gateways: [infra/public]            # what its routes may attach to",
-        "      hostnames: [\"${domain}\"]            # shared with other teams; those of its own go under ownHostnames",
+        "      hostnames: [\"${domain}\"]            # shared with other teams; `ownHostnames` has those of its own",
         "      pathPrefixes: [/reviews]            # what it may serve of the shared ones",
-        "      images: [\"ghcr.io/acme/reviews/*\"]  # where its artifacts come from; * does not cross /",
+        "      images: [\"ghcr.io/acme/reviews/*\"]  # where its images come from; * does not cross /",
+        "      egress: []                          # where its apps may connect to: https://HOST, 10.0.0.0/8, namespace:NAME",
+        "      serviceAccount: reviews/deployer    # its changes are made as this account",
     ];
     let inserted = inserted.map(|line| format!("{line}\n")).concat();
     assert_eq!(after.replacen(&inserted, "", 1), before, "{after}");
-    assert!(said.contains("wrote platform/tenant-reviews.yaml\nwrote spinway.yaml"), "{said}");
+    let wrote = "wrote platform/tenant-reviews.yaml\nwrote apps/reviews/.spinwayignore\nwrote spinway.yaml";
+    assert!(said.contains(wrote), "{said}");
     // The Gateway of the shop takes routes of labelled namespaces alone.
     let text = std::fs::read_to_string(repo.file("platform/tenant-reviews.yaml")).expect("the file");
     assert!(text.contains("labels: {shop.example/exposed: \"true\"}"), "{text}");
@@ -235,6 +248,7 @@ fn a_config_that_cannot_be_changed_safely_is_left_to_people() {
 fn a_link_is_not_written_over() {
     let repo = shop();
     let elsewhere = Repo::empty();
+    std::fs::remove_dir_all(repo.file("apps/checkout")).expect("the folder");
     std::os::unix::fs::symlink(elsewhere.path(), repo.file("apps/checkout")).expect("a link");
     let said = refused(&repo, "app cart --namespace checkout --image ghcr.io/acme/checkout/cart", 1);
     assert!(said.contains("without links"), "{said}");
@@ -284,4 +298,83 @@ fn on_a_terminal_it_asks_with_an_answer_at_hand() {
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     let text = std::fs::read_to_string(repo.file("apps/checkout/pay.yaml")).expect("the file");
     assert!(text.contains("\n  # routes:\n"), "{text}");
+}
+
+#[test]
+fn in_a_protected_environment_what_is_made_has_no_errors() {
+    let repo = shop();
+    repo.edit("spinway.yaml", "# cluster: {uid: ...}", "cluster: {uid: u}");
+    repo.edit("spinway.yaml", "# protected: true", "protected: true");
+    repo.commit("the platform");
+    made(
+        &repo,
+        &format!("app cart --namespace checkout --gateway infra/public --image {}", image("checkout", "cart", 'a')),
+    );
+    for environment in ["staging", "production"] {
+        let checked = run(&["check", repo.dir(), "--env", environment]);
+        assert!(code(&checked) == 0 && stdout(&checked).contains("0 errors, 0 warnings"), "{}", Ran(&checked));
+        let planned = run(&["plan", repo.dir(), "--env", environment, "--against", "HEAD", "-o", "json"]);
+        assert_eq!(code(&planned), 0, "{}", Ran(&planned));
+        let report = json(&planned);
+        assert_eq!((&report["summary"]["create"], &report["summary"]["blocked"]), (&json!(4), &json!(0)), "{report:#}");
+        let errors = report["diagnostics"].as_array().expect("diagnostics").iter().filter(|d| d["severity"] == "error");
+        assert_eq!(errors.count(), 0, "{report:#}");
+    }
+    // A pull request of the tenant cannot widen its rights: they are no file of its own.
+    repo.write("apps/checkout/role.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: more, namespace: checkout}\nrules: []\n");
+    let checked = run(&["check", repo.dir(), "--env", "production"]);
+    assert!(code(&checked) == 1 && stdout(&checked).contains("SPW102"), "{}", Ran(&checked));
+}
+
+#[test]
+fn codeowners_are_those_that_the_guide_advises() {
+    let repo = Repo::empty();
+    let said = made(&repo, "repository --name shop --domain shop.example --owner @acme/platform");
+    assert!(said.contains("wrote .github/CODEOWNERS\n") && !said.contains("replace"), "{said}");
+    let said = made(&repo, "tenant checkout --owner @acme/checkout --owner team-checkout");
+    assert!(said.contains("wrote .github/CODEOWNERS (the tenant's folder was added)\n"), "{said}");
+    let text = std::fs::read_to_string(repo.file(".github/CODEOWNERS")).expect("the file");
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/security.md");
+    let guide = std::fs::read_to_string(guide).expect("the guide");
+    assert!(guide.contains(&format!("```\n{text}```\n")), "docs/guides/security.md needs:\n{text}");
+    // Without a name of GitHub the folder stays with the platform team, and the line to add is shown.
+    let said = made(&repo, "tenant catalog --owner team-catalog");
+    assert!(
+        said.contains(
+            "add this to .github/CODEOWNERS, above the lines of the platform's own files:\n  /apps/catalog/ @ORG/TEAM\n"
+        ),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(repo.file(".github/CODEOWNERS")).expect("the file"), text);
+    // A team that nobody named must be replaced.
+    let said = made(&Repo::empty(), "repository --name shop --domain shop.example");
+    assert!(said.contains("replace @ORG/platform in .github/CODEOWNERS with the platform team\n"), "{said}");
+}
+
+#[test]
+fn codeowners_that_are_there_stay_as_they_are() {
+    // GitHub reads the first of these places: one in .github would take the place of the others.
+    for file in [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"] {
+        let repo = Repo::empty();
+        repo.write(file, "* @acme/all\n");
+        let said = made(&repo, "repository --name shop --domain shop.example --owner @acme/platform");
+        assert!(said.contains(&format!("add this to {file}, as its last lines:\n  # Who reviews")), "{said}");
+        assert!(said.contains("\n  /spinway.yaml @acme/platform\n"), "{said}");
+        let said = made(&repo, "tenant checkout --owner @acme/checkout");
+        assert!(said.contains("own files:\n  /apps/checkout/ @acme/checkout\n"), "{said}");
+        assert_eq!(std::fs::read_to_string(repo.file(file)).expect("the file"), "* @acme/all\n");
+        assert_eq!(files(repo.path()).keys().filter(|path| path.ends_with("CODEOWNERS")).count(), 1);
+    }
+    // A link is neither followed nor replaced.
+    let (repo, elsewhere) = (Repo::empty(), Repo::empty());
+    std::os::unix::fs::symlink(elsewhere.path(), repo.file(".github")).expect("a link");
+    let said = made(&repo, "repository --name shop --domain shop.example --owner @acme/platform");
+    assert!(said.contains("add this to .github/CODEOWNERS") && files(elsewhere.path()).is_empty(), "{said}");
+    // In a folder of a larger repository the file is that of the repository.
+    let larger = Repo::empty();
+    larger.git(&["init", "-q"]);
+    let below = larger.file("deploy/shop").display().to_string();
+    let ran = run(&["new", "repository", &below, "--domain", "shop.example", "--owner", "@acme/platform"]);
+    assert!(code(&ran) == 0 && stdout(&ran).contains("\n  /deploy/shop/platform/ @acme/platform\n"), "{}", Ran(&ran));
+    assert_eq!(files(larger.path()).keys().filter(|path| path.ends_with("CODEOWNERS")).count(), 0);
 }

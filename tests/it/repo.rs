@@ -27,7 +27,7 @@ impl Repo {
             &format!("apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {{name: t}}\nspec:\n  sources: [platform, apps]\n  environments: [{{name: test}}]\n  \
              tenants:\n    - {{name: one, {WIDE}, paths: [apps/one]}}\n    - {{name: two, {WIDE}, paths: [apps/two]}}\n  approvals: {{paths: [approvals]}}\n"),
         );
-        for source in ["platform", "apps"] {
+        for source in ["platform", "apps", "apps/one", "apps/two"] {
             repo.write(&format!("{source}/.spinwayignore"), "");
         }
         repo

@@ -79,16 +79,16 @@ fn a_fixed_number_and_autoscaling_replace_each_other_between_layers() {
         )
     };
     let scaled =
-        desired(CONFIG, "test", &[("apps/a.yaml", &text("replicas: 2", "autoscale: {min: 1, max: 2, cpu: 9}"))]);
+        desired(CONFIG, "test", &[("apps/one/a.yaml", &text("replicas: 2", "autoscale: {min: 1, max: 2, cpu: 9}"))]);
     assert_eq!((said(&scaled), &object(&scaled, "SpinApp")["spec"]["enableAutoscaling"]), (vec![], &json!(true)));
     let fixed =
-        desired(CONFIG, "test", &[("apps/a.yaml", &text("autoscale: {min: 1, max: 2, cpu: 9}", "replicas: 7"))]);
+        desired(CONFIG, "test", &[("apps/one/a.yaml", &text("autoscale: {min: 1, max: 2, cpu: 9}", "replicas: 7"))]);
     assert_eq!((said(&fixed), &object(&fixed, "SpinApp")["spec"]["replicas"]), (vec![], &json!(7)));
     let both = desired(
         CONFIG,
         "test",
         &[(
-            "apps/a.yaml",
+            "apps/one/a.yaml",
             &text("level: 1", "replicas: 7, autoscale: {min: 1, max: 2, cpu: 9}").replace("level: 1, ", ""),
         )],
     );
@@ -105,7 +105,7 @@ fn a_patch_replaces_the_one_by_the_other_too() {
         let patch = format!(
             "apiVersion: spinway.dev/v1alpha1\nkind: Patch\nmetadata: {{name: p}}\nspec: {{target: {{kind: App}}, merge: {{spec: {{{change}}}}}}}\n"
         );
-        let made = desired(CONFIG, "test", &[("apps/a.yaml", &app), ("apps/patch.yaml", &patch)]);
+        let made = desired(CONFIG, "test", &[("apps/one/a.yaml", &app), ("apps/patch.yaml", &patch)]);
         assert_eq!(said(&made), Vec::<String>::new());
         object(&made, "SpinApp")["spec"].clone()
     };
