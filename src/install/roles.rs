@@ -1,7 +1,7 @@
 //! What the agent may do: read what plans are judged by, write the kinds that the repository holds, where it holds them.
 
 use super::Names;
-use crate::desired::Desired;
+use crate::desired::{Desired, Member, Pattern, Tenant};
 use crate::graph::Graph;
 use crate::kinds::{GATEWAY, SPIN};
 use crate::object::{GroupKind, ObjectRef};
@@ -71,32 +71,19 @@ pub(super) fn joined(rules: impl IntoIterator<Item = Rule>) -> Vec<Value> {
     made.values().map(Rule::value).collect()
 }
 
-/// The agent's Roles and bindings.
+/// The agent's Roles and bindings, and those of the tenants' service accounts.
 pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
     let plurals = plurals(desired);
     let agent = (names.namespace.as_str(), names.agent.as_str());
-    let mut made = bound(names, "", &names.agent, agent, &joined(cluster_rules(desired, &plurals))).to_vec();
     let mut by_namespace: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
     by_namespace.insert(names.namespace.clone(), own_rules(desired, names));
-    // What each tenant's own service account writes, instead of the agent.
-    let mut by_account: BTreeMap<(&str, String), Vec<Rule>> = BTreeMap::new();
-    for (reference, member) in &desired.objects {
-        let Some(namespace) = &reference.namespace else {
-            // Where Events about objects without a namespace stand.
-            by_namespace.entry("default".to_owned()).or_default().push(rule("", "events", &["create"], &[]));
-            continue;
-        };
-        let plural = &plurals[&reference.group_kind()];
-        let rules = by_namespace.entry(namespace.clone()).or_default();
-        let account = desired.rules().account_of(&member.partition);
-        let write = rule(&reference.group, plural, &WRITE, &[]);
-        match account {
-            Some(_) => by_account.entry((&member.partition, namespace.clone())).or_default().push(write),
-            None => rules.push(write),
-        }
+    for reference in desired.objects.keys() {
+        // Events about objects without a namespace are in `default`.
+        let namespace = reference.namespace.as_deref().unwrap_or("default");
+        let rules = by_namespace.entry(namespace.to_owned()).or_default();
         rules.push(rule("", "events", &["create"], &[]));
-        if reference.is("", "Secret") {
-            rules.push(rule("", plural, &READ, &[]));
+        if reference.namespace.is_some() && reference.is("", "Secret") {
+            rules.push(rule("", &plurals[&reference.group_kind()], &READ, &[]));
         }
     }
     for tenant in &desired.rules().tenants {
@@ -105,6 +92,17 @@ pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
             rules.push(rule("", "serviceaccounts", &["impersonate"], &[account.to_owned()]));
         }
     }
+    // Without a namespace: what is read in all of them, and what has none.
+    by_namespace.insert(String::new(), cluster_rules(desired, &plurals));
+    // What each tenant's own service account writes, instead of the agent.
+    let mut by_account: BTreeMap<(&str, String), Vec<Rule>> = BTreeMap::new();
+    for ((writer, namespace), rules) in written(desired, &plurals) {
+        match writer {
+            Some(tenant) => by_account.entry((tenant, namespace)).or_default().extend(rules),
+            None => by_namespace.entry(namespace).or_default().extend(rules),
+        }
+    }
+    let mut made = Vec::new();
     for (namespace, rules) in by_namespace {
         made.extend(bound(names, &namespace, &names.agent, agent, &joined(rules)));
     }
@@ -112,6 +110,57 @@ pub(super) fn manifests(desired: &Desired, names: &Names) -> Vec<Value> {
         if let Some(account) = desired.rules().account_of(tenant) {
             made.extend(bound(names, &namespace, &format!("{}-{tenant}", names.agent), account, &joined(rules)));
         }
+    }
+    made
+}
+
+/// Who writes in a namespace, or without one what has none: a tenant by its service account, or the agent itself.
+type Writer<'a> = (Option<&'a str>, String);
+
+/// What is written by whom and where. A rule is about all objects of a kind, except where that would reach objects that
+/// somebody else has to write: there it names its objects. A server-side apply that creates an object is asked by name, too.
+fn written<'a>(desired: &'a Desired, plurals: &BTreeMap<GroupKind, String>) -> BTreeMap<Writer<'a>, Vec<Rule>> {
+    let rules = desired.rules();
+    let accounts: Vec<&Tenant> =
+        rules.tenants.iter().filter(|tenant| rules.account_of(&tenant.name).is_some()).collect();
+    let writer_of = |member: &Member| accounts.iter().map(|t| t.name.as_str()).find(|name| *name == member.partition);
+    let mut named: BTreeMap<(Writer<'_>, GroupKind), BTreeSet<&str>> = BTreeMap::new();
+    for (reference, member) in &desired.objects {
+        let namespace = reference.namespace.clone().unwrap_or_default();
+        let writer = (writer_of(member), namespace);
+        named.entry((writer, reference.group_kind())).or_default().insert(&reference.name);
+    }
+    // The kinds without a namespace that tenants with an account have, and the namespaces of such tenants.
+    let of_accounts = || named.keys().filter(|((writer, _), _)| writer.is_some());
+    let namespaces: BTreeSet<String> = of_accounts().map(|((_, namespace), _)| namespace.clone()).collect();
+    let kinds: BTreeSet<GroupKind> =
+        of_accounts().filter(|((_, namespace), _)| namespace.is_empty()).map(|(_, kind)| kind.clone()).collect();
+    let patterns = |of: fn(&Tenant) -> &[String]| -> Vec<Pattern> {
+        accounts.iter().flat_map(|tenant| of(tenant)).map(|text| Pattern::from(text.clone())).collect()
+    };
+    let listed = patterns(|tenant| &tenant.namespaces);
+    let listed_kinds = patterns(|tenant| &tenant.cluster_kinds);
+    // `*` does not stand for the namespaces of Kubernetes.
+    let is_listed = |pattern: &Pattern, namespace: &str| {
+        pattern.is_match(namespace) && (!namespace.starts_with("kube-") || pattern.as_str().starts_with("kube-"))
+    };
+    let has_namespace =
+        |namespace: &str| namespaces.contains(namespace) || listed.iter().any(|pattern| is_listed(pattern, namespace));
+    let has_kind = |kind: &GroupKind| {
+        let full = format!("{}.{}", kind.kind, kind.group);
+        kinds.contains(kind)
+            || listed_kinds.iter().any(|pattern| pattern.is_match(&kind.kind) || pattern.is_match(&full))
+    };
+    let mut made: BTreeMap<Writer<'_>, Vec<Rule>> = BTreeMap::new();
+    for ((writer, kind), names) in &named {
+        let is_named = match (&writer.0, writer.1.as_str()) {
+            // Objects without a namespace have no other bounds.
+            (Some(_), namespace) => namespace.is_empty(),
+            (None, "") => has_kind(kind),
+            (None, namespace) => has_namespace(namespace),
+        };
+        let names: Vec<String> = names.iter().filter(|_| is_named).map(|name| (*name).to_owned()).collect();
+        made.entry(writer.clone()).or_default().push(rule(&kind.group, &plurals[kind], &WRITE, &names));
     }
     made
 }
@@ -138,25 +187,23 @@ fn own_rules(desired: &Desired, names: &Names) -> Vec<Rule> {
     let parents = names.parents(desired);
     vec![
         rule("", "configmaps", &["list", "watch"], &[]),
-        // A name cannot be asked of a create.
-        rule("", "configmaps", &["create"], &[]),
-        rule("", "configmaps", &["get", "patch"], &parents),
+        // They are created by server-side apply, of which a name can be asked.
+        rule("", "configmaps", &["create", "get", "patch"], &parents),
         rule(OWN_GROUP, "inventories", &["update"], &parents),
+        // A Lease is created by POST, of which no name can be asked.
         rule("coordination.k8s.io", "leases", &["create"], &[]),
         rule("coordination.k8s.io", "leases", &["get", "update"], std::slice::from_ref(&names.agent)),
         rule("", "events", &["create"], &[]),
     ]
 }
 
-/// Without a namespace: reading what is listed in all of them, and writing kinds that have none.
+/// Without a namespace: reading what is listed in all of them.
 fn cluster_rules(desired: &Desired, plurals: &BTreeMap<GroupKind, String>) -> Vec<Rule> {
     let mut rules =
         vec![rule("", "namespaces", &READ, &[]), rule(CRD_GROUP, "customresourcedefinitions", &["get", "list"], &[])];
     let secret = GroupKind::new("", "Secret");
     let used: BTreeSet<GroupKind> = desired.objects.keys().map(ObjectRef::group_kind).collect();
     rules.extend(used.iter().filter(|kind| **kind != secret).map(|kind| rule(&kind.group, &plurals[kind], &READ, &[])));
-    let clustered = desired.objects.keys().filter(|reference| reference.namespace.is_none());
-    rules.extend(clustered.map(|r| rule(&r.group, &plurals[&r.group_kind()], &WRITE, &[])));
     // What routes may lead to is deleted only when none does, whoever wrote the route.
     let is_led_to = |kind: &GroupKind| {
         matches!(kind.group.as_str(), GATEWAY | SPIN | "apps") || *kind == GroupKind::new("", "Service")
@@ -224,6 +271,97 @@ fn plural(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::{Entry, Tree, read};
+
+    /// The rights of each subject: `SUBJECT in NAMESPACE: VERBS RESOURCES [NAMES]`, of what creates.
+    fn rights(tenants: &str, files: &[(&str, &str)]) -> Vec<String> {
+        let config = format!(
+            "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {{name: shop}}\nspec:\n  sources: [platform, apps]\n  environments: [{{name: test}}]\n  tenants: [{tenants}]\n"
+        );
+        let files = files.iter().copied().chain([("spinway.yaml", config.as_str())]);
+        let entries = files.map(|(path, text)| (path.to_owned(), Entry::File(text.as_bytes().to_vec())));
+        let Ok(desired) = read(&Tree::of(entries.collect()), Some("test")) else {
+            unreachable!("the Config can be used")
+        };
+        let made = manifests(&desired, &Names::of(&desired));
+        let text = |value: &Value, pointer: &str| {
+            value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let words = |value: &Value| {
+            let all: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            all.join(",")
+        };
+        let mut found = Vec::new();
+        for pair in made.chunks(2) {
+            let subject = text(&pair[1], "/subjects/0/name");
+            for rule in pair[0]["rules"].as_array().into_iter().flatten() {
+                let verbs = words(&rule["verbs"]);
+                if verbs.contains("create,delete") {
+                    let (namespace, resources) = (text(&pair[0], "/metadata/namespace"), words(&rule["resources"]));
+                    found.push(format!("{subject} in `{namespace}`: {resources} [{}]", words(&rule["resourceNames"])));
+                }
+            }
+        }
+        found
+    }
+
+    fn map(name: &str, namespace: &str) -> String {
+        format!("---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}, namespace: {namespace}}}}}\n")
+    }
+
+    fn class(name: &str) -> String {
+        format!(
+            "---\n{{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {{name: {name}}}, value: 1}}\n"
+        )
+    }
+
+    const MAY: &str = "kinds: [ConfigMap, PriorityClass], clusterKinds: [PriorityClass]";
+
+    #[test]
+    fn where_an_account_writes_the_agent_writes_single_objects() {
+        let platform = [map("p", "one"), map("q", "one-more"), map("r", "infra"), class("low")].concat();
+        let own = [map("a", "one"), map("b", "one"), class("high")].concat();
+        let files = [("platform/a.yaml", platform.as_str()), ("apps/one/a.yaml", own.as_str())];
+        let one = "name: one, paths: [apps/one], namespaces: [one, \"one-*\"]";
+        assert_eq!(
+            rights(&format!("{{{one}, {MAY}, serviceAccount: one/deployer}}"), &files),
+            [
+                "spinway.shop.test in ``: priorityclasses [low]",
+                "spinway.shop.test in `infra`: configmaps []",
+                "spinway.shop.test in `one`: configmaps [p]",
+                "spinway.shop.test in `one-more`: configmaps [q]",
+                "deployer in ``: priorityclasses [high]",
+                "deployer in `one`: configmaps []",
+            ]
+        );
+        assert_eq!(
+            rights(&format!("{{{one}, {MAY}}}"), &files),
+            [
+                "spinway.shop.test in ``: priorityclasses []",
+                "spinway.shop.test in `infra`: configmaps []",
+                "spinway.shop.test in `one`: configmaps []",
+                "spinway.shop.test in `one-more`: configmaps []",
+            ],
+            "without an account the agent writes what is the tenant's"
+        );
+    }
+
+    #[test]
+    fn a_tenant_without_an_account_gets_single_objects_where_another_has_one() {
+        let (one, two) =
+            ([map("a", "shared"), map("b", "one")].concat(), [map("c", "shared"), map("d", "two")].concat());
+        let files = [("apps/one/a.yaml", one.as_str()), ("apps/two/a.yaml", two.as_str()), ("platform/a.yaml", "")];
+        let tenants = "{name: one, paths: [apps/one], namespaces: [one, shared], serviceAccount: infra/one}, {name: two, paths: [apps/two], namespaces: [two, shared]}";
+        assert_eq!(
+            rights(tenants, &files),
+            [
+                "spinway.shop.test in `shared`: configmaps [c]",
+                "spinway.shop.test in `two`: configmaps []",
+                "one in `one`: configmaps []",
+                "one in `shared`: configmaps []",
+            ]
+        );
+    }
 
     #[test]
     fn resources_are_named_as_kubernetes_names_them() {

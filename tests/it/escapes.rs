@@ -13,18 +13,18 @@ use spinway::object::{GroupKind, ObjectRef, Severity, api_version};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many attempts CI makes, and the full campaign.
-const SAMPLE: usize = 500;
-const FULL: usize = 20_000;
+pub const SAMPLE: usize = 500;
+pub const FULL: usize = 20_000;
 
 /// A kind as an API server serves it.
-struct Kind {
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    namespaced: bool,
+pub struct Kind {
+    pub group: &'static str,
+    pub version: &'static str,
+    pub kind: &'static str,
+    pub plural: &'static str,
+    pub namespaced: bool,
     /// Whether a tenant without `kinds` may declare it.
-    own: bool,
+    pub own: bool,
 }
 
 const fn kind(
@@ -44,7 +44,7 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 const NGINX: &str = "gateway.nginx.org";
 
 /// Kinds of a discovery document: those of Kubernetes, and of what is installed beside it.
-const KINDS: [Kind; 64] = [
+pub const KINDS: [Kind; 64] = [
     kind("", "v1", "ConfigMap", "configmaps", true, true),
     kind("", "v1", "Secret", "secrets", true, true),
     kind("", "v1", "Service", "services", true, true),
@@ -113,7 +113,7 @@ const KINDS: [Kind; 64] = [
 
 /// The rule that an attempt is about, beside that of its kind and namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rule {
+pub enum Rule {
     Kind,
     Namespace,
     Gateway,
@@ -143,16 +143,18 @@ impl Rule {
 }
 
 /// What an attempt means, whatever it looks like.
-struct Intent {
-    kind: &'static Kind,
-    namespace: &'static str,
+#[derive(Clone)]
+pub struct Intent {
+    pub kind: &'static Kind,
+    pub namespace: &'static str,
     /// The rest of the object.
-    rest: Value,
+    pub rest: Value,
     /// What it may not do, by the documentation; empty when it is right.
-    broken: BTreeSet<Rule>,
+    pub broken: BTreeSet<Rule>,
 }
 
-const NAMESPACES: [(&str, bool); 9] = [
+/// The namespaces of attempts, and whether they are the tenant's.
+pub const NAMESPACES: [(&str, bool); 9] = [
     ("checkout", true),
     ("checkout-blue", true),
     ("catalog", false),
@@ -323,7 +325,8 @@ const SERVICES: [(&str, Option<Rule>); 7] = [
     (r#"{"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]}"#, Some(Rule::Privilege)),
 ];
 
-fn intent(random: &mut Random) -> Intent {
+/// A random attempt.
+pub fn intent(random: &mut Random) -> Intent {
     // Half of the attempts are of a kind that the tenant has: there the other rules are what holds.
     let own: Vec<&Kind> = KINDS.iter().filter(|kind| kind.own).collect();
     let kind = if random.chance(55) { *random.of(&own) } else { random.of(&KINDS) };
@@ -360,30 +363,37 @@ fn intent(random: &mut Random) -> Intent {
             json!({"type": "kubernetes.io/service-account-token", "metadata": {"annotations": {"kubernetes.io/service-account.name": "deployer"}}})
         }
         "Secret" | "ConfigMap" => json!({"data": {}}),
+        "Role" | "ClusterRole" => json!({"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}),
+        "RoleBinding" | "ClusterRoleBinding" => json!({
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "deployer", "namespace": "checkout"}],
+        }),
         _ => json!({}),
     };
     Intent { kind, namespace, rest, broken }
 }
 
-/// The ways to say an object: the files of the tenant that say it.
-fn say(random: &mut Random, intent: &Intent, name: &str) -> Vec<(String, String)> {
-    let Kind { group, version, kind, namespaced, .. } = intent.kind;
+/// The object that is meant.
+pub fn meant(intent: &Intent, name: &str, with_namespace: bool) -> Value {
+    let Kind { group, version, kind, .. } = intent.kind;
     let mut object = json!({"apiVersion": api_version(group, version), "kind": kind, "metadata": {"name": name}});
-    let mut rest = intent.rest.clone();
-    if let Some(metadata) = rest.get("metadata").and_then(Value::as_object) {
-        for (key, value) in metadata {
-            object["metadata"][key] = value.clone();
-        }
+    for (key, value) in intent.rest.as_object().expect("a map").iter().filter(|(key, _)| *key != "metadata") {
+        object[key] = value.clone();
     }
-    // What has no namespace may still name one: the API server leaves it out.
-    if *namespaced || random.chance(50) {
+    for (key, value) in intent.rest.get("metadata").and_then(Value::as_object).into_iter().flatten() {
+        object["metadata"][key] = value.clone();
+    }
+    if with_namespace {
         object["metadata"]["namespace"] = json!(intent.namespace);
     }
-    for (key, value) in rest.as_object_mut().expect("a map") {
-        if key != "metadata" {
-            object[key] = value.take();
-        }
-    }
+    object
+}
+
+/// The ways to say an object: the files of the tenant that say it.
+pub fn say(random: &mut Random, intent: &Intent, name: &str) -> Vec<(String, String)> {
+    let Kind { kind, namespaced, .. } = intent.kind;
+    // What has no namespace may still name one: the API server leaves it out.
+    let mut object = meant(intent, name, *namespaced || random.chance(50));
     let place = *random.of(&[
         "apps/checkout/a.yaml",
         "apps/checkout/deep/er/b.yml",
@@ -427,7 +437,8 @@ fn say(random: &mut Random, intent: &Intent, name: &str) -> Vec<(String, String)
     }
 }
 
-fn config() -> String {
+/// The rules.
+pub fn config() -> String {
     let values: Vec<String> = NAMESPACES.iter().map(|(name, _)| format!("in-{name}: {name}")).collect();
     format!(
         "apiVersion: spinway.dev/v1alpha1
@@ -448,14 +459,14 @@ spec:
       images: [\"ghcr.io/acme/checkout/*\"]
       egress: []
       serviceAccount: checkout/deployer
-    - {{name: catalog, paths: [apps/catalog], namespaces: [catalog]}}
+    - {{name: catalog, paths: [apps/catalog], namespaces: [catalog], serviceAccount: catalog/deployer}}
 ",
         values.join(", ")
     )
 }
 
 /// Policies that limit all pods of the tenant, which its `egress` asks for.
-const LIMITS: &str = "\
+pub const LIMITS: &str = "\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: all, namespace: checkout}
@@ -467,7 +478,8 @@ metadata: {name: all, namespace: checkout-blue}
 spec: {podSelector: {}, policyTypes: [Egress]}
 ";
 
-fn desired(files: Vec<(String, String)>) -> Desired {
+/// What spinway reads of the tenant's files.
+pub fn desired(files: Vec<(String, String)>) -> Desired {
     let ours = [
         ("spinway.yaml", config()),
         ("apps/checkout/limits.yaml", LIMITS.to_owned()),
@@ -501,14 +513,21 @@ fn refused(desired: &Desired) -> BTreeMap<ObjectRef, BTreeSet<&'static str>> {
     found
 }
 
+/// As whom everything of the tenant is done.
+pub const DEPLOYER: &str = "system:serviceaccount:checkout:deployer";
+
+/// The path of an object, in a namespace or in none.
+pub fn path(kind: &Kind, namespace: Option<&str>, name: &str) -> String {
+    let root = if kind.group.is_empty() { "api" } else { "apis" };
+    let namespace = namespace.map(|name| format!("/namespaces/{name}")).unwrap_or_default();
+    format!("/{root}/{}{namespace}/{}/{name}", api_version(kind.group, kind.version), kind.plural)
+}
+
 /// Whether the last gate lets an object through as it would be sent.
 fn passes(monitor: &Monitor, kind: &Kind, desired: &Desired, object: &ObjectRef) -> bool {
-    let root = if kind.group.is_empty() { "api" } else { "apis" };
-    let namespace = object.namespace.as_ref().map(|name| format!("/namespaces/{name}")).unwrap_or_default();
-    let path = format!("/{root}/{}{namespace}/{}/{}", api_version(kind.group, kind.version), kind.plural, object.name);
+    let path = path(kind, object.namespace.as_deref(), &object.name);
     let body = desired.objects[object].object.value.to_string();
-    let user = Some("system:serviceaccount:checkout:deployer");
-    monitor.check(&Asked { method: "PATCH", path: &path, user, body: body.as_bytes() }).is_ok()
+    monitor.check(&Asked { method: "PATCH", path: &path, user: Some(DEPLOYER), body: body.as_bytes() }).is_ok()
 }
 
 #[test]

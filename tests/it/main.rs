@@ -60,6 +60,7 @@ mod soak;
 mod stand_in;
 mod telling;
 mod tenants;
+mod third_check;
 mod too_much;
 mod tour;
 mod traffic;

@@ -99,7 +99,8 @@ fn everything_of_a_tenant_is_done_as_its_service_account() {
 fn an_installed_agent_may_act_as_the_tenant_and_write_nothing_of_it_itself() {
     let cluster = Cluster::take();
     let repo = repository();
-    repo.write("platform/one.yaml", PLATFORM);
+    // One object of the platform in the tenant's namespace is there only after the turn: the agent creates it by its name.
+    repo.write("platform/one.yaml", &format!("{PLATFORM}---\n{}", map("of-the-platform", "v1")));
     repo.commit("first");
     for object in ["/api/v1/namespaces/one", "/api/v1/namespaces/one/serviceaccounts/deployer"] {
         let (kind, name) = if object.ends_with("one") { ("Namespace", "one") } else { ("ServiceAccount", "deployer") };
@@ -115,7 +116,10 @@ fn an_installed_agent_may_act_as_the_tenant_and_write_nothing_of_it_itself() {
     let ran = turn(&cluster, &server, &[]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
     assert_eq!(row(&json(&ran), "ConfigMap", "a")["result"], "done", "{}", Ran(&ran));
-    assert!(about_one(&cluster).iter().all(|(_, user)| user == DEPLOYER), "{:#?}", about_one(&cluster));
+    let by_agent = |(request, user): &(String, String)| user.is_empty() && request.ends_with("one/of-the-platform");
+    let others: Vec<_> = about_one(&cluster).into_iter().filter(|request| !by_agent(request)).collect();
+    assert!(others.iter().all(|(_, user)| user == DEPLOYER), "{others:#?}");
+    assert!(cluster.get("/api/v1/namespaces/one/configmaps/of-the-platform").is_some());
     let kubeconfig = server.installed.get().expect("the agent is installed");
     let ask = |verb: &str, what: &str| {
         let mut command = std::process::Command::new(cluster.kubectl());
@@ -179,4 +183,51 @@ fn pods_are_not_created_when_the_policy_that_limits_them_is_refused_while_it_is_
         }
     }
     assert!(cluster.get(app).is_some() && cluster.get(&format!("{policies}/limit")).is_some());
+}
+
+#[test]
+fn what_a_tenant_has_of_the_whole_cluster_is_written_by_its_account_alone() {
+    let cluster = Cluster::take();
+    let repo = repository();
+    repo.edit(
+        "spinway.yaml",
+        "namespaces: [one],",
+        "namespaces: [one], kinds: [ConfigMap, PriorityClass], clusterKinds: [PriorityClass],",
+    );
+    let class = |name: &str, value: u32| {
+        format!("apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{name: {name}}}\nvalue: {value}\n")
+    };
+    repo.write("platform/one.yaml", &format!("{PLATFORM}---\n{}", class("low", 1)));
+    repo.write("apps/one/class.yaml", &class("high", 2));
+    repo.commit("first");
+    let server = GitServer::https(&repo);
+    let ran = turn(&cluster, &server, &[]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    let written: Vec<(String, String)> = cluster
+        .writes()
+        .into_iter()
+        .filter(|request| request.object.starts_with("priorityclasses "))
+        .map(|request| (request.object, request.acting_as))
+        .collect();
+    assert!(written.contains(&("priorityclasses /high".to_owned(), DEPLOYER.to_owned())), "{written:#?}");
+    assert!(written.contains(&("priorityclasses /low".to_owned(), String::new())), "{written:#?}");
+    assert_eq!(written.len(), 2, "{written:#?}");
+    // Neither has what is the other's.
+    let kubeconfig = server.installed.get().expect("the agent is installed");
+    let ask = |name: &str, user: Option<&str>| {
+        let mut command = std::process::Command::new(cluster.kubectl());
+        command.args([
+            "--kubeconfig",
+            kubeconfig.to_str().unwrap(),
+            "auth",
+            "can-i",
+            "patch",
+            &format!("priorityclasses/{name}"),
+        ]);
+        command.args(user.map(|user| format!("--as={user}")));
+        String::from_utf8(command.output().unwrap().stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!([ask("low", None), ask("high", None), ask("other", None)], ["yes", "no", "no"]);
+    let as_one = |name| ask(name, Some(DEPLOYER));
+    assert_eq!([as_one("low"), as_one("high"), as_one("other")], ["no", "yes", "no"]);
 }
