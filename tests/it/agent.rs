@@ -444,6 +444,14 @@ fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
         "apps/checkout/secret.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: own, namespace: checkout}\nstringData: {k: v}\n",
     );
+    // The rights of the tenants' accounts are those that `install` prints: an agent may not give any.
+    let account = |team: &&str| {
+        format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: deployer, namespace: {team}}}\n")
+    };
+    repo.write(
+        "platform/accounts.yaml",
+        &["accounts", "catalog", "checkout"].iter().map(account).collect::<Vec<_>>().join("---\n"),
+    );
     repo.commit("shop");
     let server = GitServer::https(&repo);
     let kubeconfig = cluster.install(repo.path(), &["--env", "staging"]);
@@ -480,12 +488,16 @@ fn the_installed_permissions_are_enough_for_the_shop_and_no_more() {
             .output();
         String::from_utf8(ran.unwrap().stdout).unwrap().trim().to_owned()
     };
-    assert_eq!(ask(&["patch", "spinapps", "-n", "checkout"]), "yes");
+    assert_eq!(ask(&["impersonate", "serviceaccounts/deployer", "-n", "checkout"]), "yes");
+    assert_eq!(ask(&["patch", "gateways", "-n", "infra"]), "yes");
     for beyond in [
         ["get", "secrets", "-n", "kube-system"].as_slice(),
         &["list", "secrets", "-A"],
+        &["patch", "spinapps", "-n", "checkout"],
         &["patch", "spinapps", "-n", "default"],
+        &["impersonate", "serviceaccounts/default", "-n", "checkout"],
         &["patch", "clusterroles"],
+        &["patch", "roles", "-n", "checkout"],
         &["patch", "roles", "-n", "spinway-system"],
         &["delete", "configmaps", "-n", "spinway-system"],
         &["*", "*"],
