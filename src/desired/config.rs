@@ -261,6 +261,17 @@ pub struct Tenant {
     pub defaults: Value,
 }
 
+/// Namespaces that begin so are Kubernetes' own.
+const RESERVED: &str = "kube-";
+
+impl Tenant {
+    /// Whether its `namespaces` name one: those of Kubernetes only by a pattern that begins so too.
+    pub fn has_namespace(&self, namespace: &str) -> bool {
+        let may_name = |pattern: &&String| !namespace.starts_with(RESERVED) || pattern.starts_with(RESERVED);
+        self.namespaces.iter().filter(may_name).any(|pattern| glob(pattern, namespace))
+    }
+}
+
 /// Whether a list of a tenant allows everything.
 pub fn allows_all(list: &[String]) -> bool {
     list.iter().any(|entry| entry == "*")
@@ -526,7 +537,7 @@ impl Config {
     /// Whether a member is the platform's, or of a tenant that has the namespace.
     pub(super) fn has(&self, member: &Member, namespace: &str) -> bool {
         let tenant = self.tenant_of(&member.object.origin.file);
-        tenant.is_none_or(|tenant| tenant.namespaces.iter().any(|pattern| glob(pattern, namespace)))
+        tenant.is_none_or(|tenant| tenant.has_namespace(namespace))
     }
 
     /// As whom everything of a partition is done: the user name of its tenant's service account, as Kubernetes names it.
