@@ -4,7 +4,7 @@ use super::context::is_route;
 use super::tenant_namespace::has as has_namespace;
 use super::{Check, Context};
 use crate::desired::{Member, Tenant, allows_all, glob};
-use crate::kinds::each;
+use crate::kinds::{GATEWAY, each};
 use crate::object::{Diagnostic, Object, Severity};
 use serde_json::Value;
 
@@ -29,6 +29,8 @@ struct Target<'a> {
     section: Option<&'a str>,
     /// A Service is a parent in a mesh: whoever calls it is redirected.
     is_service: bool,
+    /// Whether it is what `gateways` are about.
+    is_gateway: bool,
 }
 
 impl Target<'_> {
@@ -44,15 +46,17 @@ fn target<'a>(reference: &'a Value, own: &'a str) -> Target<'a> {
         path: format!("{namespace}/{}", text("name").unwrap_or_default()),
         section: text("sectionName"),
         is_service: text("kind") == Some("Service"),
+        is_gateway: matches!(text("kind").unwrap_or("Gateway"), "Gateway" | "ListenerSet")
+            && text("group").unwrap_or(GATEWAY) == GATEWAY,
     }
 }
 
 fn allowed(gateways: &[String], target: &Target<'_>) -> bool {
-    allows_all(gateways)
-        || gateways.iter().any(|pattern| match pattern.matches('/').count() {
-            2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
-            _ => glob(pattern, &target.path),
-        })
+    let names = |pattern: &String| match pattern.matches('/').count() {
+        2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
+        _ => glob(pattern, &target.path),
+    };
+    target.is_gateway && (allows_all(gateways) || gateways.iter().any(names))
 }
 
 /// What a route attaches to, as `gateways` of a tenant would name it; none for what no list can allow.
@@ -62,7 +66,7 @@ pub(super) fn used(object: &Object) -> Vec<String> {
         return Vec::new();
     }
     let parents = each(&object.value, "spec.parentRefs[]").into_iter().map(|(_, parent)| target(parent, own));
-    let foreign = parents.filter(|target| !target.is_own_service(own));
+    let foreign = parents.filter(|target| target.is_gateway);
     foreign
         .map(|target| [Some(target.path.as_str()), target.section].into_iter().flatten().collect::<Vec<_>>().join("/"))
         .collect()

@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
     why: "A pod with rights on its node has those of every pod there. A Service with external addresses takes their traffic, \
           one of type NodePort or LoadBalancer goes around the Gateway, one of type ExternalName leads into any network. A \
           Secret of type service-account-token makes a token, and so does what makes such a Secret. A monitor that reads files reads those \
-          of Prometheus. Owners and finalizers tie the object to others' lives. Pods, containers, volumes, Services and Secrets may have \
+          of Prometheus. Owners and finalizers tie the object to others' lives. Pods, containers, volumes, Services, Secrets, routes and NetworkPolicies may have \
           the fields that an app needs; any other field is refused, one that Kubernetes gets tomorrow too.",
     example: "# apps/checkout/service.yaml\napiVersion: v1\nkind: Service\nmetadata: {name: open, namespace: checkout}\n\
               spec: {type: LoadBalancer, selector: {app: cart}, ports: [{port: 80}]}",
@@ -76,6 +76,7 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
     if object.reference.is("", "Service") {
         found.extend(of_service(&object.value));
     }
+    found.extend(shape::of_spec(&object.reference, &object.value).into_iter().map(Found::from));
     found.extend(of_secret(object));
     found.extend(of_monitor(object));
     found.extend(of_references(object, tenant));
@@ -184,7 +185,6 @@ fn of_service(value: &Value) -> Vec<Found> {
     {
         found.push(Found::new("/spec", "have a Service without selector: anything may be behind it"));
     }
-    found.extend(shape::of_service(value).into_iter().map(Found::from));
     found
 }
 
