@@ -39,10 +39,11 @@ impl<'a> Rules<'a> {
 
 /// The most steps that a rule may take, and the most bytes of text that it may make.
 const STEPS: usize = 4_000_000;
-/// How long a rule may be, how deep its brackets, and how many operators in it: the engine reads rules by recursion. Those of
-/// known definitions have a quarter of that at most.
+/// How long a rule may be, how deep its brackets, and how many operators in it: the engine reads rules by recursion, and a
+/// thread has a stack of 2 MiB. Those of known definitions have a quarter of that length and of those operators at most, and no
+/// more than 8 brackets.
 const LENGTH: usize = 8 << 10;
-const BRACKETS: usize = 32;
+const BRACKETS: usize = 12;
 const OPERATORS: usize = 600;
 
 /// The rules of a definition.
@@ -130,7 +131,46 @@ fn is_plain(rule: &str) -> bool {
         deepest = deepest.max(open);
     }
     let operators = rule.chars().filter(|c| "+-*/%.?|&=<>!,".contains(*c)).count();
-    rule.len() <= LENGTH && deepest <= BRACKETS && operators <= OPERATORS
+    rule.len() <= LENGTH && deepest <= BRACKETS && operators <= OPERATORS && !is_misread(rule)
+}
+
+/// Whether a rule has a sign that the engine gets wrong: two in a row, of which it does one and reads what follows twice (so
+/// that time doubles with each), and a minus in front of something else than a digit, which it does on the least integer
+/// without looking.
+fn is_misread(rule: &str) -> bool {
+    let code = without_texts(rule);
+    let after = |at: usize| code[at + 1..].trim_start().chars().next();
+    let doubled = code.match_indices(['!', '-']).any(|(at, sign)| after(at) == sign.chars().next());
+    let is_value = |c: char| c.is_alphanumeric() || "_)]}'`".contains(c);
+    doubled
+        || code.match_indices('-').any(|(at, _)| {
+            let before = code[..at].trim_end();
+            let is_unary = before.ends_with(" in") || !before.ends_with(is_value);
+            is_unary && !after(at).is_some_and(|c| c.is_ascii_digit() || c == '.')
+        })
+}
+
+/// A rule with empty texts in place of those in quotes; as it is where they have three quotes.
+fn without_texts(rule: &str) -> String {
+    if rule.contains("\"\"\"") || rule.contains("'''") {
+        return rule.to_owned();
+    }
+    let mut code = String::with_capacity(rule.len());
+    let mut chars = rule.chars();
+    while let Some(c) = chars.next() {
+        if !matches!(c, '"' | '\'') {
+            code.push(c);
+            continue;
+        }
+        let is_raw = code.ends_with(['r', 'R']);
+        while let Some(inside) = chars.next().filter(|inside| *inside != c) {
+            if inside == '\\' && !is_raw {
+                chars.next();
+            }
+        }
+        code.push_str("''");
+    }
+    code
 }
 
 /// How many loops of a rule stand in each other.
@@ -208,4 +248,35 @@ fn pointer(path: &str) -> String {
         made.push_str(&crate::object::escape(step.trim_end_matches(']').trim_matches(['\'', '"'])));
     }
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_that_the_engine_gets_wrong_are_seen() {
+        for rule in [
+            "-self.i < 0",
+            "1 - -self.i",
+            "!!self.b",
+            "! ! self.b",
+            "--1 == 1",
+            "self.l[-self.i]",
+            "1 in -self.l",
+            "r'\\' + -x",
+            "'a\\'' + -x",
+        ] {
+            assert!(is_misread(rule), "{rule}");
+        }
+        for rule in [
+            "self.i - self.j == -1",
+            "!self.b && self.c != 1",
+            "self.s.matches('^[-a-z]--!!')",
+            "size(self)-size(x) > -.5",
+            "self.s == \"-x\" || !(a)",
+        ] {
+            assert!(!is_misread(rule), "{rule}");
+        }
+    }
 }
