@@ -39,12 +39,14 @@ impl<'a> Rules<'a> {
 
 /// The most steps that a rule may take, and the most bytes of text that it may make.
 const STEPS: usize = 4_000_000;
-/// How long a rule may be, how deep its brackets, and how many operators in it: the engine reads rules by recursion, and a
-/// thread has a stack of 2 MiB. Those of known definitions have a quarter of that length and of those operators at most, and no
-/// more than 8 brackets.
+/// How long a rule may be, and how many operators in it. Those of known definitions have a quarter of that at most.
 const LENGTH: usize = 8 << 10;
-const BRACKETS: usize = 12;
 const OPERATORS: usize = 600;
+/// How deep a rule may be: the engine reads rules by recursion, a level takes up to 40 KiB (unoptimized), and a thread has 2 MiB.
+/// Those of known definitions come to 30.
+const DEPTH: usize = 40;
+/// How many levels a bracket takes.
+const BRACKET: usize = 3;
 
 /// The rules of a definition.
 struct Compiled {
@@ -96,10 +98,12 @@ impl Compiled {
     fn of(node: &serde_json::Map<String, Value>) -> Option<Self> {
         let mut rules = Vec::new();
         gather(node, &mut rules);
-        if !rules.iter().all(|rule| is_plain(rule)) {
+        let code: Vec<String> = rules.iter().map(|rule| without_texts(rule)).collect::<Option<_>>()?;
+        if !(rules.iter().all(|rule| rule.len() <= LENGTH) && code.iter().all(|code| is_plain(code))) {
             return None;
         }
-        let cost = Cost::of_rules(&rules)?;
+        let code: Vec<&str> = code.iter().map(String::as_str).collect();
+        let cost = Cost::of_rules(&code)?;
         Some(Self { schema: compile_schema(&Value::Object(node.clone())), cost })
     }
 }
@@ -119,29 +123,44 @@ fn gather<'a>(node: &'a serde_json::Map<String, Value>, rules: &mut Vec<&'a str>
     }
 }
 
-fn is_plain(rule: &str) -> bool {
-    let mut open = 0_usize;
-    let mut deepest = 0;
-    for character in rule.chars() {
-        match character {
-            '(' | '[' | '{' => open += 1,
-            ')' | ']' | '}' => open = open.saturating_sub(1),
+fn is_plain(code: &str) -> bool {
+    let operators = code.chars().filter(|c| "+-*/%.?|&=<>!,".contains(*c)).count();
+    operators <= OPERATORS && depth(code) <= DEPTH && !is_misread(code)
+}
+
+/// How many levels of recursion a rule takes: those of the brackets around a place, of the members in front of it, and of the
+/// conditions that it is an alternative of.
+fn depth(code: &str) -> usize {
+    let (mut above, mut members, mut conditions) = (Vec::new(), 0_usize, 0_usize);
+    let (mut outside, mut deepest) = (0_usize, 0_usize);
+    for c in code.chars() {
+        if matches!(c, '.' | '[') {
+            members += 1;
+        }
+        match c {
+            '(' | '[' | '{' => {
+                above.push((outside, members, conditions));
+                outside += BRACKET + members + conditions;
+                (members, conditions) = (0, 0);
+            }
+            ')' | ']' | '}' => (outside, members, conditions) = above.pop().unwrap_or((outside, members, conditions)),
+            '?' => conditions += 1,
+            ',' => (members, conditions) = (0, 0),
+            '&' | '|' | '=' | '<' | '>' | '!' | ':' | '+' | '-' | '*' | '/' | '%' => members = 0,
             _ => {}
         }
-        deepest = deepest.max(open);
+        deepest = deepest.max(outside + members + conditions);
     }
-    let operators = rule.chars().filter(|c| "+-*/%.?|&=<>!,".contains(*c)).count();
-    rule.len() <= LENGTH && deepest <= BRACKETS && operators <= OPERATORS && !is_misread(rule)
+    deepest
 }
 
 /// Whether a rule has a sign that the engine gets wrong: two in a row, of which it does one and reads what follows twice (so
 /// that time doubles with each), and a minus in front of something else than a digit, which it does on the least integer
 /// without looking.
-fn is_misread(rule: &str) -> bool {
-    let code = without_texts(rule);
+fn is_misread(code: &str) -> bool {
     let after = |at: usize| code[at + 1..].trim_start().chars().next();
     let doubled = code.match_indices(['!', '-']).any(|(at, sign)| after(at) == sign.chars().next());
-    let is_value = |c: char| c.is_alphanumeric() || "_)]}'`".contains(c);
+    let is_value = |c: char| c.is_alphanumeric() || "_)]}'".contains(c);
     doubled
         || code.match_indices('-').any(|(at, _)| {
             let before = code[..at].trim_end();
@@ -150,27 +169,34 @@ fn is_misread(rule: &str) -> bool {
         })
 }
 
-/// A rule with empty texts in place of those in quotes; as it is where they have three quotes.
-fn without_texts(rule: &str) -> String {
-    if rule.contains("\"\"\"") || rule.contains("'''") {
-        return rule.to_owned();
-    }
+/// A rule with empty texts in place of those in quotes. None where it cannot be told what is in quotes without reading all of
+/// the grammar: texts over several lines, texts without end, and comments.
+fn without_texts(rule: &str) -> Option<String> {
     let mut code = String::with_capacity(rule.len());
     let mut chars = rule.chars();
     while let Some(c) = chars.next() {
-        if !matches!(c, '"' | '\'') {
+        if !matches!(c, '"' | '\'' | '`') {
             code.push(c);
+            if code.ends_with("//") {
+                return None;
+            }
             continue;
         }
-        let is_raw = code.ends_with(['r', 'R']);
-        while let Some(inside) = chars.next().filter(|inside| *inside != c) {
-            if inside == '\\' && !is_raw {
-                chars.next();
+        let has_escapes = c != '`' && !code.ends_with(['r', 'R']);
+        loop {
+            match chars.next()? {
+                '\n' | '\r' => return None,
+                '\\' if has_escapes => drop(chars.next()?),
+                inside if inside == c => break,
+                _ => {}
             }
+        }
+        if code.ends_with("''") {
+            return None;
         }
         code.push_str("''");
     }
-    code
+    Some(code)
 }
 
 /// How many loops of a rule stand in each other.
@@ -256,6 +282,7 @@ mod tests {
 
     #[test]
     fn signs_that_the_engine_gets_wrong_are_seen() {
+        let is_plain = |rule: &str| without_texts(rule).is_some_and(|code| is_plain(&code));
         for rule in [
             "-self.i < 0",
             "1 - -self.i",
@@ -266,17 +293,35 @@ mod tests {
             "1 in -self.l",
             "r'\\' + -x",
             "'a\\'' + -x",
+            "// '\n-x // '",
+            "'\n-x'",
+            "'''a'b''' == '' && -x",
         ] {
-            assert!(is_misread(rule), "{rule}");
+            assert!(!is_plain(rule), "{rule}");
         }
         for rule in [
             "self.i - self.j == -1",
             "!self.b && self.c != 1",
-            "self.s.matches('^[-a-z]--!!')",
+            "self.s.matches('^[-a-z]--!!//((((((((((((((((')",
             "size(self)-size(x) > -.5",
             "self.s == \"-x\" || !(a)",
         ] {
-            assert!(!is_misread(rule), "{rule}");
+            assert!(is_plain(rule), "{rule}");
         }
+    }
+
+    #[test]
+    fn depth_is_that_of_the_recursion() {
+        assert_eq!(depth("a.b.c == a.b || a.b"), 2);
+        assert_eq!(depth("f(a.b, [c])"), BRACKET + 1 + BRACKET);
+        assert_eq!(depth("a ? b : c ? d : (e)"), 2 + BRACKET);
+        assert_eq!(depth(&format!("self{}", ".a".repeat(60))), 60);
+        assert_eq!(depth(&"(".repeat(13)), 13 * BRACKET);
+    }
+
+    #[test]
+    fn brackets_in_texts_hide_no_loop() {
+        let rule = "self.all(x, '))' != x || self.all(y, '))' != y || self.all(z, x + y != z)))";
+        assert_eq!(without_texts(rule).map(|code| loops(&code)), Some(3));
     }
 }
