@@ -48,6 +48,13 @@ fn stored_inputs_have_no_findings() {
     assert!(bytes < MOST_BYTES, "the corpora hold {bytes} bytes");
 }
 
+#[test]
+fn the_input_of_a_right_tree_is_read() {
+    let data = fs::read(corpus().join("git_tree/flat")).expect("an input");
+    let tree = targets::tree_of(&data).expect("it is read");
+    assert!(tree.entries.keys().any(|path| path == "a.yaml"), "{:?}", tree.entries.keys());
+}
+
 /// An input made of two others.
 fn mutated(random: &mut Random, inputs: &[Vec<u8>]) -> Vec<u8> {
     const TOKENS: [&str; 26] = [
