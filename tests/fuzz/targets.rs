@@ -107,7 +107,7 @@ pub fn yaml(data: &[u8]) {
         let (read, found) = reader::read(&file, &written);
         assert!(!has_error(&found), "{found:?}\n{written}");
         let read: Vec<Value> = read.into_iter().map(|document| document.value).collect();
-        assert_eq!(read, [document.value.clone()], "{written}");
+        assert_eq!(read, std::slice::from_ref(&document.value), "{written}");
     }
     if !has_error(&found) {
         assert_eq!(reader::raw(text).len(), documents.len());
