@@ -43,10 +43,10 @@ const STEPS: usize = 4_000_000;
 const LENGTH: usize = 8 << 10;
 const OPERATORS: usize = 600;
 /// How deep a rule may be: the engine reads rules by recursion, a level takes up to 40 KiB (unoptimized), and a thread has 2 MiB.
-/// Those of known definitions come to 30.
-const DEPTH: usize = 40;
-/// How many levels a bracket takes.
-const BRACKET: usize = 3;
+/// Those of known definitions come to 27.
+const DEPTH: usize = 32;
+/// How many levels a bracket takes, also in a rule with an error of syntax, which takes more.
+const BRACKET: usize = 4;
 
 /// The rules of a definition.
 struct Compiled {
