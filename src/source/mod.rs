@@ -5,7 +5,7 @@ mod branch;
 mod directory;
 mod git;
 mod https;
-mod known_hosts;
+pub mod known_hosts;
 mod remote;
 mod rewrite;
 mod signature;
