@@ -296,16 +296,41 @@ fn templates<'a>(value: &'a Value, root: &str) -> Vec<(String, &'a Value)> {
     found
 }
 
-/// What says nothing: the field is as if it were left out.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
+/// Fields that may not be set whose default is what is empty: there they are as if they were left out.
+const OFF: [&str; 20] = [
+    "allocateLoadBalancerNodePorts",
+    "allowPrivilegeEscalation",
+    "ephemeralContainers",
+    "externalIPs",
+    "externalName",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "hostIP",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "hostProcess",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "nodeName",
+    "nodePort",
+    "privileged",
+    "resourceClaims",
+];
+
+/// Whether a field says nothing. Of one that is not known nobody knows its default.
+fn is_off(key: &str, value: &Value) -> bool {
+    let is_empty = match value {
+        Value::Null => return true,
         Value::Bool(set) => !set,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(map) => map.is_empty(),
-    }
+    };
+    is_empty && OFF.contains(&key)
 }
 
 fn hold(value: &Value, shape: Shape, pointer: &str, found: &mut Vec<Beyond>) {
@@ -320,14 +345,14 @@ fn hold(value: &Value, shape: Shape, pointer: &str, found: &mut Vec<Beyond>) {
 }
 
 fn hold_map(map: &Map<String, Value>, shape: Shape, pointer: &str, found: &mut Vec<Beyond>) {
-    for (key, value) in map.iter().filter(|(_, value)| !is_off(value)) {
+    for (key, value) in map.iter().filter(|(key, value)| !is_off(key, value)) {
         let pointer = format!("{pointer}/{}", escape(key));
         match shape.iter().find(|(name, _)| name == key).map(|(_, field)| field) {
             Some(Any) => {}
             Some(Of(shape)) => hold(value, shape, &pointer, found),
             Some(Words(words)) => {
                 let written = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                if !words.contains(&written.as_str()) {
+                if !written.is_empty() && !words.contains(&written.as_str()) {
                     found.push(Beyond { pointer, what: format!("{key} to {written}"), allowed: words.to_vec() });
                 }
             }
@@ -405,6 +430,8 @@ mod tests {
         let of =
             |group: &str, kind: &str, value: &Value| pointers(of_spec(&ObjectRef::new(group, kind, "a", "x"), value));
         assert_eq!(of("", "Service", &service), ["/spec/ports/0/nodePort", "/spec/loadBalancerClass"]);
+        let off = json!({"spec": {"selector": {"a": "b"}, "allocateLoadBalancerNodePorts": false, "tomorrow": false, "gone": null}});
+        assert_eq!(of("", "Service", &off), ["/spec/tomorrow"]);
         let route = json!({"spec": {"parentRefs": [{"name": "public", "tomorrow": 1}], "rules": [{"filters": [{"type": "Tomorrow"}], "novel": {"a": 1},
             "backendRefs": [{"name": "a", "port": 80, "filters": [{"type": "URLRewrite", "urlRewrite": {}}]}]}]}});
         let expected = ["/spec/parentRefs/0/tomorrow", "/spec/rules/0/filters/0/type", "/spec/rules/0/novel"];

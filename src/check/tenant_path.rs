@@ -30,7 +30,7 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 fn has(tenant: &Tenant, path: &str) -> bool {
-    tenant.path_prefixes.iter().any(|prefix| covers(prefix, path))
+    allows_all(&tenant.path_prefixes) || tenant.path_prefixes.iter().any(|prefix| covers(prefix, path))
 }
 
 /// What a match serves: its path, or in words what cannot be held against prefixes.

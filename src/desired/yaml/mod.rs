@@ -87,6 +87,15 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
         );
         return None;
     }
+    if let Some((line, column)) = hidden_break(part.text) {
+        let position = Position { line: part.first_line + line, column };
+        diagnostics.push(
+            Diagnostic::error("yaml-syntax", "Not valid YAML: a comment has a line separator of Unicode.")
+                .at(Origin { file: Arc::clone(file), position })
+                .help("Remove it (U+0085, U+2028 or U+2029): kubectl takes what follows as the next line."),
+        );
+        return None;
+    }
     let begins = |line: &str| line.trim_start().chars().next().filter(|first| *first != '#');
     let first = lines(part.text).find(|line| begins(line).is_some())?;
     if begins(first) == Some('%') || first.trim_end() == "..." {
@@ -141,6 +150,19 @@ fn split(text: &str) -> Vec<Part<'_>> {
 /// The lines of a text as YAML has them: a carriage return ends one, too.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('\r'))
+}
+
+/// Where what looks like a comment has a character that ends lines in YAML 1.1 and not in YAML 1.2: its line, from 0, and column.
+fn hidden_break(text: &str) -> Option<(usize, usize)> {
+    let is_break = |character: char| matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}');
+    // Nearly every text has none of them.
+    text.contains(is_break).then_some(())?;
+    lines(text).enumerate().find_map(|(number, line)| {
+        let comment = line.match_indices('#').map(|(at, _)| at);
+        let comment = comment.into_iter().find(|at| line[..*at].chars().next_back().is_none_or(char::is_whitespace))?;
+        let at = comment + line[comment..].find(is_break)?;
+        Some((number, line[..at].chars().count() + 1))
+    })
 }
 
 /// For each line of a text, from 0, the line that a comment on it is about: the next one that is no comment, or itself.
@@ -562,6 +584,20 @@ mod tests {
         assert_eq!(one("# c\r\n# d\r\na: 1\r\n"), (json!({"a": 1}), Vec::new()));
         let (_, found) = one("# c\r%YAML 1.1\r");
         assert_eq!(found[0].origin.as_ref().map(|origin| origin.position.line), Some(2));
+    }
+
+    #[test]
+    fn a_comment_hides_no_line() {
+        for separator in ['\u{85}', '\u{2028}', '\u{2029}'] {
+            let (_, found) = one(&format!("b: 1\n# c{separator}a: 1\n"));
+            let places: Vec<(usize, usize)> = found
+                .iter()
+                .filter_map(|found| found.origin.as_ref())
+                .map(|origin| (origin.position.line, origin.position.column))
+                .collect();
+            assert_eq!(places, [(2, 4)], "{separator:?}");
+            assert_eq!(one(&format!("a: \"x{separator}y\"\n")).1, Vec::new(), "{separator:?}");
+        }
     }
 
     #[test]
