@@ -55,11 +55,7 @@ pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, 
     let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
     let blocked = actions.iter().filter(|(_, action)| **action == Action::Blocked).map(|(object, _)| object.clone());
     let mut sick = Vec::new();
-    spread(plan, graph, blocked.collect(), |change, need, link, is_blocked| {
-        let counts = |of: &Member| of.partition == change.partition || desired.counts(of);
-        if !desired.objects.get(need).is_none_or(counts) {
-            return None;
-        }
+    spread(plan, desired, graph, blocked.collect(), |change, need, link, is_blocked| {
         let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
         if is_blocked {
             return Some(format!("It needs {need}, which is blocked{place}."));
@@ -91,14 +87,24 @@ pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, 
 /// chain of thousands.
 fn spread(
     plan: &mut Plan,
+    desired: &Desired,
     graph: &Graph,
     mut held: BTreeSet<ObjectRef>,
     mut judge: impl FnMut(&Change, &ObjectRef, &Link, bool) -> Option<String>,
 ) {
     let may_act = |change: &Change| change.action.is_acting() && change.action != Action::Delete;
     let acting = plan.changes.iter().enumerate().filter(|(_, change)| may_act(change));
-    let needs: BTreeMap<usize, Vec<(&ObjectRef, &Link)>> =
-        acting.map(|(at, change)| (at, needs_through_makers(graph, &change.object))).collect();
+    // What a tenant writes where it may not is not what others need.
+    let is_meant = |change: &Change, need: &ObjectRef| {
+        let counts = |of: &Member| of.partition == change.partition || desired.counts(of);
+        desired.objects.get(need).is_none_or(counts)
+    };
+    let meant = |change: &Change| {
+        let mut needs = needs_through_makers(graph, &change.object);
+        needs.retain(|(need, _)| is_meant(change, need));
+        needs
+    };
+    let needs: BTreeMap<usize, Vec<(&ObjectRef, &Link)>> = acting.map(|(at, change)| (at, meant(change))).collect();
     let mut needed_by: BTreeMap<&ObjectRef, Vec<usize>> = BTreeMap::new();
     for (at, of_it) in &needs {
         of_it.iter().for_each(|(need, _)| needed_by.entry(need).or_default().push(*at));
@@ -145,12 +151,12 @@ fn needs_through_makers<'a>(graph: &'a Graph, object: &ObjectRef) -> Vec<(&'a Ob
 }
 
 /// What needs a held object waits with it.
-pub(super) fn block_waiting(plan: &mut Plan, graph: &Graph) {
+pub(super) fn block_waiting(plan: &mut Plan, desired: &Desired, graph: &Graph) {
     let waits = |change: &&Change| {
         change.action == Action::Held || change.action == Action::Blocked && change.intended != Action::Delete
     };
     let waiting = plan.changes.iter().filter(waits).map(|change| change.object.clone()).collect();
-    spread(plan, graph, waiting, |_, need, _, waits| waits.then(|| format!("It needs {need}, which waits.")));
+    spread(plan, desired, graph, waiting, |_, need, _, waits| waits.then(|| format!("It needs {need}, which waits.")));
 }
 
 /// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not

@@ -112,7 +112,7 @@ pub fn conclude(
     if plan.approved {
         release(&mut plan, desired, options);
     }
-    block_waiting(&mut plan, &graph);
+    block_waiting(&mut plan, desired, &graph);
     block_used_deletes(&mut plan, live);
     plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
     loop {

@@ -170,7 +170,7 @@ fn is_misread(code: &str) -> bool {
 }
 
 /// A rule with empty texts in place of those in quotes. None where it cannot be told what is in quotes without reading all of
-/// the grammar: texts over several lines, texts without end, and comments.
+/// the grammar: texts in single quotes over several lines, texts without end, and comments.
 fn without_texts(rule: &str) -> Option<String> {
     let mut code = String::with_capacity(rule.len());
     let mut chars = rule.chars();
@@ -183,6 +183,18 @@ fn without_texts(rule: &str) -> Option<String> {
             continue;
         }
         let has_escapes = c != '`' && !code.ends_with(['r', 'R']);
+        let thrice = c.to_string().repeat(3);
+        if chars.as_str().starts_with(&thrice[1..]) {
+            chars.nth(1);
+            while !chars.as_str().starts_with(&thrice) {
+                if chars.next()? == '\\' && has_escapes {
+                    chars.next()?;
+                }
+            }
+            chars.nth(2);
+            code.push_str("''");
+            continue;
+        }
         loop {
             match chars.next()? {
                 '\n' | '\r' => return None,
@@ -308,6 +320,14 @@ mod tests {
         ] {
             assert!(is_plain(rule), "{rule}");
         }
+    }
+
+    #[test]
+    fn texts_in_three_quotes_are_texts() {
+        let rule = "self.value.matches(r\"\"\"^[a-z'\"]+$\"\"\") ? x : y";
+        assert_eq!(without_texts(rule).as_deref(), Some("self.value.matches(r'') ? x : y"));
+        assert_eq!(without_texts("a == \"\"\"b").as_deref(), None);
+        assert_eq!(without_texts("'' == ''").as_deref(), Some("'' == ''"));
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod new;
 mod one_writer;
 mod oracle;
 mod order;
+mod others;
 mod people;
 mod pin;
 mod policy;

@@ -162,6 +162,26 @@ fn what_controllers_do_for_an_object_is_held_too() {
             object("monitoring.coreos.com/v1", "PodMonitor", "{podMetricsEndpoints: [{port: http}]}"),
         ),
         (
+            object(
+                "monitoring.coreos.com/v1",
+                "ServiceMonitor",
+                "{endpoints: [{relabelings: [{targetLabel: __address__, replacement: \"10.0.0.1:443\"}]}]}",
+            ),
+            object(
+                "monitoring.coreos.com/v1",
+                "ServiceMonitor",
+                "{endpoints: [{relabelings: [{targetLabel: team, replacement: a}]}]}",
+            ),
+        ),
+        (
+            object(
+                "external-secrets.io/v1",
+                "ExternalSecret",
+                "{target: {manifest: {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding}}}",
+            ),
+            object("external-secrets.io/v1", "ExternalSecret", "{target: {template: {type: Opaque}}}"),
+        ),
+        (
             object("monitoring.coreos.com/v1", "ServiceMonitor", "{endpoints: [{tlsConfig: {keyFile: /etc/key}}]}"),
             object("monitoring.coreos.com/v1", "ServiceMonitor", "{endpoints: [{tlsConfig: {serverName: x}}]}"),
         ),

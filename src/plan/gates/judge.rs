@@ -70,7 +70,7 @@ pub(in crate::plan) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Li
         }
     }
     if blocked {
-        block_waiting(plan, graph);
+        block_waiting(plan, desired, graph);
         block_used_deletes(plan, live);
     }
     blocked
