@@ -21,7 +21,7 @@ const OF_KINDS: &str = "SPW102";
 #[derive(Clone, Debug)]
 pub struct Monitor {
     tenant: String,
-    namespaces: Vec<String>,
+    namespaces: Vec<Pattern>,
     kinds: Option<Vec<String>>,
     cluster_kinds: Vec<String>,
     /// As whom all of it is asked, where the rules say so.
@@ -99,7 +99,7 @@ impl Monitor {
         Some(Self {
             tenant: tenant.name.clone(),
             needs_identity: environment.protected || rules_of_it.any(|known| known.protected),
-            namespaces: tenant.namespaces.clone(),
+            namespaces: tenant.namespaces.iter().cloned().map(Pattern::from).collect(),
             kinds: tenant.kinds.clone(),
             cluster_kinds: tenant.cluster_kinds.clone(),
             identity: account.map(|(namespace, name)| format!("system:serviceaccount:{namespace}:{name}")),
@@ -140,9 +140,9 @@ impl Monitor {
 
     fn has(&self, namespace: &str) -> bool {
         // Kubernetes' own namespaces only by an entry that says so.
-        let may_name = |entry: &&String| !namespace.starts_with("kube-") || entry.starts_with("kube-");
+        let may_name = |entry: &&Pattern| !namespace.starts_with("kube-") || entry.as_str().starts_with("kube-");
         let mut entries = self.namespaces.iter().filter(may_name);
-        namespace != self.inventory && entries.any(|entry| Pattern::from(entry.clone()).is_match(namespace))
+        namespace != self.inventory && entries.any(|entry| entry.is_match(namespace))
     }
 
     /// A text that is written, which has to be of the object that the path names, and of a kind that the tenant has.

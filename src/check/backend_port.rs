@@ -39,7 +39,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 /// (`ExternalName`) or they are not known.
 fn ports(context: &Context<'_>, service: &ObjectRef) -> Option<Vec<i64>> {
     let live = context.cluster().and_then(|live| live.get(service));
-    if let Some(member) = context.desired.objects.get(service) {
+    if let Some(member) = context.desired.counting(service) {
         let mut ports = of_service(&member.object.value)?;
         // Others may have given it more.
         ports.extend(live.map(foreign).unwrap_or_default());

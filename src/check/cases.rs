@@ -561,7 +561,7 @@ fn the_config_suppresses_findings_of_every_rule() {
     let sources = CONFIG.replace("[a.yaml]", "[a.yaml, t]");
     let config = format!("{sources}  tenants: [{{name: t, paths: [t], {lists}}}]\n");
     let told_of_app = |config: &str| told(config, &[("a.yaml", ""), ("t/a.yaml", app)], &["test"]);
-    let open = "spinway.yaml:9:13 SPW111 Tenant t has no `egress`: its apps may connect anywhere.";
+    let open = "spinway.yaml:9:13 SPW111 Tenant t has no `egress`: in environment test its apps may connect anywhere.";
     assert!(told_of_app(&config).iter().any(|said| said == open), "{:?}", told_of_app(&config));
     let config = format!("{config}  suppressions: [{{check: SPW111, reason: agreed}}]\n");
     assert!(!told_of_app(&config).iter().any(|said| said.contains("SPW111") || said.contains("SPW090")));

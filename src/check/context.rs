@@ -10,6 +10,7 @@ use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
 use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
 /// What checks read.
@@ -27,14 +28,29 @@ pub struct Context<'a> {
     graph: OnceLock<Graph>,
     made: OnceLock<BTreeSet<ObjectRef>>,
     bound: OnceLock<Vec<(&'a Member, &'a Tenant)>>,
+    /// How many names were looked for that may have been meant.
+    looked_up: AtomicUsize,
 }
+
+/// So many names are looked for.
+const MOST_NEAREST: usize = 50;
 
 impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
         let rules = desired.rules();
         let (graph, made, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { desired, rules, controller: None, live: None, only: None, graph, made, bound }
+        Self {
+            desired,
+            rules,
+            controller: None,
+            live: None,
+            only: None,
+            graph,
+            made,
+            bound,
+            looked_up: AtomicUsize::new(0),
+        }
     }
 
     /// The same, with every Gateway taken to be served by this release.
@@ -87,6 +103,10 @@ impl<'a> Context<'a> {
     /// The object that may have been meant by a name, one of the repository or made for one: of the same kind, and of the
     /// same namespace first.
     pub(super) fn nearest(&self, wanted: &ObjectRef) -> Option<ObjectRef> {
+        // Each is held against all names: whoever has hundreds of them wrong is told of the first ones.
+        if self.looked_up.fetch_add(1, Ordering::Relaxed) >= MOST_NEAREST {
+            return None;
+        }
         let declared = self.desired.of_kind(&wanted.group, &wanted.kind, None).map(|(reference, _)| reference);
         let made = self.made().iter().filter(|made| made.is(&wanted.group, &wanted.kind));
         let near = declared.chain(made).filter(|known| dangling_reference::resembles(wanted, known));
@@ -109,7 +129,7 @@ impl<'a> Context<'a> {
             let text = |field: &str| parent.get(field).and_then(Value::as_str);
             let (kind, name) = (text("kind").unwrap_or("Gateway"), text("name").unwrap_or_default());
             let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
-            Some((pointer, parent, &self.desired.objects.get(&gateway)?.object))
+            Some((pointer, parent, &self.desired.counting(&gateway)?.object))
         });
         known.collect()
     }
@@ -125,7 +145,7 @@ impl<'a> Context<'a> {
             }
             let name = text("name").unwrap_or_default();
             let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
-            let declared = self.desired.objects.get(&gateway).map(|member| &member.object);
+            let declared = self.desired.counting(&gateway).map(|member| &member.object);
             let value = declared.map(|object| &object.value).or_else(|| self.cluster()?.get(&gateway))?;
             Some(Parent { pointer, reference, gateway, value, declared })
         });
@@ -134,7 +154,8 @@ impl<'a> Context<'a> {
 
     /// The custom resource definitions.
     pub(super) fn definitions(&self) -> impl Iterator<Item = &'a Object> {
-        self.desired.of_kind(CRD_GROUP, "CustomResourceDefinition", None).map(|(_, member)| &member.object)
+        let all = self.desired.of_kind(CRD_GROUP, "CustomResourceDefinition", None).map(|(_, member)| member);
+        all.filter(|member| self.desired.counts(member)).map(|member| &member.object)
     }
 
     /// The labels of a namespace, as far as they are known: those that the repository declares, and those that others gave it
@@ -143,7 +164,7 @@ impl<'a> Context<'a> {
         let reference = ObjectRef::new("", "Namespace", "", namespace);
         let labels =
             |value: &Value| value.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
-        let declared = self.desired.objects.get(&reference).map(|member| labels(&member.object.value));
+        let declared = self.desired.counting(&reference).map(|member| labels(&member.object.value));
         let Some(live) = self.cluster().and_then(|live| live.get(&reference)) else { return declared };
         let managers = Managers::of(live);
         let is_ours = |name: &str| {
@@ -182,8 +203,7 @@ impl<'a> Context<'a> {
 
     /// Whether the environment is protected, by its own text or by that of the rules.
     pub(super) fn is_protected(&self) -> bool {
-        let own = &self.desired.environment;
-        own.protected || self.rules.environments.iter().any(|rules| rules.name == own.name && rules.protected)
+        self.rules.is_protected(&self.desired.environment)
     }
 
     /// All objects that are asked about.

@@ -105,7 +105,7 @@ fn classes(context: &Context<'_>, object: &Object) -> Vec<String> {
             let text = |field: &str| parent.get(field).and_then(Value::as_str);
             let gateway =
                 ObjectRef::new(GATEWAY, "Gateway", text("namespace").unwrap_or(own), text("name").unwrap_or_default());
-            context.desired.objects.get(&gateway).and_then(|member| class_of(&member.object.value)).unwrap_or_default()
+            context.desired.counting(&gateway).and_then(|member| class_of(&member.object.value)).unwrap_or_default()
         })
         .collect();
     classes.sort();
@@ -124,7 +124,7 @@ fn release(context: &Context<'_>, class: &str) -> Option<Release> {
         Presence::Present(live) => Some(live),
         _ => None,
     };
-    let declared = context.desired.objects.get(&reference).map(|member| &member.object.value);
+    let declared = context.desired.counting(&reference).map(|member| &member.object.value);
     let controller = declared.or(live).and_then(|class| class.pointer("/spec/controllerName")).and_then(Value::as_str);
     let found = named(context, class).or_else(|| Release::newest(project_of(controller?)?));
     match (found, live.and_then(reported)) {

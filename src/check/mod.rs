@@ -61,9 +61,9 @@ pub use context::Context;
 pub use fields::{AtApply, at_apply, wrong_fields};
 pub use suggest::suggest_rules;
 pub use suppress::leave_out_by_config;
-pub use tenant_bounds::placeless;
+pub use tenant_bounds::without_namespaces;
 pub use tenant_egress::unlimited;
-pub use tenant_identity::nameless;
+pub use tenant_identity::without_account;
 
 use crate::desired::{Desired, parallel};
 use crate::live::Live;

@@ -1,10 +1,11 @@
-//! The fields that an app needs of what reaches beyond it: pods, Services, Secrets. What is not among them is refused, so that a field
+//! The fields that an app needs of what reaches beyond it: pods, Services, Secrets, routes, policies. What is not among them is refused, so that a field
 //! which Kubernetes gets tomorrow opens nothing.
 //!
 //! Sources: Pod Security Standards (restricted, and the host fields of baseline), PodSpec and ServiceSpec of Kubernetes 1.35.
 
 use super::context::keyed;
-use crate::object::escape;
+use crate::kinds::GATEWAY;
+use crate::object::{ObjectRef, escape};
 use serde_json::{Map, Value};
 
 /// What may stand in a field.
@@ -168,6 +169,74 @@ const SERVICE: Shape = &[
     ("type", Any),
 ];
 
+/// An HTTPRoute or GRPCRoute (Gateway API 1.6); matches only narrow what it serves, which another check reads.
+const ROUTE: Shape = &[
+    ("hostnames", Any),
+    (
+        "parentRefs",
+        Of(&[("group", Any), ("kind", Any), ("name", Any), ("namespace", Any), ("port", Any), ("sectionName", Any)]),
+    ),
+    ("rules", Of(ROUTE_RULE)),
+    ("useDefaultGateways", Any),
+];
+
+const ROUTE_RULE: Shape = &[
+    (
+        "backendRefs",
+        Of(&[
+            ("filters", Of(FILTER)),
+            ("group", Any),
+            ("kind", Any),
+            ("name", Any),
+            ("namespace", Any),
+            ("port", Any),
+            ("weight", Any),
+        ]),
+    ),
+    ("filters", Of(FILTER)),
+    ("matches", Any),
+    ("name", Any),
+    ("retry", Any),
+    ("sessionPersistence", Any),
+    ("timeouts", Any),
+];
+
+const FILTER: Shape = &[
+    ("cors", Any),
+    ("extensionRef", Any),
+    ("externalAuth", Any),
+    ("requestHeaderModifier", Any),
+    ("requestMirror", Any),
+    ("requestRedirect", Any),
+    ("responseHeaderModifier", Any),
+    (
+        "type",
+        Words(&[
+            "CORS",
+            "ExtensionRef",
+            "ExternalAuth",
+            "RequestHeaderModifier",
+            "RequestMirror",
+            "RequestRedirect",
+            "ResponseHeaderModifier",
+            "URLRewrite",
+        ]),
+    ),
+    ("urlRewrite", Any),
+];
+
+/// A NetworkPolicy; what its rules open is read by another check, which must know all of them.
+const POLICY: Shape = &[
+    ("egress", Of(&[("ports", Of(POLICY_PORT)), ("to", Of(PEER))])),
+    ("ingress", Of(&[("from", Of(PEER)), ("ports", Of(POLICY_PORT))])),
+    ("podSelector", Any),
+    ("policyTypes", Any),
+];
+
+const POLICY_PORT: Shape = &[("endPort", Any), ("port", Any), ("protocol", Any)];
+const PEER: Shape =
+    &[("ipBlock", Of(&[("cidr", Any), ("except", Any)])), ("namespaceSelector", Any), ("podSelector", Any)];
+
 /// The types of Secrets that hold what an app reads and nothing that acts.
 pub(super) const SECRET_TYPES: &[&str] = &[
     "Opaque",
@@ -178,11 +247,17 @@ pub(super) const SECRET_TYPES: &[&str] = &[
     "kubernetes.io/tls",
 ];
 
-/// What a Service sets beyond what an app needs.
-pub(super) fn of_service(value: &Value) -> Vec<Beyond> {
+/// What a Service, a route or a NetworkPolicy sets beyond what an app needs.
+pub(super) fn of_spec(object: &ObjectRef, value: &Value) -> Vec<Beyond> {
+    let shape = match (object.group.as_str(), object.kind.as_str()) {
+        ("", "Service") => SERVICE,
+        (GATEWAY, "HTTPRoute" | "GRPCRoute") => ROUTE,
+        ("networking.k8s.io", "NetworkPolicy") => POLICY,
+        _ => return Vec::new(),
+    };
     let mut found = Vec::new();
     if let Some(spec) = value.pointer("/spec") {
-        hold(spec, SERVICE, "/spec", &mut found);
+        hold(spec, shape, "/spec", &mut found);
     }
     found
 }
@@ -221,16 +296,41 @@ fn templates<'a>(value: &'a Value, root: &str) -> Vec<(String, &'a Value)> {
     found
 }
 
-/// What says nothing: the field is as if it were left out.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
+/// Fields that may not be set whose default is what is empty: there they are as if they were left out.
+const OFF: [&str; 20] = [
+    "allocateLoadBalancerNodePorts",
+    "allowPrivilegeEscalation",
+    "ephemeralContainers",
+    "externalIPs",
+    "externalName",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "hostIP",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "hostProcess",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "nodeName",
+    "nodePort",
+    "privileged",
+    "resourceClaims",
+];
+
+/// Whether a field says nothing. Of one that is not known nobody knows its default.
+fn is_off(key: &str, value: &Value) -> bool {
+    let is_empty = match value {
+        Value::Null => return true,
         Value::Bool(set) => !set,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(map) => map.is_empty(),
-    }
+    };
+    is_empty && OFF.contains(&key)
 }
 
 fn hold(value: &Value, shape: Shape, pointer: &str, found: &mut Vec<Beyond>) {
@@ -245,14 +345,14 @@ fn hold(value: &Value, shape: Shape, pointer: &str, found: &mut Vec<Beyond>) {
 }
 
 fn hold_map(map: &Map<String, Value>, shape: Shape, pointer: &str, found: &mut Vec<Beyond>) {
-    for (key, value) in map.iter().filter(|(_, value)| !is_off(value)) {
+    for (key, value) in map.iter().filter(|(key, value)| !is_off(key, value)) {
         let pointer = format!("{pointer}/{}", escape(key));
         match shape.iter().find(|(name, _)| name == key).map(|(_, field)| field) {
             Some(Any) => {}
             Some(Of(shape)) => hold(value, shape, &pointer, found),
             Some(Words(words)) => {
                 let written = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                if !words.contains(&written.as_str()) {
+                if !written.is_empty() && !words.contains(&written.as_str()) {
                     found.push(Beyond { pointer, what: format!("{key} to {written}"), allowed: words.to_vec() });
                 }
             }
@@ -325,8 +425,22 @@ mod tests {
     }
 
     #[test]
-    fn a_service_has_what_an_app_needs() {
+    fn services_routes_and_policies_have_what_an_app_needs() {
         let service = json!({"spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "nodePort": 30000}], "loadBalancerClass": "x", "externalIPs": [], "clusterIP": "None"}});
-        assert_eq!(pointers(of_service(&service)), ["/spec/ports/0/nodePort", "/spec/loadBalancerClass"]);
+        let of =
+            |group: &str, kind: &str, value: &Value| pointers(of_spec(&ObjectRef::new(group, kind, "a", "x"), value));
+        assert_eq!(of("", "Service", &service), ["/spec/ports/0/nodePort", "/spec/loadBalancerClass"]);
+        let off = json!({"spec": {"selector": {"a": "b"}, "allocateLoadBalancerNodePorts": false, "tomorrow": false, "gone": null}});
+        assert_eq!(of("", "Service", &off), ["/spec/tomorrow"]);
+        let route = json!({"spec": {"parentRefs": [{"name": "public", "tomorrow": 1}], "rules": [{"filters": [{"type": "Tomorrow"}], "novel": {"a": 1},
+            "backendRefs": [{"name": "a", "port": 80, "filters": [{"type": "URLRewrite", "urlRewrite": {}}]}]}]}});
+        let expected = ["/spec/parentRefs/0/tomorrow", "/spec/rules/0/filters/0/type", "/spec/rules/0/novel"];
+        assert_eq!(of(GATEWAY, "HTTPRoute", &route), expected);
+        let policy =
+            json!({"spec": {"podSelector": {}, "egress": [{"to": [{"fqdn": "a.example"}]}], "egressAllow": [{}]}});
+        assert_eq!(
+            of("networking.k8s.io", "NetworkPolicy", &policy),
+            ["/spec/egress/0/to/0/fqdn", "/spec/egressAllow"]
+        );
     }
 }

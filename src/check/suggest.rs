@@ -1,7 +1,8 @@
 //! The lists that would allow tenants what their files use now, where a tenant has no such list.
 
 use super::{
-    Context, tenant_egress, tenant_gateway, tenant_hostname, tenant_image, tenant_kind, tenant_namespace, tenant_path,
+    Context, tenant_bounds, tenant_egress, tenant_gateway, tenant_hostname, tenant_identity, tenant_image, tenant_kind,
+    tenant_namespace, tenant_path,
 };
 use crate::desired::{Desired, Environment, Suppression, Tenant};
 use crate::object::Object;
@@ -20,18 +21,22 @@ struct List {
     name: ListName,
     check: &'static str,
     is_missing: fn(&Tenant, &Context<'_>) -> bool,
+    /// What stands for all where an object uses all; empty where none can.
+    all: &'static str,
     used: fn(&Object, &Tenant) -> Vec<String>,
 }
 
 const LISTS: [List; 7] = [
     List {
         name: "namespaces",
+        all: "",
         check: tenant_namespace::CHECK.id,
         is_missing: |tenant, _| tenant.namespaces.is_empty(),
         used: |object, _| object.reference.namespace.iter().cloned().collect(),
     },
     List {
         name: "kinds",
+        all: "",
         check: tenant_kind::CHECK.id,
         is_missing: |tenant, _| tenant.kinds.is_none(),
         used: |object, _| {
@@ -41,24 +46,28 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "gateways",
+        all: "",
         check: tenant_gateway::CHECK.id,
         is_missing: |tenant, _| tenant.gateways.is_empty(),
         used: |object, _| tenant_gateway::used(object),
     },
     List {
         name: "hostnames",
+        all: "*",
         check: tenant_hostname::CHECK.id,
         is_missing: |tenant, _| tenant.hostnames.is_empty() && tenant.own_hostnames.is_empty(),
         used: |object, _| tenant_hostname::used(object),
     },
     List {
         name: "pathPrefixes",
+        all: "*",
         check: tenant_path::CHECK.id,
         is_missing: |tenant, _| tenant.path_prefixes.is_empty(),
         used: tenant_path::used,
     },
     List {
         name: "images",
+        all: "",
         check: tenant_image::CHECK.id,
         is_missing: |tenant, _| tenant.images.is_empty(),
         used: |object, _| {
@@ -67,6 +76,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "egress",
+        all: "*",
         check: tenant_egress::CHECK.id,
         is_missing: |tenant, context| context.is_protected() && tenant.egress.is_none(),
         used: |object, _| tenant_egress::makes_pods(object).then(|| "*".to_owned()).into_iter().collect(),
@@ -82,26 +92,34 @@ pub(super) fn missing(context: &Context<'_>) -> Suggestions {
             let excuses = |suppression: &Suppression| {
                 suppression.check == list.check && suppression.selector().matches(&object.reference)
             };
-            let used = (list.used)(object, tenant);
+            let used = (list.used)(object, tenant).into_iter().filter(|entry| entry == list.all || is_literal(entry));
+            let used: Vec<String> = used.collect();
             if used.is_empty() || context.rules.suppressions.iter().any(excuses) {
                 continue;
             }
-            let written = used.iter().map(|entry| with_names(entry, &context.desired.environment));
-            found.entry(tenant.name.clone()).or_default().entry(list.name).or_default().extend(written);
+            let known = found.entry(tenant.name.clone()).or_default().entry(list.name).or_default();
+            if list.name == "hostnames" {
+                known.extend(used.iter().map(|entry| with_names(entry, &context.desired.environment)));
+            } else {
+                known.extend(used);
+            }
         }
     }
-    // `kinds` replaces the kinds that an app needs, so it has to name those of them that are used.
+    found
+}
+
+/// What tenants with a list of kinds to be suggested declare: the list replaces the kinds that an app needs, in every environment.
+fn complete_kinds(all: &mut Suggestions, context: &Context<'_>) {
     for (member, tenant) in context.bound() {
-        if let Some(kinds) = found.get_mut(&tenant.name).and_then(|lists| lists.get_mut("kinds")) {
+        if let Some(kinds) = all.get_mut(&tenant.name).and_then(|lists| lists.get_mut("kinds")) {
             kinds.extend(tenant_kind::used(&member.object.reference));
         }
     }
-    found
-        .values_mut()
-        .flat_map(BTreeMap::values_mut)
-        .filter(|list| list.contains("*"))
-        .for_each(|list| list.retain(|e| e == "*"));
-    found
+}
+
+/// Whether an entry is what it says: a name that is none would be a pattern in the list.
+fn is_literal(entry: &str) -> bool {
+    !entry.contains(['*', '?', '[', '{', '$'])
 }
 
 /// A text in which the values of an environment are named again: `${domain}` for `shop.example`. Only what looks like a domain
@@ -110,6 +128,9 @@ fn with_names(text: &str, environment: &Environment) -> String {
     let mut values: Vec<(&String, &str)> =
         environment.values.iter().filter_map(|(name, value)| Some((name, domain(value)?))).collect();
     values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+    if text.contains('$') {
+        return text.to_owned();
+    }
     let named = values.into_iter().find_map(|(name, value)| {
         let rest = text.strip_suffix(value).filter(|rest| rest.is_empty() || rest.ends_with('.'))?;
         Some(format!("{rest}${{{name}}}"))
@@ -134,32 +155,48 @@ pub(super) fn written(lists: &BTreeMap<ListName, BTreeSet<String>>) -> Vec<Strin
 /// What to add to `spec.tenants` so that every tenant without a list may do what its files do now, in YAML; empty when nothing
 /// is missing.
 ///
-/// It is what they use and no judgement whether they should. In a protected environment a tenant without `serviceAccount` is named
-/// too: `spinway new tenant` shows what one needs.
+/// It is what they use and no judgement whether they should. Where a protected environment requires a service account, the line is a
+/// comment: an account has to be made first.
 pub fn suggest_rules(environments: &[Desired]) -> String {
     let mut all = Suggestions::new();
-    let mut nameless = BTreeSet::new();
+    let mut lacking = BTreeSet::new();
     for desired in environments {
         let context = Context::new(desired);
         for (tenant, lists) in missing(&context) {
             let known = all.entry(tenant).or_default();
             lists.into_iter().for_each(|(name, entries)| known.entry(name).or_default().extend(entries));
         }
-        nameless.extend(super::tenant_identity::nameless(desired).into_iter().map(str::to_owned));
+        for tenant in tenant_bounds::without_namespaces(context.rules) {
+            let own = all.entry(tenant.name.clone()).or_default().entry("namespaces").or_default();
+            if own.is_empty() {
+                own.insert(tenant.name.clone());
+            }
+        }
+        lacking.extend(tenant_identity::declaring(desired).into_iter().map(str::to_owned));
     }
-    for tenant in &nameless {
+    environments.iter().for_each(|desired| complete_kinds(&mut all, &Context::new(desired)));
+    for tenant in &lacking {
         all.entry(tenant.clone()).or_default();
     }
-    let mut text = String::new();
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "# Merge these lines into the entries of spinway.yaml, after reading whether each tenant should have that. A list that is\n\
+         # there and empty is replaced. `\"*\"` allows everything: write less where you can.\nspec:\n  tenants:\n",
+    );
     for (tenant, lists) in &all {
         let lines = written(lists).into_iter().map(|line| format!("      {line}\n")).collect::<String>();
         // Writing to a text never fails.
         let _ = write!(text, "    - name: {}\n{lines}", Value::from(tenant.as_str()));
-        if nameless.contains(tenant) {
-            text.push_str("      serviceAccount: # NAMESPACE/NAME of an account that may write its kinds\n");
+        if lacking.contains(tenant) {
+            let _ = writeln!(
+                text,
+                "      # serviceAccount: {tenant}/deployer   # NAMESPACE/NAME, after an administrator made it (SPW112)"
+            );
         }
     }
-    if text.is_empty() { text } else { format!("spec:\n  tenants:\n{text}") }
+    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! SPW090, and the ways in which a repository asks not to be told of a finding: an annotation, a comment, the Config.
 
-use super::{CHECKS, Check};
+use super::{CHECKS, Check, tenant_bounds, tenant_identity};
 use crate::desired::{Desired, Selector};
 use crate::object::{Diagnostic, ObjectRef, Origin, Severity};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -73,7 +73,9 @@ impl Wish {
             About::Objects(selector) if *selector == Selector::default() => true,
             About::Objects(selector) => finding.object.as_ref().is_some_and(|object| selector.matches(object)),
         };
-        is_meant && self.id == finding.id && self.wrong.is_none()
+        // Those of the rules themselves refuse a plan whatever is suppressed.
+        let is_of_rules = [tenant_bounds::CHECK.id, tenant_identity::CHECK.id].contains(&finding.id);
+        is_meant && self.id == finding.id && self.wrong.is_none() && !is_of_rules
     }
 }
 

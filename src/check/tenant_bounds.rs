@@ -21,15 +21,18 @@ pub(super) const CHECK: Check = Check {
 };
 
 /// The tenants that may have no object anywhere. A plan under such rules is refused as a whole, by the Config alone.
-pub fn placeless(rules: &Config) -> impl Iterator<Item = &Tenant> {
+pub fn without_namespaces(rules: &Config) -> impl Iterator<Item = &Tenant> {
     rules.tenants.iter().filter(|tenant| tenant.namespaces.is_empty() && tenant.cluster_kinds.is_empty())
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let mut missing = suggest::missing(context);
     // Nearly everything is in a namespace: without the list an entry is not finished, whatever the files say.
-    for tenant in placeless(context.rules) {
-        missing.entry(tenant.name.clone()).or_default().entry("namespaces").or_default();
+    for tenant in without_namespaces(context.rules) {
+        let own = missing.entry(tenant.name.clone()).or_default().entry("namespaces").or_default();
+        if own.is_empty() {
+            own.insert(tenant.name.clone());
+        }
     }
     let tenants = context.rules.tenants.iter().enumerate();
     let found = tenants.filter_map(|(index, tenant)| {

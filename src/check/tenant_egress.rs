@@ -3,7 +3,7 @@
 use super::{Check, Context};
 use crate::desired::network::{self, Peer};
 use crate::desired::{Desired, Member, OPEN_EGRESS, Tenant, allows_all};
-use crate::graph::{Limits, pod_labels};
+use crate::graph::{LIMITS, Limits, pod_labels};
 use crate::kinds::each;
 use crate::object::{Diagnostic, Object, ObjectRef, Severity};
 use serde_json::Value;
@@ -54,14 +54,41 @@ fn of_object(context: &Context<'_>, limits: &Limits<'_>, bound: (&Member, &Tenan
     if !reference.is("networking.k8s.io", "NetworkPolicy") {
         return Vec::new();
     }
-    let may = |what: &str| {
-        let what = what.to_owned();
-        move |other: &Tenant| other.egress.iter().flatten().any(|allowed| what.ends_with(&format!(" {allowed}")))
+    let violation = |opened: Opened| {
+        let may = |other: &Tenant| {
+            let has = |egress: &Vec<String>| {
+                allows_all(egress) || opened.entry.as_ref().is_some_and(|entry| egress.contains(entry))
+            };
+            other.egress.as_ref().is_some_and(has)
+        };
+        context.violation(&CHECK, bound, &opened.pointer, &format!("connect {}", opened.what), may)
     };
-    of_policy(member, tenant, egress)
-        .into_iter()
-        .map(|(pointer, what)| context.violation(&CHECK, bound, &pointer, &what, may(&what)))
-        .collect()
+    of_policy(member, tenant, egress).into_iter().map(violation).collect()
+}
+
+/// What a policy opens beyond what the tenant may reach.
+struct Opened {
+    /// Where it says so.
+    pointer: String,
+    /// What, in words: `to 10.0.0.0/8`, `anywhere`.
+    what: String,
+    /// The entry of `egress` that would allow it, where there is one.
+    entry: Option<String>,
+}
+
+impl Opened {
+    fn to(pointer: impl Into<String>, entry: impl Into<String>) -> Self {
+        let entry = entry.into();
+        Self { pointer: pointer.into(), what: format!("to {entry}"), entry: Some(entry) }
+    }
+
+    fn what(pointer: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), what: what.into(), entry: None }
+    }
+
+    fn below(self, pointer: &str) -> Self {
+        Self { pointer: format!("{pointer}{}", self.pointer), ..self }
+    }
 }
 
 /// The groups of policies beside Kubernetes' own, which may allow what that one does not.
@@ -83,7 +110,8 @@ fn of_pods(
         return Vec::new();
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
-    let help = "Add `egress` to the App: a list of addresses, empty for none.";
+    let help = "Add `egress` to the App (addresses, or `[]` for none), or for other workloads a NetworkPolicy with \
+                `policyTypes: [Egress]` that selects the labels of the pods.";
     vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)]
 }
 
@@ -96,44 +124,48 @@ pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(Obj
     let limited = context.bound().filter(|(_, tenant)| is_limited(tenant));
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
-        let policies: Vec<&ObjectRef> =
-            limits.on(&object.reference, pod_labels(&object.reference, &object.value)?).collect();
+        // A tenant may have thousands; where so many of them are withheld, that is not waited for.
+        let on = limits.on(&object.reference, pod_labels(&object.reference, &object.value)?);
+        let policies: Vec<&ObjectRef> = on.take(LIMITS).collect();
         let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
         Some((object.reference.clone(), (*first).clone()))
     });
     found.collect()
 }
 
-/// What a policy allows that the tenant may not, and where it stands.
-fn of_policy(member: &Member, tenant: &Tenant, egress: &[String]) -> Vec<(String, String)> {
+/// What a policy allows that the tenant may not.
+fn of_policy(member: &Member, tenant: &Tenant, egress: &[String]) -> Vec<Opened> {
     let named = member.object.annotation(OPEN_EGRESS).unwrap_or_default();
     let hosts: Vec<&str> = named.split(' ').filter(|host| !host.is_empty()).collect();
     let foreign = hosts.iter().filter(|host| !egress.iter().any(|allowed| allowed == **host));
-    let mut found: Vec<_> = foreign.map(|host| (open_pointer(), format!("connect to {host}"))).collect();
+    let mut found: Vec<Opened> = foreign.map(|host| Opened::to(open_pointer(), *host)).collect();
     for (pointer, rule) in each(&member.object.value, "spec.egress[]") {
         let peers = each(rule, "to[]");
-        let beyond = if peers.is_empty() {
+        let beyond: Vec<Opened> = if peers.is_empty() {
             anywhere(rule, &hosts)
         } else {
-            let beyond = |(below, peer)| beyond(peer, rule, tenant, egress).map(|what| (below, what));
-            peers.into_iter().filter_map(beyond).collect()
+            peers.into_iter().filter_map(|(below, peer)| beyond(&below, peer, rule, tenant, egress)).collect()
         };
-        found.extend(beyond.into_iter().map(|(below, what)| (format!("{pointer}{below}"), what)));
+        found.extend(beyond.into_iter().map(|opened| opened.below(&pointer)));
     }
     found
 }
 
 /// What a rule opens to every address, but for the ports of the hosts that are named beside it: a NetworkPolicy does not
 /// know hosts. Those of them that the tenant may not reach are said where they are named.
-fn anywhere(rule: &Value, hosts: &[&str]) -> Vec<(String, String)> {
-    let of_host =
-        |port: u16| hosts.iter().any(|host| matches!(network::peer(host), Ok(Peer::Host(Some(p))) if p == port));
+fn anywhere(rule: &Value, hosts: &[&str]) -> Vec<Opened> {
+    let port_of = |host: &&str| match network::peer(host) {
+        Ok(Peer::Host(port)) => port,
+        _ => None,
+    };
+    let of_hosts: BTreeSet<u16> = hosts.iter().filter_map(port_of).collect();
+    let of_host = |port: u16| of_hosts.contains(&port);
     let what = |port: Option<u16>| match port {
         Some(port) if of_host(port) => None,
-        Some(port) => Some(format!("connect anywhere at port {port}")),
-        None => Some("connect anywhere".to_owned()),
+        Some(port) => Some(format!("anywhere at port {port}")),
+        None => Some("anywhere".to_owned()),
     };
-    opened(rule).into_iter().filter_map(|(below, port)| Some((below, what(port)?))).collect()
+    opened(rule).into_iter().filter_map(|(below, port)| Some(Opened::what(below, what(port)?))).collect()
 }
 
 /// The ports that a rule opens, and where they stand: no number for what is more, or other, than one TCP port.
@@ -159,24 +191,23 @@ fn open_pointer() -> String {
 }
 
 /// What a peer allows, at the ports of its rule, that the tenant may not.
-fn beyond(peer: &Value, rule: &Value, tenant: &Tenant, egress: &[String]) -> Option<String> {
+fn beyond(pointer: &str, peer: &Value, rule: &Value, tenant: &Tenant, egress: &[String]) -> Option<Opened> {
     if let Some(cidr) = peer.pointer("/ipBlock/cidr").and_then(Value::as_str) {
         let within = |port| egress.iter().any(|allowed| has(allowed, cidr, port));
         let (_, port) = opened(rule).into_iter().find(|(_, port)| !within(*port))?;
         let at = port.map(|port| format!(":{port}")).unwrap_or_default();
-        return Some(format!("connect to {cidr}{at}"));
+        return Some(Opened::to(pointer, format!("{cidr}{at}")));
     }
     // Without it: pods of its own namespace.
     let selector = peer.pointer("/namespaceSelector")?;
     let name = selector.pointer("/matchLabels/kubernetes.io~1metadata.name").and_then(Value::as_str);
-    let own = |name: &str| tenant.namespaces.iter().any(|own| own == name);
     let listed = |name: &str| egress.iter().any(|allowed| allowed == &format!("namespace:{name}"));
     match name {
-        Some(name) if own(name) || listed(name) => None,
+        Some(name) if tenant.has_namespace(name) || listed(name) => None,
         Some("kube-system") if looks_names_up(rule) => None,
-        Some("kube-system") => Some("connect to ports other than 53 of namespace:kube-system".to_owned()),
-        Some(name) => Some(format!("connect to namespace:{name}")),
-        None => Some("connect to namespaces that it does not name".to_owned()),
+        Some("kube-system") => Some(Opened::what(pointer, "to ports other than 53 of namespace:kube-system")),
+        Some(name) => Some(Opened::to(pointer, format!("namespace:{name}"))),
+        None => Some(Opened::what(pointer, "to namespaces that it does not name")),
     }
 }
 

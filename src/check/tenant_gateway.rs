@@ -4,8 +4,8 @@ use super::context::is_route;
 use super::tenant_namespace::has as has_namespace;
 use super::{Check, Context};
 use crate::desired::{Member, Tenant, allows_all, glob};
-use crate::kinds::each;
-use crate::object::{Diagnostic, Object, Severity};
+use crate::kinds::{GATEWAY, each};
+use crate::object::{Diagnostic, Object, ObjectRef, Severity};
 use serde_json::Value;
 
 pub(super) const CHECK: Check = Check {
@@ -29,6 +29,8 @@ struct Target<'a> {
     section: Option<&'a str>,
     /// A Service is a parent in a mesh: whoever calls it is redirected.
     is_service: bool,
+    /// Whether it is what `gateways` are about.
+    is_gateway: bool,
 }
 
 impl Target<'_> {
@@ -44,15 +46,17 @@ fn target<'a>(reference: &'a Value, own: &'a str) -> Target<'a> {
         path: format!("{namespace}/{}", text("name").unwrap_or_default()),
         section: text("sectionName"),
         is_service: text("kind") == Some("Service"),
+        is_gateway: matches!(text("kind").unwrap_or("Gateway"), "Gateway" | "ListenerSet")
+            && text("group").unwrap_or(GATEWAY) == GATEWAY,
     }
 }
 
 fn allowed(gateways: &[String], target: &Target<'_>) -> bool {
-    allows_all(gateways)
-        || gateways.iter().any(|pattern| match pattern.matches('/').count() {
-            2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
-            _ => glob(pattern, &target.path),
-        })
+    let names = |pattern: &String| match pattern.matches('/').count() {
+        2 => target.section.is_some_and(|section| glob(pattern, &format!("{}/{section}", target.path))),
+        _ => glob(pattern, &target.path),
+    };
+    target.is_gateway && (allows_all(gateways) || gateways.iter().any(names))
 }
 
 /// What a route attaches to, as `gateways` of a tenant would name it; none for what no list can allow.
@@ -62,7 +66,7 @@ pub(super) fn used(object: &Object) -> Vec<String> {
         return Vec::new();
     }
     let parents = each(&object.value, "spec.parentRefs[]").into_iter().map(|(_, parent)| target(parent, own));
-    let foreign = parents.filter(|target| !target.is_own_service(own));
+    let foreign = parents.filter(|target| target.is_gateway);
     foreign
         .map(|target| [Some(target.path.as_str()), target.section].into_iter().flatten().collect::<Vec<_>>().join("/"))
         .collect()
@@ -77,7 +81,11 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
     let own = object.reference.namespace();
     let is_route = is_route(&object.reference);
     let mut found = Vec::new();
-    let targets = || ["spec.targetRef", "spec.targetRefs[]"].into_iter().flat_map(|path| each(&object.value, path));
+    let targets = || {
+        ["spec.targetRef", "spec.targetRefs[]", "spec.targetSelectors[]"]
+            .into_iter()
+            .flat_map(|path| each(&object.value, path))
+    };
     for (pointer, reference) in targets().filter(|_| !is_route) {
         let elsewhere = reference.get("namespace").and_then(Value::as_str).filter(|namespace| *namespace != own);
         let is_its = |namespace: &&str| has_namespace(tenant, namespace, &context.rules.inventory.namespace);
@@ -93,7 +101,7 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
             let what = format!("attach to {}{section}", target.path);
             let may = |other: &Tenant| allowed(&other.gateways, &target);
             let violation = context.violation(&CHECK, (member, tenant), &pointer, &what, may);
-            found.push(context.of_list(violation, tenant, !tenant.gateways.is_empty()));
+            found.push(context.of_list(violation, tenant, !target.is_gateway || !tenant.gateways.is_empty()));
         }
     }
     if is_route && !allows_all(&tenant.gateways) && object.value.pointer("/spec/useDefaultGateways").is_some() {
@@ -101,9 +109,11 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
         found.push(context.violation(&CHECK, (member, tenant), "/spec/useDefaultGateways", what, |_| false));
     }
     for (pointer, reference) in targets().filter(|_| !is_route) {
-        let kind = reference.get("kind").and_then(Value::as_str).unwrap_or_default();
-        if ["Gateway", "GatewayClass", "ListenerSet"].contains(&kind) {
-            let what = format!("set a policy for the whole {kind} {}", target(reference, own).path);
+        let text = |field: &str| reference.get(field).and_then(Value::as_str).unwrap_or_default();
+        // What the tenant may declare is its own: a policy for anything else changes it for others.
+        let aim = ObjectRef::new(text("group"), text("kind"), own, text("name"));
+        if !tenant.may_declare(&aim) {
+            let what = format!("set a policy for the whole {} {}", aim.kind, target(reference, own).path);
             found.push(context.violation(&CHECK, (member, tenant), &pointer, &what, |_| false));
         }
     }

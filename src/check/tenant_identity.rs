@@ -1,7 +1,7 @@
 //! SPW112.
 
 use super::{Check, Context};
-use crate::desired::{Desired, Tenant};
+use crate::desired::Desired;
 use crate::object::{Diagnostic, Severity};
 use std::collections::BTreeSet;
 
@@ -20,20 +20,26 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-/// The tenants without the service account that the environment requires, which declare something.
-pub fn nameless(desired: &Desired) -> BTreeSet<&str> {
-    let context = Context::new(desired);
-    let is_required = context.is_protected();
+/// The tenants without the service account that the environment requires: nothing may be asked for them, no deletion either.
+pub fn without_account(desired: &Desired) -> BTreeSet<&str> {
+    let rules = desired.rules();
+    let is_required = rules.is_protected(&desired.environment);
+    let lacking = rules.tenants.iter().filter(|tenant| is_required && tenant.service_account.is_none());
+    lacking.map(|tenant| tenant.name.as_str()).collect()
+}
+
+/// Those of them that declare something.
+pub(super) fn declaring(desired: &Desired) -> BTreeSet<&str> {
     let partitions: BTreeSet<&str> = desired.objects.values().map(|member| member.partition.as_str()).collect();
-    let lacks = |tenant: &&Tenant| tenant.service_account.is_none() && partitions.contains(tenant.name.as_str());
-    let tenants = desired.rules().tenants.iter().filter(|_| is_required).filter(lacks);
-    tenants.map(|tenant| tenant.name.as_str()).collect()
+    let mut lacking = without_account(desired);
+    lacking.retain(|tenant| partitions.contains(tenant));
+    lacking
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
-    let nameless = nameless(context.desired);
+    let declaring = declaring(context.desired);
     let tenants =
-        context.rules.tenants.iter().enumerate().filter(|(_, tenant)| nameless.contains(tenant.name.as_str()));
+        context.rules.tenants.iter().enumerate().filter(|(_, tenant)| declaring.contains(tenant.name.as_str()));
     tenants
         .map(|(index, tenant)| {
             let message = format!(

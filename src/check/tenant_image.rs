@@ -36,7 +36,8 @@ fn has(tenant: &Tenant, image: &str) -> bool {
 
 /// The images that an object runs, and where they stand.
 pub(super) fn used(object: &Object) -> impl Iterator<Item = (String, &str)> {
-    keyed(&object.value, "/spec", &["image"]).into_iter().filter_map(|(pointer, image)| {
+    let all = ["/spec", "/template"].map(|root| keyed(&object.value, root, &["image"])).concat();
+    all.into_iter().filter_map(|(pointer, image)| {
         // Of a volume it is a map (KEP-4639).
         let image = image.as_str().or_else(|| image.get("reference")?.as_str())?;
         Some((pointer, image))

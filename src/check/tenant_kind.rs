@@ -1,7 +1,7 @@
 //! SPW102.
 
 use super::{Check, Context};
-use crate::desired::{APP_KINDS, GROUP, Member, OWN_KINDS, Tenant, glob};
+use crate::desired::{Member, OWN_KINDS, Tenant};
 use crate::kinds::{GATEWAY, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Severity};
 
@@ -49,29 +49,6 @@ const PRIVILEGED: [(&str, &str, &str); 20] = [
     ("gateway.envoyproxy.io", "EnvoyExtensionPolicy", "it runs code in the proxy that all share"),
 ];
 
-/// Whether a tenant may declare an object of this kind.
-pub(super) fn allowed(tenant: &Tenant, object: &ObjectRef) -> bool {
-    let of_its = match &tenant.kinds {
-        None => is_own(object),
-        Some(kinds) => {
-            let is_made_by_app = APP_KINDS.iter().any(|(group, kind)| object.is(group, kind));
-            let app = ObjectRef::new(GROUP, "App", object.namespace(), &object.name);
-            names(kinds, object) || (is_made_by_app && names(kinds, &app))
-        }
-    };
-    of_its && (object.namespace.is_some() || names(&tenant.cluster_kinds, object))
-}
-
-/// Whether a list of kinds names that of an object. A kind without its group means the core group, or one that is known by this
-/// name alone.
-fn names(kinds: &[String], object: &ObjectRef) -> bool {
-    let names = [object.kind.clone(), format!("{}.{}", object.kind, object.group)];
-    kinds.iter().any(|pattern| {
-        let with_group = pattern.contains('.');
-        names.iter().skip(usize::from(with_group)).any(|name| glob(pattern, name))
-    })
-}
-
 /// Whether an app needs the kind of an object, so that a tenant without `kinds` may declare it.
 pub(super) fn is_own(object: &ObjectRef) -> bool {
     OWN_KINDS.iter().any(|(group, kind)| object.is(group, kind))
@@ -101,7 +78,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     };
     let refused = context
         .bound()
-        .filter(|(member, tenant)| !allowed(tenant, &member.object.reference) && placed(&member.object.reference));
+        .filter(|(member, tenant)| !tenant.may_declare(&member.object.reference) && placed(&member.object.reference));
     let violation = |(member, tenant): (&Member, &Tenant)| {
         let object = &member.object.reference;
         let unnamed = || match (&object.namespace, &tenant.kinds) {
@@ -110,7 +87,7 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
             (Some(_), None) => "an app does not need it, and the tenant has no `kinds` that name it",
         };
         let what = format!("declare a {}: {}", object.kind, privilege(object).unwrap_or_else(unnamed));
-        let may = |other: &Tenant| other.kinds.is_some() && allowed(other, object);
+        let may = |other: &Tenant| other.kinds.is_some() && other.may_declare(object);
         context.violation(&CHECK, (member, tenant), "/kind", &what, may)
     };
     refused.map(violation).collect()

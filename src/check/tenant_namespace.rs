@@ -1,7 +1,7 @@
 //! SPW101.
 
 use super::{Check, Context};
-use crate::desired::{Tenant, glob};
+use crate::desired::Tenant;
 use crate::object::{Diagnostic, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -19,13 +19,9 @@ pub(super) const CHECK: Check = Check {
     run,
 };
 
-/// Namespaces that begin so are Kubernetes' own: a tenant has one only by a pattern that begins so too.
-const RESERVED: &str = "kube-";
-
-/// Whether a tenant has a namespace.
+/// Whether a tenant may use a namespace: that of the inventory is nobody's.
 pub(super) fn has(tenant: &Tenant, namespace: &str, inventory: &str) -> bool {
-    let may_name = |pattern: &&String| !namespace.starts_with(RESERVED) || pattern.starts_with(RESERVED);
-    namespace != inventory && tenant.namespaces.iter().filter(may_name).any(|pattern| glob(pattern, namespace))
+    namespace != inventory && tenant.has_namespace(namespace)
 }
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
@@ -38,8 +34,10 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
         let what = format!("use namespace {namespace}");
         let may = |other: &Tenant| has(other, namespace, inventory);
         let violation = context.violation(&CHECK, (member, tenant), "/metadata/namespace", &what, may);
-        let is_special = namespace.starts_with(RESERVED) || namespace == inventory;
-        Some(context.of_list(violation, tenant, is_special || !tenant.namespaces.is_empty()))
+        // The list that is missing could not name it by `*`.
+        let everything = Tenant { namespaces: vec!["*".to_owned()], ..Tenant::default() };
+        let needs_list = tenant.namespaces.is_empty() && has(&everything, namespace, inventory);
+        Some(context.of_list(violation, tenant, !needs_list))
     });
     foreign.collect()
 }

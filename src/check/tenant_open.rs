@@ -30,7 +30,11 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let tenants = context.rules.tenants.iter().enumerate().filter(|(_, tenant)| running.contains(tenant.name.as_str()));
     tenants
         .map(|(index, tenant)| {
-            let message = format!("Tenant {} has no `egress`: its apps may connect anywhere.", tenant.name);
+            let environment = &context.desired.environment.name;
+            let message = format!(
+                "Tenant {} has no `egress`: in environment {environment} its apps may connect anywhere.",
+                tenant.name
+            );
             context.tenant_finding(&CHECK, index, message).help(CHECK.remedy)
         })
         .collect()

@@ -30,14 +30,15 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 fn has(tenant: &Tenant, path: &str) -> bool {
-    tenant.path_prefixes.iter().any(|prefix| covers(prefix, path))
+    allows_all(&tenant.path_prefixes) || tenant.path_prefixes.iter().any(|prefix| covers(prefix, path))
 }
 
 /// What a match serves: its path, or in words what cannot be held against prefixes.
 fn served(value: &Value, is_grpc: bool) -> Result<String, String> {
     if is_grpc {
         let service = value.pointer("/method/service").and_then(Value::as_str);
-        let pattern = value.pointer("/method/type").is_some_and(|kind| kind == "RegularExpression");
+        // Whatever is no exact name is a pattern.
+        let pattern = value.pointer("/method/type").is_some_and(|kind| kind != "Exact");
         // Letters, digits, `_` and dots (Gateway API GRPCMethodMatch): anything else is read as another path by the proxy.
         let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
         let method = value.pointer("/method/method").and_then(Value::as_str).unwrap_or_default();
@@ -51,7 +52,7 @@ fn served(value: &Value, is_grpc: bool) -> Result<String, String> {
         };
     }
     let path = value.pointer("/path/value").and_then(Value::as_str).unwrap_or("/");
-    if value.pointer("/path/type").is_some_and(|kind| kind == "RegularExpression") {
+    if value.pointer("/path/type").is_some_and(|kind| kind != "Exact" && kind != "PathPrefix") {
         return Err(format!("the paths {path}"));
     }
     let plain = path.to_ascii_lowercase().replace("%2e", ".");

@@ -2,7 +2,7 @@
 
 use super::context::{is_route, keyed};
 use super::shape::{self, Beyond, SECRET_TYPES};
-use super::{Check, Context, tenant_kind};
+use super::{Check, Context};
 use crate::desired::{Member, Tenant};
 use crate::object::{Diagnostic, Object, ObjectRef, Severity, escape};
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
     why: "A pod with rights on its node has those of every pod there. A Service with external addresses takes their traffic, \
           one of type NodePort or LoadBalancer goes around the Gateway, one of type ExternalName leads into any network. A \
           Secret of type service-account-token makes a token, and so does what makes such a Secret. A monitor that reads files reads those \
-          of Prometheus. Owners and finalizers tie the object to others' lives. Pods, containers, volumes, Services and Secrets may have \
+          of Prometheus. Owners and finalizers tie the object to others' lives. Pods, containers, volumes, Services, Secrets, routes and NetworkPolicies may have \
           the fields that an app needs; any other field is refused, one that Kubernetes gets tomorrow too.",
     example: "# apps/checkout/service.yaml\napiVersion: v1\nkind: Service\nmetadata: {name: open, namespace: checkout}\n\
               spec: {type: LoadBalancer, selector: {app: cart}, ports: [{port: 80}]}",
@@ -39,10 +39,17 @@ const POD: [&str; 10] = [
     "procMount",
 ];
 
+/// So many fields of one object are told: it is refused by the first.
+const MOST_TOLD: usize = 100;
+
 /// Annotations by which controllers reach beyond the object, by how they begin.
-const ANNOTATIONS: [(&str, &str); 3] = [
+const ANNOTATIONS: [(&str, &str); 7] = [
     ("external-dns.alpha.kubernetes.io/", "it makes names in DNS"),
     ("k8s.v1.cni.cncf.io/", "it connects pods to other networks, past policies"),
+    ("v1.multus-cni.io/", "it connects pods to other networks, past policies"),
+    ("cdi.k8s.io/", "it gives pods devices of the node"),
+    ("sidecar.istio.io/", "it changes images and volumes of pods"),
+    ("proxy.istio.io/", "it changes the proxy of pods"),
     ("container.apparmor.security.beta.kubernetes.io/", "it changes what confines containers"),
 ];
 
@@ -76,12 +83,15 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
     if object.reference.is("", "Service") {
         found.extend(of_service(&object.value));
     }
+    found.extend(shape::of_spec(&object.reference, &object.value).into_iter().map(Found::from));
     found.extend(of_secret(object));
     found.extend(of_monitor(object));
     found.extend(of_references(object, tenant));
     let mut seen = std::collections::BTreeSet::new();
     // What has words of its own comes first.
     found.retain(|found| seen.insert(found.pointer.clone()));
+    // Each is looked up in the text.
+    found.truncate(MOST_TOLD);
     let violation = |Found { pointer, what, allowed }: Found| {
         let finding = context.violation(&CHECK, (member, tenant), &pointer, &what, |_| false);
         if allowed.is_empty() {
@@ -101,6 +111,11 @@ fn of_metadata(object: &Object) -> Vec<Found> {
         let pointer = format!("/metadata/{field}");
         if object.value.pointer(&pointer).and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
             found.push(Found::new(pointer, format!("{what} of an object")));
+        }
+    }
+    for (pointer, list) in keyed(&object.value, "/spec", &["ownerReferences", "finalizers"]) {
+        if list.as_array().is_some_and(|list| !list.is_empty()) {
+            found.push(Found::new(pointer, "set owners or finalizers of what is made for it"));
         }
     }
     let of_pods = ["annotations", "podAnnotations", "serviceAnnotations", "deploymentAnnotations"];
@@ -144,7 +159,9 @@ fn of_pods(object: &Object) -> Vec<Found> {
         }
     }
     for (pointer, value) in all(&["capabilities"]) {
-        if value.get("add").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+        // As Pod Security Standards (restricted) have it.
+        let is_more = |name: &Value| name != "NET_BIND_SERVICE";
+        if value.get("add").and_then(Value::as_array).is_some_and(|list| list.iter().any(is_more)) {
             found.push(Found::new(format!("{pointer}/add"), "add capabilities"));
         }
     }
@@ -152,6 +169,16 @@ fn of_pods(object: &Object) -> Vec<Found> {
     for (pointer, value) in all(&["httpGet", "tcpSocket"]) {
         if value.get("host").and_then(Value::as_str).is_some_and(|host| !host.is_empty()) {
             found.push(Found::new(format!("{pointer}/host"), "have the node send requests to another host"));
+        }
+    }
+    for (pointer, value) in all(&["volumeName"]) {
+        if value.as_str().is_some_and(|name| !name.is_empty()) {
+            found.push(Found::new(pointer, "claim a volume by its name: it may be that of others"));
+        }
+    }
+    for (pointer, value) in all(&["dataSourceRef"]) {
+        if value.get("namespace").and_then(Value::as_str).is_some_and(|of| of != object.reference.namespace()) {
+            found.push(Found::new(pointer, "read a volume of another namespace"));
         }
     }
     for (pointer, value) in all(&["mountPropagation"]) {
@@ -184,7 +211,6 @@ fn of_service(value: &Value) -> Vec<Found> {
     {
         found.push(Found::new("/spec", "have a Service without selector: anything may be behind it"));
     }
-    found.extend(shape::of_service(value).into_iter().map(Found::from));
     found
 }
 
@@ -212,14 +238,20 @@ fn of_monitor(object: &Object) -> Vec<Found> {
         return Vec::new();
     }
     let files = keyed(&object.value, "/spec", &["bearerTokenFile", "caFile", "certFile", "keyFile"]);
-    let files = files.into_iter().map(|(pointer, _)| Found::new(pointer, "have Prometheus read a file of its own pod"));
+    let files = files.into_iter().filter(|(_, file)| file.as_str().is_none_or(|file| !file.is_empty()));
+    let files = files.map(|(pointer, _)| Found::new(pointer, "have Prometheus read a file of its own pod"));
+    let is_address =
+        |label: &Value| label.as_str().is_some_and(|label| label.starts_with("__") && !label.starts_with("__tmp"));
+    let addresses = keyed(&object.value, "/spec", &["targetLabel", "proxyUrl"]).into_iter();
+    let addresses = addresses.filter(|(pointer, value)| pointer.ends_with("proxyUrl") || is_address(value));
+    let addresses = addresses.map(|(pointer, _)| Found::new(pointer, "have Prometheus read from another address"));
     let own = object.reference.namespace();
     let elsewhere = keyed(&object.value, "/spec", &["namespaceSelector"]).into_iter().filter(|(_, selector)| {
         let mut names = selector.get("matchNames").and_then(Value::as_array).into_iter().flatten();
         selector.get("any") == Some(&Value::Bool(true)) || names.any(|name| name != own)
     });
     let elsewhere = elsewhere.map(|(pointer, _)| Found::new(pointer, "have Prometheus read from other namespaces"));
-    files.chain(elsewhere).collect()
+    files.chain(addresses).chain(elsewhere).collect()
 }
 
 /// What requests are led to, and what is used, beyond what a tenant may declare.
@@ -235,9 +267,19 @@ fn of_references(object: &Object, tenant: &Tenant) -> Vec<Found> {
             let (group, kind) = (text(backend, "group"), text(backend, "kind"));
             let target = ObjectRef::new(&group, &kind, object.reference.namespace(), &text(backend, "name"));
             let is_service = group.is_empty() && matches!(kind.as_str(), "" | "Service");
-            if !is_service && !tenant_kind::allowed(tenant, &target) {
+            if !is_service && !tenant.may_declare(&target) {
                 found.push(Found::new(pointer, format!("lead requests to a {kind}, which it may not declare")));
             }
+        }
+    }
+    if object.reference.is("external-secrets.io", "ExternalSecret")
+        && object.value.pointer("/spec/target/manifest").is_some()
+    {
+        found.push(Found::new("/spec/target/manifest", "have another object than a Secret made"));
+    }
+    for (pointer, owner) in keyed(&object.value, "/spec", &["identityOwner"]) {
+        if owner == "operator" {
+            found.push(Found::new(pointer, "use the identity of KEDA itself"));
         }
     }
     for (pointer, used) in keyed(&object.value, "/spec", &["authenticationRef"]) {

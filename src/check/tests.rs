@@ -225,6 +225,7 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW105", host("[cart.shop.example, shop.example]", "{type: PathPrefix, value: /}")),
         ("SPW105", object("gateway.networking.k8s.io/v1", "TLSRoute", &format!("spec: {{{PARENT}, hostnames: [shop.example]}}"))),
         ("SPW105", app("routes: [{gateway: infra/public, section: https, hosts: [\"${domain}\"], path: /}]")),
+        ("SPW105", host("[shop.example]", "{type: ImplementationSpecific, value: /cart}")),
         ("SPW105", object("gateway.networking.k8s.io/v1", "GRPCRoute", &format!("spec: {{{PARENT}, hostnames: [shop.example]}}"))),
         // Images.
         ("SPW106", app("replicas: 1").replace("ghcr.io/acme/checkout/cart:1", "docker.io/evil/cart:1")),
@@ -324,6 +325,11 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW109", object("v1", "Secret", "type: helm.sh/release.v1")),
         ("SPW109", route(&format!("{PARENT}, hostnames: [cart.shop.example], rules: [{{backendRefs: [{{group: networking.istio.io, kind: Hostname, name: login.internal}}]}}]"))),
         ("SPW109", route(&format!("{PARENT}, hostnames: [cart.shop.example], rules: [{{filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{group: gateway.envoyproxy.io, kind: Backend, name: any}}}}}}]}}]"))),
+        ("SPW103", route("parentRefs: [{namespace: infra, name: public, sectionName: https, group: mesh.example, kind: Mesh}], hostnames: [cart.shop.example]")),
+        ("SPW103", route("parentRefs: [{namespace: infra, name: public, sectionName: https, group: \"\", kind: Service}], hostnames: [cart.shop.example]")),
+        ("SPW109", route(&format!("{PARENT}, hostnames: [cart.shop.example], fieldOfTomorrow: {{a: b}}"))),
+        ("SPW109", route(&format!("{PARENT}, hostnames: [cart.shop.example], rules: [{{filters: [{{type: Tomorrow, tomorrow: {{}}}}]}}]"))),
+        ("SPW109", limiting("podSelector: {}, policyTypes: [Egress], egressAllow: [{}]")),
         ("SPW109", object("keda.sh/v1alpha1", "ScaledObject", "spec: {triggers: [{type: kafka, authenticationRef: {kind: ClusterTriggerAuthentication, name: all}}]}")),
         // What is the platform's to write, and others' objects.
         ("local-kind", "apiVersion: spinway.dev/v1alpha1\nkind: Config\nmetadata: {name: t}\nspec: {}\n".to_owned()),

@@ -261,6 +261,40 @@ pub struct Tenant {
     pub defaults: Value,
 }
 
+/// Namespaces that begin so are Kubernetes' own.
+const RESERVED: &str = "kube-";
+
+impl Tenant {
+    /// Whether its `namespaces` name one: those of Kubernetes only by a pattern that begins so too.
+    pub fn has_namespace(&self, namespace: &str) -> bool {
+        let may_name = |pattern: &&String| !namespace.starts_with(RESERVED) || pattern.starts_with(RESERVED);
+        self.namespaces.iter().filter(may_name).any(|pattern| glob(pattern, namespace))
+    }
+
+    /// Whether it may declare an object of this kind.
+    pub fn may_declare(&self, object: &ObjectRef) -> bool {
+        let of_its = match &self.kinds {
+            None => OWN_KINDS.iter().any(|(group, kind)| object.is(group, kind)),
+            Some(kinds) => {
+                let is_made_by_app = APP_KINDS.iter().any(|(group, kind)| object.is(group, kind));
+                let app = ObjectRef::new(GROUP, "App", object.namespace(), &object.name);
+                names(kinds, object) || (is_made_by_app && names(kinds, &app))
+            }
+        };
+        of_its && (object.namespace.is_some() || names(&self.cluster_kinds, object))
+    }
+}
+
+/// Whether a list of kinds names that of an object. A kind without its group means the core group, or one that is known by this
+/// name alone.
+fn names(kinds: &[String], object: &ObjectRef) -> bool {
+    let names = [object.kind.clone(), format!("{}.{}", object.kind, object.group)];
+    kinds.iter().any(|pattern| {
+        let with_group = pattern.contains('.');
+        names.iter().skip(usize::from(with_group)).any(|name| glob(pattern, name))
+    })
+}
+
 /// Whether a list of a tenant allows everything.
 pub fn allows_all(list: &[String]) -> bool {
     list.iter().any(|entry| entry == "*")
@@ -526,7 +560,12 @@ impl Config {
     /// Whether a member is the platform's, or of a tenant that has the namespace.
     pub(super) fn has(&self, member: &Member, namespace: &str) -> bool {
         let tenant = self.tenant_of(&member.object.origin.file);
-        tenant.is_none_or(|tenant| tenant.namespaces.iter().any(|pattern| glob(pattern, namespace)))
+        tenant.is_none_or(|tenant| tenant.has_namespace(namespace))
+    }
+
+    /// Whether an environment is protected, by its own text or by that of these rules.
+    pub fn is_protected(&self, environment: &Environment) -> bool {
+        environment.protected || self.environments.iter().any(|known| known.name == environment.name && known.protected)
     }
 
     /// As whom everything of a partition is done: the user name of its tenant's service account, as Kubernetes names it.

@@ -444,6 +444,24 @@ fn may_define(config: &Config, member: &Member) -> bool {
 }
 
 impl Desired {
+    /// Whether what a member says counts for objects of others: that of the platform does, and what a tenant may declare where it
+    /// stands. Anything else is refused, and must not stand for what is there.
+    pub fn counts(&self, member: &Member) -> bool {
+        let rules = self.rules();
+        let reference = &member.object.reference;
+        let in_its = |tenant: &Tenant| {
+            let has = |namespace: &String| *namespace != rules.inventory.namespace && tenant.has_namespace(namespace);
+            reference.namespace.as_ref().is_none_or(has)
+        };
+        let tenant = rules.tenants.iter().find(|tenant| tenant.name == member.partition);
+        tenant.is_none_or(|tenant| in_its(tenant) && tenant.may_declare(reference))
+    }
+
+    /// What the repository says of an object, where it counts ([`Desired::counts`]).
+    pub fn counting(&self, reference: &ObjectRef) -> Option<&Member> {
+        self.objects.get(reference).filter(|member| self.counts(member))
+    }
+
     /// The schemas of the definitions that the repository holds.
     pub fn schemas(&self) -> Schemas {
         let rules = self.rules();

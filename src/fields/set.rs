@@ -86,7 +86,11 @@ impl FieldSet {
         let Some(map) = fields.as_object() else { return set };
         set.member = map.is_empty() || map.contains_key(".");
         for (element, below) in map.iter().filter(|(element, _)| *element != ".") {
-            set.children.insert(element.clone(), Self::parse(below));
+            let below = Self::parse(below);
+            // What is not a set of fields names no path.
+            if below.member || !below.children.is_empty() {
+                set.children.insert(element.clone(), below);
+            }
         }
         set
     }
@@ -159,6 +163,13 @@ mod tests {
             paths,
             ["spec.listeners[name=http]", "spec.listeners[name=http].name", "spec.listeners[name=http].port", "spec.x"]
         );
+    }
+
+    #[test]
+    fn what_is_not_a_set_names_no_path() {
+        let set = FieldSet::parse(&json!({"f:spec": {"f:x": 1}, "f:y": {}, "f:z": {".": {}, "f:a": null}}));
+        assert_eq!(set.to_json(), json!({"f:y": {}, "f:z": {}}));
+        assert_eq!(FieldSet::parse(&set.to_json()).paths(), set.paths());
     }
 
     #[test]

@@ -12,23 +12,39 @@ pub fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value>
         (SPIN, "SpinApp") => "/spec/podLabels",
         ("", "Pod") => "/metadata/labels",
         ("batch", "CronJob") => "/spec/jobTemplate/spec/template/metadata/labels",
-        ("", "ReplicationController" | "PodTemplate") | ("apps" | "batch", _) => "/spec/template/metadata/labels",
-        // Other controllers mostly keep a pod template at the same place (Argo Rollouts, OpenKruise). Where they do not, the labels
-        // are unknown, and only a policy for all pods of the namespace selects them.
-        _ if has_containers(value.get("spec")) => "/spec/template/metadata/labels",
-        _ => return None,
+        ("", "PodTemplate") => "/template/metadata/labels",
+        ("", "ReplicationController") | ("apps" | "batch", _) => "/spec/template/metadata/labels",
+        _ => return labels_of_template(value),
     };
     Some(value.pointer(at).unwrap_or(&Value::Null))
 }
 
-/// Whether a list of containers stands anywhere below.
-fn has_containers(value: Option<&Value>) -> bool {
+/// The labels of the one template from which a kind that is not known makes pods. Where it has several, or runs something without
+/// one, they are unknown, and only a policy for all pods of the namespace selects them.
+fn labels_of_template(value: &Value) -> Option<&Value> {
+    let spec = value.get("spec")?;
+    let mut templates = Vec::new();
+    let mut runs = false;
+    gather(spec, &mut templates, &mut runs);
+    match templates.as_slice() {
+        [one] => Some(one.pointer("/metadata/labels").unwrap_or(&Value::Null)),
+        [] if !runs => None,
+        _ => Some(&Value::Null),
+    }
+}
+
+/// The maps whose `spec` has containers, and whether an image stands anywhere.
+fn gather<'a>(value: &'a Value, templates: &mut Vec<&'a Value>, runs: &mut bool) {
     match value {
-        Some(Value::Object(map)) => {
-            map.contains_key("containers") || map.values().any(|below| has_containers(Some(below)))
+        Value::Object(map) => {
+            if value.pointer("/spec/containers").is_some() {
+                templates.push(value);
+            }
+            *runs |= ["containers", "container", "image"].iter().any(|key| map.contains_key(*key));
+            map.values().for_each(|below| gather(below, templates, runs));
         }
-        Some(Value::Array(items)) => items.iter().any(|item| has_containers(Some(item))),
-        _ => false,
+        Value::Array(items) => items.iter().for_each(|item| gather(item, templates, runs)),
+        _ => {}
     }
 }
 
@@ -51,7 +67,10 @@ impl<'a> Limits<'a> {
 
     /// Those among objects with their values.
     pub fn among(objects: &[(&'a ObjectRef, &'a Value)]) -> Self {
-        let policies = || objects.iter().copied().filter(|(object, _)| object.is("networking.k8s.io", "NetworkPolicy"));
+        let is_limit =
+            |(object, value): &Policy<'_>| object.is("networking.k8s.io", "NetworkPolicy") && limits_egress(value);
+        let limiting: Vec<Policy<'_>> = objects.iter().copied().filter(is_limit).collect();
+        let policies = || limiting.iter().copied();
         let mut count: HashMap<Asked<'_>, usize> = HashMap::new();
         for asked in policies().flat_map(asked) {
             *count.entry(asked).or_default() += 1;
@@ -91,13 +110,19 @@ fn asked<'a>((policy, value): Policy<'a>) -> impl Iterator<Item = Asked<'a>> {
         .filter_map(move |(key, value)| Some((policy.namespace(), key.as_str(), value.as_str()?)))
 }
 
-/// Whether a policy limits where pods with these labels connect to.
+/// Whether a policy limits where pods connect to, and selects them by labels alone. Without `policyTypes` one that has rules for
+/// egress limits it (NetworkPolicySpec).
+fn limits_egress(policy: &Value) -> bool {
+    let types = each(policy, "spec.policyTypes[]");
+    let has_rules = !each(policy, "spec.egress[]").is_empty();
+    let limits = if types.is_empty() { has_rules } else { types.iter().any(|(_, kind)| *kind == "Egress") };
+    limits && policy.pointer("/spec/podSelector/matchExpressions").is_none()
+}
+
+/// Whether a policy selects pods with these labels.
 fn selects(policy: &Value, labels: &Value) -> bool {
-    let limits = each(policy, "spec.policyTypes[]").iter().any(|(_, kind)| *kind == "Egress");
     let wanted = policy.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
-    let has = |(key, value): (&String, &Value)| labels.get(key) == Some(value);
-    let plain = policy.pointer("/spec/podSelector/matchExpressions").is_none();
-    limits && plain && wanted.is_none_or(|wanted| wanted.iter().all(has))
+    wanted.is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
 }
 
 #[cfg(test)]
@@ -129,6 +154,8 @@ mod tests {
             APP.to_owned(),
             policy("own", "shop", "policyTypes: [Egress], podSelector: {matchLabels: {app: cart}}"),
             policy("all", "shop", "policyTypes: [Ingress, Egress], podSelector: {}"),
+            policy("by-rules", "shop", "podSelector: {}, egress: [{ports: [{port: 53}]}]"),
+            policy("neither", "shop", "podSelector: {}, ingress: [{}]"),
             policy("ingress", "shop", "policyTypes: [Ingress], podSelector: {}"),
             policy("other", "shop", "policyTypes: [Egress], podSelector: {matchLabels: {app: pay}}"),
             policy("elsewhere", "pay", "policyTypes: [Egress], podSelector: {}"),
@@ -140,10 +167,10 @@ mod tests {
             let needs = graph.needs(&app).into_iter().filter(|(need, _)| need.kind == "NetworkPolicy");
             needs.map(|(need, _)| need.name.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(policies(&Live::default()), ["all", "own"]);
+        assert_eq!(policies(&Live::default()), ["all", "by-rules", "own"]);
         let mut live = Live::default();
         live.insert(json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "own", "namespace": "shop"}}));
-        assert_eq!(policies(&live), ["all"]);
+        assert_eq!(policies(&live), ["all", "by-rules"]);
     }
 
     #[test]

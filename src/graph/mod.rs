@@ -2,7 +2,7 @@
 //!
 //! Nodes are desired objects, the objects that controllers make for them, and whatever else they refer to.
 
-use crate::desired::{Desired, Member};
+use crate::desired::{Desired, Member, PLATFORM};
 use crate::kinds::{self, GATEWAY, Section};
 use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Severity, dotted};
@@ -104,7 +104,7 @@ impl Graph {
         let mut definitions: BTreeMap<GroupKind, ObjectRef> = BTreeMap::new();
         for (reference, member) in &desired.objects {
             graph.node(reference);
-            if reference.is(CRD_GROUP, "CustomResourceDefinition") {
+            if reference.is(CRD_GROUP, "CustomResourceDefinition") && desired.counts(member) {
                 definitions.extend(crd_versions(&member.object.value).map(|(kind, _)| (kind, reference.clone())));
             }
         }
@@ -197,7 +197,14 @@ impl Graph {
         let because: Arc<str> = "it restricts where the pods connect to".into();
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let Some(labels) = pod_labels(reference, &member.object.value) else { continue };
-            let missing = limits.on(reference, labels).filter(|policy| live.get(policy).is_none());
+            // What another tenant writes is not waited for.
+            let is_near = |policy: &&ObjectRef| {
+                desired
+                    .objects
+                    .get(*policy)
+                    .is_some_and(|of| of.partition == member.partition || of.partition == PLATFORM)
+            };
+            let missing = limits.on(reference, labels).filter(is_near).filter(|policy| live.get(policy).is_none());
             for policy in missing.take(LIMITS) {
                 let to = self.node(policy);
                 self.graph.add_edge(NodeIndex::new(index), to, Link::new(Arc::clone(&because), None));

@@ -135,17 +135,11 @@ fn written<'a>(desired: &'a Desired, plurals: &BTreeMap<GroupKind, String>) -> B
     let namespaces: BTreeSet<String> = of_accounts().map(|((_, namespace), _)| namespace.clone()).collect();
     let kinds: BTreeSet<GroupKind> =
         of_accounts().filter(|((_, namespace), _)| namespace.is_empty()).map(|(_, kind)| kind.clone()).collect();
-    let patterns = |of: fn(&Tenant) -> &[String]| -> Vec<Pattern> {
-        accounts.iter().flat_map(|tenant| of(tenant)).map(|text| Pattern::from(text.clone())).collect()
+    let listed_kinds: Vec<Pattern> =
+        accounts.iter().flat_map(|tenant| &tenant.cluster_kinds).map(|text| Pattern::from(text.clone())).collect();
+    let has_namespace = |namespace: &str| {
+        namespaces.contains(namespace) || accounts.iter().any(|tenant| tenant.has_namespace(namespace))
     };
-    let listed = patterns(|tenant| &tenant.namespaces);
-    let listed_kinds = patterns(|tenant| &tenant.cluster_kinds);
-    // `*` does not stand for the namespaces of Kubernetes.
-    let is_listed = |pattern: &Pattern, namespace: &str| {
-        pattern.is_match(namespace) && (!namespace.starts_with("kube-") || pattern.as_str().starts_with("kube-"))
-    };
-    let has_namespace =
-        |namespace: &str| namespaces.contains(namespace) || listed.iter().any(|pattern| is_listed(pattern, namespace));
     let has_kind = |kind: &GroupKind| {
         let full = format!("{}.{}", kind.kind, kind.group);
         kinds.contains(kind)

@@ -412,9 +412,9 @@ async fn probe(
     assessed: &[Assessed],
 ) -> BTreeMap<ObjectRef, Answer> {
     // Nobody may ask for a tenant that has to be someone and is not.
-    let nameless = check::nameless(desired);
+    let lacking = check::without_account(desired);
     let wanted = assessed.iter().filter(|a| a.probe && a.change.action != Action::Blocked);
-    let wanted = wanted.filter(|a| !nameless.contains(a.change.partition.as_str()));
+    let wanted = wanted.filter(|a| !lacking.contains(a.change.partition.as_str()));
     let monitors = &monitors(desired, live);
     let requests = wanted.map(|a| async move {
         let partition = &a.change.partition;

@@ -3,12 +3,13 @@
 use super::guard;
 use super::{Action, Change, Options, Plan};
 use crate::check;
-use crate::desired::Desired;
-use crate::graph::{Circle, Graph, Link, LinkKind};
+use crate::desired::{Desired, Member, Tenant, allows_all};
+use crate::graph::{Circle, Graph, LIMITS, Limits, Link, LinkKind, pod_labels};
 use crate::inventory::Held;
 use crate::kinds::{self, Verdict};
 use crate::live::{Live, Observed, Source};
 use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Blocks a change, and says why.
@@ -30,8 +31,8 @@ pub(super) fn block_erroneous(plan: &mut Plan, desired: &Desired, broken: &BTree
             block(change, format!("The inventory of partition {} cannot be read: {reason}.", change.partition));
         }
     }
-    let nameless = check::nameless(desired);
-    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && nameless.contains(c.partition.as_str())) {
+    let lacking = check::without_account(desired);
+    for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && lacking.contains(c.partition.as_str())) {
         let reason =
             format!("The tenant {} has no `serviceAccount`, which a protected environment requires.", change.partition);
         block(change, reason);
@@ -55,6 +56,10 @@ pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, 
     let blocked = actions.iter().filter(|(_, action)| **action == Action::Blocked).map(|(object, _)| object.clone());
     let mut sick = Vec::new();
     spread(plan, graph, blocked.collect(), |change, need, link, is_blocked| {
+        let counts = |of: &Member| of.partition == change.partition || desired.counts(of);
+        if !desired.objects.get(need).is_none_or(counts) {
+            return None;
+        }
         let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
         if is_blocked {
             return Some(format!("It needs {need}, which is blocked{place}."));
@@ -197,6 +202,51 @@ pub(super) fn block_unlimited(plan: &mut Plan, desired: &Desired) {
     for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
         if let Some(policy) = unlimited.get(&change.object) {
             block(change, format!("{policy} restricts its egress and is not applied, so it is not applied either."));
+        }
+    }
+}
+
+/// Blocks what takes away the last policy that limits where live pods connect to: also while their replacement rolls out, is
+/// paused or is refused, the pods that run keep their labels (law 11).
+pub(super) fn block_unlimiting(plan: &mut Plan, desired: &Desired, live: &Live) {
+    let is_limited = |partition: &str| {
+        let of_it = |tenant: &&Tenant| tenant.name == partition;
+        let tenant = desired.rules().tenants.iter().find(of_it);
+        tenant.and_then(|tenant| tenant.egress.as_ref()).is_some_and(|egress| !allows_all(egress))
+    };
+    let changes = || plan.changes.iter().filter(|change| is_limited(&change.partition));
+    let of_policy = |change: &&Change| change.object.is("networking.k8s.io", "NetworkPolicy");
+    let takes = |change: &&Change| of_policy(change) && change.action.is_acting() && live.get(&change.object).is_some();
+    if !changes().any(|change| takes(&change)) {
+        return;
+    }
+    let before: Vec<(&ObjectRef, &Value)> =
+        live.objects().filter(|(object, _)| object.is("networking.k8s.io", "NetworkPolicy")).collect();
+    let changed: BTreeMap<&ObjectRef, &Change> =
+        plan.changes.iter().filter(of_policy).filter(|c| c.action.is_acting()).map(|c| (&c.object, c)).collect();
+    let kept = before.iter().copied().filter(|(object, _)| !changed.contains_key(object));
+    let made = changed.values().filter_map(|change| Some((&change.object, change.body.as_ref()?)));
+    let after: Vec<(&ObjectRef, &Value)> =
+        kept.chain(made.filter(|(object, _)| changed[object].action != Action::Delete)).collect();
+    let (before, after) = (Limits::among(&before), Limits::among(&after));
+    let mut last: BTreeMap<ObjectRef, ObjectRef> = BTreeMap::new();
+    for change in changes().filter(|change| change.action != Action::Delete) {
+        let Some(labels) = live.get(&change.object).and_then(|value| pod_labels(&change.object, value)) else {
+            continue;
+        };
+        if after.on(&change.object, labels).next().is_some() {
+            continue;
+        }
+        for policy in before.on(&change.object, labels).take(LIMITS) {
+            last.entry(policy.clone()).or_insert_with(|| change.object.clone());
+        }
+    }
+    for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
+        if let Some(pods) = last.get(&change.object) {
+            let reason = format!(
+                "It is the last that restricts where the running pods of {pods} connect to. Add another policy for them first."
+            );
+            block(change, reason);
         }
     }
 }

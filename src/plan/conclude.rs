@@ -2,8 +2,8 @@
 
 use super::assess::{Assessed, put};
 use super::blocks::{
-    block, block_circles, block_dependents, block_erroneous, block_unlimited, block_used_deletes, block_waiting,
-    hold_breaks, release,
+    block, block_circles, block_dependents, block_erroneous, block_unlimited, block_unlimiting, block_used_deletes,
+    block_waiting, hold_breaks, release,
 };
 use super::definitions::hold_definitions;
 use super::drift::is_annotation;
@@ -92,6 +92,7 @@ pub fn conclude(
     plan.diagnostics.extend(check::of_changes(desired, live, &changing(&plan.changes)));
     block_erroneous(&mut plan, desired, broken);
     block_circles(&mut plan, &circles);
+    block_unlimiting(&mut plan, desired, live);
     block_unlimited(&mut plan, desired);
     block_dependents(&mut plan, desired, live, &graph);
     restrain(&mut plan, desired, live, options);
@@ -481,7 +482,7 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
             }
         }
     }
-    if let Some(tenant) = check::placeless(desired.rules()).next() {
+    if let Some(tenant) = check::without_namespaces(desired.rules()).next() {
         return say(
             format!("The tenant {} has no `namespaces` in spinway.yaml: it is not said what it may have.", tenant.name),
             "Write its lists: `spinway check --suggest-rules` prints those that its files need now.",

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// How a registry lets itself be shown who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// Not at all.
     None,
     /// By name and password.
@@ -27,7 +27,7 @@ struct Offer {
 }
 
 /// How the headers of an answer want to be answered; nothing where they cannot be read in one way only.
-pub(super) fn challenge<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
+pub fn challenge<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
     let mut offers = Vec::new();
     for header in headers {
         offers.extend(read(header)?);

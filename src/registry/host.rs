@@ -161,7 +161,7 @@ impl TokenServer {
 }
 
 /// The token of an answer, which is one that fits in a header.
-fn token_of(body: &[u8]) -> Option<String> {
+pub fn token_of(body: &[u8]) -> Option<String> {
     let answer: Token = serde_json::from_slice(body).ok()?;
     let fits = |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
     [answer.token, answer.access_token].into_iter().flatten().find(fits)
@@ -191,7 +191,7 @@ fn asks(name: &str, headers: &HeaderMap, clients: &Clients) -> Result<Asks, Erro
         Challenge::None => Ok(Asks::Nothing),
         Challenge::Basic => Ok(Asks::Password),
         Challenge::Bearer { realm, service } => {
-            let realm = checked(name, &realm)?;
+            let realm = token_server(name, &realm)?;
             let client = clients.to(realm.host_str().unwrap_or_default()).clone();
             Ok(Asks::Token(TokenServer { realm, service, client }))
         }
@@ -199,7 +199,10 @@ fn asks(name: &str, headers: &HeaderMap, clients: &Clients) -> Result<Asks, Erro
 }
 
 /// The address of a token server. Credentials go there over TLS only, but between registry and server on this machine.
-fn checked(name: &str, realm: &str) -> Result<Url, Error> {
+///
+/// # Errors
+/// It is not an address, holds credentials, or would carry them where others can read them.
+pub fn token_server(name: &str, realm: &str) -> Result<Url, Error> {
     let wrong = |why: String| Error::Unreachable { host: name.to_owned(), why };
     let url = Url::parse(realm).map_err(|error| wrong(format!("its token server `{realm}` is no address: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn credentials_go_nowhere_in_the_clear() {
-        let error = |name: &str, realm: &str| checked(name, realm).err().map(|error| error.to_string());
+        let error = |name: &str, realm: &str| token_server(name, realm).err().map(|error| error.to_string());
         assert_eq!(error("r.example", "https://auth.example/t"), None);
         assert_eq!(error("127.0.0.1:5000", "https://auth.example/t"), None);
         assert_eq!(error("127.0.0.1:5000", "http://[::1]:5001/t"), None);

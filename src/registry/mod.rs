@@ -7,6 +7,9 @@ mod challenge;
 mod credentials;
 mod host;
 
+pub use challenge::{Challenge, challenge};
+pub use host::{token_of, token_server};
+
 use crate::desired::pin::is_digest;
 use crate::object::hex;
 use crate::source::{chain, same_host};

@@ -258,6 +258,10 @@ impl Report {
         }
         // What is our own text in a report of ours is not encoded by renderers, so here it must be plain.
         report.verb = plain(&report.verb);
+        for text in [&mut report.digest, &mut report.destruction.digest] {
+            *text = plain(text).into_owned();
+        }
+        report.revision.iter_mut().for_each(|revision| revision.id = plain(&revision.id).into_owned());
         report.requests = report.requests.into_iter().map(|(verb, count)| (plain(&verb), count)).collect();
         report.seconds = report.seconds.into_iter().map(|(phase, seconds)| (plain(&phase), seconds)).collect();
         report.diagnostics.iter_mut().for_each(|finding| finding.id = plain(&finding.id));
@@ -274,5 +278,29 @@ impl Report {
     pub fn yaml(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         yaml(&value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_digests_of_a_foreign_report_are_plain() {
+        let hostile = "éé\u{1b}[2J\n::error::é";
+        let written = Report {
+            schema: SCHEMA.into(),
+            digest: hostile.to_owned(),
+            destruction: Destruction { digest: hostile.to_owned(), objects: Vec::new() },
+            revision: Some(Revision { id: hostile.to_owned(), ..Revision::default() }),
+            ..Report::default()
+        };
+        let read = Report::read(written.json().as_bytes()).unwrap_or_default();
+        let text = text(&read, false, true);
+        assert!(
+            text.is_ascii() && !text.contains('\u{1b}') && text.lines().all(|line| !line.starts_with("::")),
+            "{text}"
+        );
+        assert!(read.revision.is_some_and(|revision| revision.id.len() == hostile.chars().count()));
     }
 }

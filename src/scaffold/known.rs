@@ -332,7 +332,7 @@ impl Known {
 
     /// The tenant that has a namespace, as it was written; of several the one whose folder was meant.
     fn tenant_of_namespace(&self, namespace: &str, meant: &str) -> Option<&Tenant> {
-        let is_of = |tenant: &Tenant| tenant.namespaces.iter().any(|pattern| glob(pattern, namespace));
+        let is_of = |tenant: &Tenant| tenant.has_namespace(namespace);
         // Values are replaced in one of the two; their tenants are the same.
         let replaced = &self.desired.rules().tenants;
         let having = || self.config.tenants.iter().zip(replaced).filter(|(_, known)| is_of(known)).map(|(own, _)| own);

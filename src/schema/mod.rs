@@ -7,7 +7,7 @@ mod builtin;
 mod defaults;
 mod definition;
 mod features;
-pub(crate) mod quantity;
+pub mod quantity;
 mod released;
 mod rules;
 mod validate;

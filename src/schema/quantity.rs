@@ -1,7 +1,7 @@
 //! Quantities of Kubernetes (`resource.Quantity`), as far as to tell whether two spellings mean the same.
 
 /// The amount as an integer count of nanos; none when the text is no quantity or cannot be counted so.
-pub(crate) fn nanos(text: &str) -> Option<i128> {
+pub fn nanos(text: &str) -> Option<i128> {
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits_end);
     let (multiplier, divisor): (i128, i128) = match suffix {
@@ -39,7 +39,7 @@ pub(crate) fn nanos(text: &str) -> Option<i128> {
 }
 
 /// Whether a text is a quantity at all, however large.
-pub(crate) fn is_quantity(text: &str) -> bool {
+pub fn is_quantity(text: &str) -> bool {
     let digits_end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits_end);
     let number = number.strip_prefix(['+', '-']).unwrap_or(number);

@@ -39,11 +39,14 @@ impl<'a> Rules<'a> {
 
 /// The most steps that a rule may take, and the most bytes of text that it may make.
 const STEPS: usize = 4_000_000;
-/// How long a rule may be, how deep its brackets, and how many operators in it: the engine reads rules by recursion. Those of
-/// known definitions have a quarter of that at most.
+/// How long a rule may be, and how many operators in it. Those of known definitions have a quarter of that at most.
 const LENGTH: usize = 8 << 10;
-const BRACKETS: usize = 32;
 const OPERATORS: usize = 600;
+/// How deep a rule may be: the engine reads rules by recursion, a level takes up to 40 KiB (unoptimized), and a thread has 2 MiB.
+/// Those of known definitions come to 27.
+const DEPTH: usize = 32;
+/// How many levels a bracket takes, also in a rule with an error of syntax, which takes more.
+const BRACKET: usize = 4;
 
 /// The rules of a definition.
 struct Compiled {
@@ -95,10 +98,12 @@ impl Compiled {
     fn of(node: &serde_json::Map<String, Value>) -> Option<Self> {
         let mut rules = Vec::new();
         gather(node, &mut rules);
-        if !rules.iter().all(|rule| is_plain(rule)) {
+        let code: Vec<String> = rules.iter().map(|rule| without_texts(rule)).collect::<Option<_>>()?;
+        if !(rules.iter().all(|rule| rule.len() <= LENGTH) && code.iter().all(|code| is_plain(code))) {
             return None;
         }
-        let cost = Cost::of_rules(&rules)?;
+        let code: Vec<&str> = code.iter().map(String::as_str).collect();
+        let cost = Cost::of_rules(&code)?;
         Some(Self { schema: compile_schema(&Value::Object(node.clone())), cost })
     }
 }
@@ -118,19 +123,80 @@ fn gather<'a>(node: &'a serde_json::Map<String, Value>, rules: &mut Vec<&'a str>
     }
 }
 
-fn is_plain(rule: &str) -> bool {
-    let mut open = 0_usize;
-    let mut deepest = 0;
-    for character in rule.chars() {
-        match character {
-            '(' | '[' | '{' => open += 1,
-            ')' | ']' | '}' => open = open.saturating_sub(1),
+fn is_plain(code: &str) -> bool {
+    let operators = code.chars().filter(|c| "+-*/%.?|&=<>!,".contains(*c)).count();
+    operators <= OPERATORS && depth(code) <= DEPTH && !is_misread(code)
+}
+
+/// How many levels of recursion a rule takes: those of the brackets around a place, of the members in front of it, and of the
+/// conditions that it is an alternative of.
+fn depth(code: &str) -> usize {
+    let (mut above, mut members, mut conditions) = (Vec::new(), 0_usize, 0_usize);
+    let (mut outside, mut deepest) = (0_usize, 0_usize);
+    for c in code.chars() {
+        if matches!(c, '.' | '[') {
+            members += 1;
+        }
+        match c {
+            '(' | '[' | '{' => {
+                above.push((outside, members, conditions));
+                outside += BRACKET + members + conditions;
+                (members, conditions) = (0, 0);
+            }
+            ')' | ']' | '}' => (outside, members, conditions) = above.pop().unwrap_or((outside, members, conditions)),
+            '?' => conditions += 1,
+            ',' => (members, conditions) = (0, 0),
+            '&' | '|' | '=' | '<' | '>' | '!' | ':' | '+' | '-' | '*' | '/' | '%' => members = 0,
             _ => {}
         }
-        deepest = deepest.max(open);
+        deepest = deepest.max(outside + members + conditions);
     }
-    let operators = rule.chars().filter(|c| "+-*/%.?|&=<>!,".contains(*c)).count();
-    rule.len() <= LENGTH && deepest <= BRACKETS && operators <= OPERATORS
+    deepest
+}
+
+/// Whether a rule has a sign that the engine gets wrong: two in a row, of which it does one and reads what follows twice (so
+/// that time doubles with each), and a minus in front of something else than a digit, which it does on the least integer
+/// without looking.
+fn is_misread(code: &str) -> bool {
+    let after = |at: usize| code[at + 1..].trim_start().chars().next();
+    let doubled = code.match_indices(['!', '-']).any(|(at, sign)| after(at) == sign.chars().next());
+    let is_value = |c: char| c.is_alphanumeric() || "_)]}'".contains(c);
+    doubled
+        || code.match_indices('-').any(|(at, _)| {
+            let before = code[..at].trim_end();
+            let is_unary = before.ends_with(" in") || !before.ends_with(is_value);
+            is_unary && !after(at).is_some_and(|c| c.is_ascii_digit() || c == '.')
+        })
+}
+
+/// A rule with empty texts in place of those in quotes. None where it cannot be told what is in quotes without reading all of
+/// the grammar: texts over several lines, texts without end, and comments.
+fn without_texts(rule: &str) -> Option<String> {
+    let mut code = String::with_capacity(rule.len());
+    let mut chars = rule.chars();
+    while let Some(c) = chars.next() {
+        if !matches!(c, '"' | '\'' | '`') {
+            code.push(c);
+            if code.ends_with("//") {
+                return None;
+            }
+            continue;
+        }
+        let has_escapes = c != '`' && !code.ends_with(['r', 'R']);
+        loop {
+            match chars.next()? {
+                '\n' | '\r' => return None,
+                '\\' if has_escapes => drop(chars.next()?),
+                inside if inside == c => break,
+                _ => {}
+            }
+        }
+        if code.ends_with("''") {
+            return None;
+        }
+        code.push_str("''");
+    }
+    Some(code)
 }
 
 /// How many loops of a rule stand in each other.
@@ -208,4 +274,54 @@ fn pointer(path: &str) -> String {
         made.push_str(&crate::object::escape(step.trim_end_matches(']').trim_matches(['\'', '"'])));
     }
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_that_the_engine_gets_wrong_are_seen() {
+        let is_plain = |rule: &str| without_texts(rule).is_some_and(|code| is_plain(&code));
+        for rule in [
+            "-self.i < 0",
+            "1 - -self.i",
+            "!!self.b",
+            "! ! self.b",
+            "--1 == 1",
+            "self.l[-self.i]",
+            "1 in -self.l",
+            "r'\\' + -x",
+            "'a\\'' + -x",
+            "// '\n-x // '",
+            "'\n-x'",
+            "'''a'b''' == '' && -x",
+        ] {
+            assert!(!is_plain(rule), "{rule}");
+        }
+        for rule in [
+            "self.i - self.j == -1",
+            "!self.b && self.c != 1",
+            "self.s.matches('^[-a-z]--!!//((((((((((((((((')",
+            "size(self)-size(x) > -.5",
+            "self.s == \"-x\" || !(a)",
+        ] {
+            assert!(is_plain(rule), "{rule}");
+        }
+    }
+
+    #[test]
+    fn depth_is_that_of_the_recursion() {
+        assert_eq!(depth("a.b.c == a.b || a.b"), 2);
+        assert_eq!(depth("f(a.b, [c])"), BRACKET + 1 + BRACKET);
+        assert_eq!(depth("a ? b : c ? d : (e)"), 2 + BRACKET);
+        assert_eq!(depth(&format!("self{}", ".a".repeat(60))), 60);
+        assert_eq!(depth(&"(".repeat(13)), 13 * BRACKET);
+    }
+
+    #[test]
+    fn brackets_in_texts_hide_no_loop() {
+        let rule = "self.all(x, '))' != x || self.all(y, '))' != y || self.all(z, x + y != z)))";
+        assert_eq!(without_texts(rule).map(|code| loops(&code)), Some(3));
+    }
 }

@@ -465,6 +465,9 @@ mod tests {
             "(".repeat(500_000) + "1",
             "[".repeat(40) + "1",
             format!("self.a == '{}'", "x".repeat(10_000)),
+            // The engine reads what follows two signs twice, each time.
+            "!!(".repeat(12) + "false" + &")".repeat(12),
+            "-int(-9223372036854775808) > 0".to_owned(),
         ] {
             assert!(said(&rule(hostile), &json!({"a": "y"})).is_empty());
         }

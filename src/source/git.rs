@@ -4,6 +4,7 @@ use super::{Error, Repository};
 use crate::desired::{CONFIG_FILE, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Shares, Tree, config};
 use crate::object::{Revision, Untrusted};
 use git2::{ObjectType, Oid};
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -118,7 +119,8 @@ fn read_tree(
     source: String,
 ) -> Result<Repository, Error> {
     let failed = |error: git2::Error| Error::Git(format!("revision {}: {}", commit.id(), error.message()));
-    let mut walk = Walk { repository, shares: Shares::default(), made: Tree::default(), total: 0, seen: 0 };
+    let mut walk =
+        Walk { repository, shares: Shares::default(), made: Tree::default(), total: 0, seen: 0, known: HashSet::new() };
     walk.shares = walk.shares(tree).map_err(failed)?;
     walk.folder(tree, "", 0).map_err(failed)?;
     if walk.total > MAX_TREE_BYTES {
@@ -141,6 +143,8 @@ struct Walk<'a> {
     total: u64,
     /// The entries so far.
     seen: usize,
+    /// The objects that are whole: a few may stand for very many paths, and each is looked at once.
+    known: HashSet<Oid>,
 }
 
 impl<'a> Walk<'a> {
@@ -154,8 +158,17 @@ impl<'a> Walk<'a> {
         Ok(Shares::new(config(&Tree::of([(CONFIG_FILE.to_owned(), file)].into())).ok().flatten()))
     }
 
-    fn tree(&self, id: Oid) -> Result<git2::Tree<'a>, git2::Error> {
-        whole(self.repository, id)?;
+    /// Refuses an object that is cut off.
+    fn whole(&mut self, id: Oid) -> Result<(), git2::Error> {
+        if !self.known.contains(&id) {
+            whole(self.repository, id)?;
+            self.known.insert(id);
+        }
+        Ok(())
+    }
+
+    fn tree(&mut self, id: Oid) -> Result<git2::Tree<'a>, git2::Error> {
+        self.whole(id)?;
         self.repository.find_tree(id)
     }
 
@@ -169,7 +182,7 @@ impl<'a> Walk<'a> {
     }
 
     fn file(&mut self, path: String, id: Oid) -> Result<(), git2::Error> {
-        whole(self.repository, id)?;
+        self.whole(id)?;
         let size = (self.repository.odb()?.read_header(id)?.0 as u64).min(MAX_FILE_BYTES);
         let mut read = Ok(Entry::Beyond);
         // What a tenant has is bounded by its own limits.

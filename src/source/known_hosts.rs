@@ -7,7 +7,7 @@ use sha1::Sha1;
 
 /// What is thought of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// It is the host's.
     Known,
     /// No line is about the host; the fingerprint it shows.
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 }
 
 /// Judges the key that a host shows. The name is `HOST`, or `[HOST]:PORT` for another port than 22.
-pub(super) fn judge(known_hosts: &str, name: &str, shown: &PublicKey) -> Verdict {
+pub fn judge(known_hosts: &str, name: &str, shown: &PublicKey) -> Verdict {
     // A line that cannot be read trusts nobody.
     let entries: Vec<Entry> = KnownHosts::new(known_hosts).flatten().filter(|entry| names(entry, name)).collect();
     let print = |key: &PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
@@ -57,12 +57,27 @@ fn names(entry: &Entry, name: &str) -> bool {
 
 /// Whether a name fits a pattern with `*` and `?`; in names of hosts case says nothing.
 fn like(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern.split_first(), name.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => like(rest, name) || name.split_first().is_some_and(|(_, more)| like(pattern, more)),
-        (Some((p, rest)), Some((n, more))) => (*p == b'?' || p.eq_ignore_ascii_case(n)) && like(rest, more),
-        _ => false,
+    let (mut at, mut letter) = (0, 0);
+    // The last `*` and the letter after the text that it stands for. An earlier `*` never has to stand for more.
+    let mut star = None;
+    while letter < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, letter));
+                at += 1;
+            }
+            Some(p) if *p == b'?' || p.eq_ignore_ascii_case(&name[letter]) => {
+                at += 1;
+                letter += 1;
+            }
+            _ => {
+                let Some((last, after)) = star else { return false };
+                star = Some((last, after + 1));
+                (at, letter) = (last + 1, after + 1);
+            }
+        }
     }
+    pattern[at..].iter().all(|p| *p == b'*')
 }
 
 #[cfg(test)]
@@ -103,6 +118,26 @@ mod tests {
             (String::new(), "git.example", "unknown"),
         ] {
             assert_eq!(verdict(&lines, name), expected, "{lines} for {name}");
+        }
+    }
+
+    #[test]
+    fn patterns_with_many_stars_are_matched_in_little_time() {
+        let (stars, name) = ("*a".repeat(60), "a".repeat(2_000));
+        assert!(like(stars.as_bytes(), name.as_bytes()));
+        assert!(!like(format!("{stars}*b").as_bytes(), name.as_bytes()));
+        for (pattern, name, fits) in [
+            ("", "", true),
+            ("*", "", true),
+            ("**", "a", true),
+            ("?", "", false),
+            ("a*b*c", "aXbbYc", true),
+            ("a*b*c", "aXcYb", false),
+            ("*.example", "git.example", true),
+            ("*.Example", "a.example.b", false),
+            ("g?t.*", "git.", true),
+        ] {
+            assert_eq!(like(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
         }
     }
 

@@ -5,7 +5,7 @@ mod branch;
 mod directory;
 mod git;
 mod https;
-mod known_hosts;
+pub mod known_hosts;
 mod remote;
 mod rewrite;
 mod signature;
@@ -23,6 +23,7 @@ pub use signature::Signers;
 use crate::desired::Tree;
 use crate::object::Revision;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -51,6 +52,12 @@ pub enum Error {
 /// The longest that reading a repository may take: what is damaged or made to be slow must not keep anyone waiting for ever.
 const LONGEST: Duration = Duration::from_secs(120);
 
+/// The stack of a thread that reads: as much as a process has at first.
+const STACK: usize = 8 << 20;
+/// So many reads may be given up and still run: an agent tries again each turn.
+const MOST_ABANDONED: usize = 4;
+static ABANDONED: AtomicUsize = AtomicUsize::new(0);
+
 /// Reads something of a repository within [`LONGEST`]. What takes longer is left to its thread, which ends with the process.
 ///
 /// # Errors
@@ -63,11 +70,18 @@ fn within<T: Send + 'static>(
     longest: Duration,
     read: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    if ABANDONED.load(Ordering::Relaxed) >= MOST_ABANDONED {
+        return Err(Error::Slow);
+    }
     let (done, waiting) = mpsc::channel();
-    std::thread::spawn(move || drop(done.send(read())));
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || drop(done.send(read())));
+    thread.map_err(|error| Error::Git(format!("no thread to read with: {error}")))?;
     match waiting.recv_timeout(longest) {
         Ok(read) => read,
-        Err(RecvTimeoutError::Timeout) => Err(Error::Slow),
+        Err(RecvTimeoutError::Timeout) => {
+            ABANDONED.fetch_add(1, Ordering::Relaxed);
+            Err(Error::Slow)
+        }
         Err(RecvTimeoutError::Disconnected) => Err(Error::Git("reading the repository ended early".to_owned())),
     }
 }

@@ -1,11 +1,12 @@
 //! Foreign text in everything that spinway prints, judged by parsers of what reads it: a runner of GitHub Actions, a terminal,
 //! Markdown, XML, SARIF, Mermaid and DOT.
 
+use crate::fuzz::targets::grammar::{
+    commands, in_annotations, in_dot, in_markdown, in_mermaid, in_sarif, in_terminal, in_xml,
+};
 use crate::mermaid;
 use crate::repo::Repo;
 use crate::run::{Ran, code, json as answered, run, stderr, stdout};
-use pulldown_cmark::{Event, Options, Parser, Tag};
-use regex::Regex;
 use serde_json::{Value, json};
 use spinway::object::Untrusted;
 use std::fmt::Write as _;
@@ -85,79 +86,6 @@ fn repository() -> Repo {
     repo
 }
 
-/// What a runner takes for commands (actions/runner, `ActionCommand.TryParseV2` and `TryParse`).
-fn commands(text: &str) -> Vec<&str> {
-    let lines = text.split(['\n', '\r']);
-    lines.filter(|line| line.trim_start().starts_with("::") || line.contains("##[")).collect()
-}
-
-/// A terminal that keeps whatever is not text.
-#[derive(Default)]
-struct Terminal(Vec<String>);
-
-impl vte::Perform for Terminal {
-    fn print(&mut self, c: char) {
-        let hidden = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}');
-        if hidden {
-            self.0.push(format!("{c:?}"));
-        }
-    }
-    fn execute(&mut self, byte: u8) {
-        if byte != b'\n' {
-            self.0.push(format!("control {byte:#x}"));
-        }
-    }
-    fn csi_dispatch(&mut self, _: &vte::Params, _: &[u8], _: bool, action: char) {
-        self.0.push(format!("CSI {action}"));
-    }
-    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
-        self.0.push(format!("ESC {byte}"));
-    }
-    fn osc_dispatch(&mut self, _: &[&[u8]], _: bool) {
-        self.0.push("OSC".to_owned());
-    }
-}
-
-fn in_terminal(text: &str) -> Vec<String> {
-    let (mut parser, mut terminal) = (vte::Parser::new(), Terminal::default());
-    parser.advance(&mut terminal, text.as_bytes());
-    terminal.0
-}
-
-/// What Markdown makes of foreign text beside text in `<code>`.
-fn in_markdown(text: &str) -> Vec<String> {
-    const OURS: [&str; 10] =
-        ["<code>", "</code>", "<wbr>", "<br>", "<details>", "</details>", "<summary>", "</summary>", "<sub>", "</sub>"];
-    let mut found = Vec::new();
-    let mut code = 0_i32;
-    let tags = Regex::new("<[^>]*>").expect("a pattern");
-    for event in Parser::new_ext(text, Options::all() - Options::ENABLE_SMART_PUNCTUATION) {
-        match event {
-            Event::Start(Tag::Image { dest_url, .. } | Tag::Link { dest_url, .. }) => {
-                found.push(format!("a link to {dest_url}"));
-            }
-            Event::InlineHtml(html) | Event::Html(html) => {
-                for tag in tags.find_iter(&html).map(|tag| tag.as_str()) {
-                    match tag {
-                        "<code>" => code += 1,
-                        "</code>" => code -= 1,
-                        tag if OURS.contains(&tag) => {}
-                        // What an upsert of a comment finds it by.
-                        tag if tag.starts_with("<!-- spinway") => {}
-                        tag => found.push(format!("the tag {tag}")),
-                    }
-                }
-            }
-            Event::Text(text) if code == 0 && text.contains("zq") => found.push(format!("the text {text}")),
-            _ => {}
-        }
-    }
-    if code != 0 {
-        found.push("an end of <code>".to_owned());
-    }
-    found
-}
-
 /// Finds in a text what its reader would take for more than text.
 type Judge<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
@@ -172,25 +100,11 @@ fn foreign_text_is_text_wherever_it_is_printed() {
     assert_eq!(payloads().len(), 112);
     let repo = repository();
     let dir = repo.dir();
-    let runner = |text: &str| commands(text).into_iter().map(|line| format!("the command {line}")).collect::<Vec<_>>();
-    let terminal = |text: &str| in_terminal(text);
-    let markdown = |text: &str| in_markdown(text);
+    let (runner, terminal, as_xml, sarif) = (commands, in_terminal, in_xml, in_sarif);
+    let (mermaid, dot) = (in_mermaid, in_dot);
+    let markdown = |text: &str| in_markdown(text, "zq");
     let as_json = |text: &str| {
         serde_json::from_str::<Value>(text).err().map(|error| error.to_string()).into_iter().collect::<Vec<_>>()
-    };
-    let as_xml = |text: &str| {
-        roxmltree::Document::parse(text).err().map(|error| error.to_string()).into_iter().collect::<Vec<_>>()
-    };
-    let sarif = |text: &str| {
-        let log: serde_sarif::sarif::Sarif = serde_json::from_str(text).expect("SARIF");
-        let link = Regex::new(r"(^|[^\\])\[[^\]\\]*\]\(").expect("a pattern");
-        let results = log.runs.iter().flat_map(|run| run.results.iter().flatten());
-        let messages = results.filter_map(|result| result.message.text.clone());
-        messages.filter(|text| link.is_match(text)).collect::<Vec<_>>()
-    };
-    let dot = |text: &str| {
-        let line = Regex::new(r#"^(digraph .*\{|\}|\s*(rankdir|node|edge).*;|\s*"([^"\\]|\\.)*"( -> "([^"\\]|\\.)*")?( \[label="([^"\\]|\\.)*"\])?;?)$"#).expect("a pattern");
-        text.lines().filter(|text| !line.is_match(text)).map(str::to_owned).collect::<Vec<_>>()
     };
     let mut wrong = Vec::new();
     let mut run = |arguments: &[&str], judges: &[Judge<'_>]| {
@@ -221,7 +135,7 @@ fn foreign_text_is_text_wherever_it_is_printed() {
     run(&["check", dir, "-o", "sarif"], &[&runner, &as_json, &sarif]);
     run(&["check", dir, "-o", "junit"], &[&runner, &as_xml]);
     run(&["graph", dir], &[&runner, &terminal]);
-    run(&["graph", dir, "-o", "mermaid"], &[&runner, &terminal]);
+    run(&["graph", dir, "-o", "mermaid"], &[&runner, &terminal, &mermaid]);
     run(&["graph", dir, "-o", "dot"], &[&runner, &terminal, &dot]);
     run(&["graph", dir, "-o", "json"], &[&runner, &as_json]);
     run(&["render", dir], &[&runner]);
@@ -230,10 +144,7 @@ fn foreign_text_is_text_wherever_it_is_printed() {
     run(&["install", dir, "--permissions"], &[&runner]);
     // Commands are what this one is for: one for each finding, on one line, with nothing of its own in them.
     let ran = crate::run::run(&["check", dir, "-o", "github"]);
-    let line = Regex::new(r"^::(error|warning|notice) [^:\r\n]*::[^\r\n]*$|^$").expect("a pattern");
-    wrong.extend(
-        stdout(&ran).split('\n').filter(|text| !line.is_match(text)).map(|text| format!("check -o github: {text:?}")),
-    );
+    wrong.extend(in_annotations(&stdout(&ran)).into_iter().map(|found| format!("check -o github: {found}")));
     wrong.sort_unstable();
     wrong.dedup();
     assert!(

@@ -32,6 +32,7 @@ mod faults;
 mod features;
 mod findings;
 mod fleet;
+mod fuzz;
 mod generated;
 mod git_server;
 mod guards;

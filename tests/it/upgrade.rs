@@ -89,15 +89,12 @@ fn write_lists(repo: &Repo) {
     let suggested = stdout(&run(&["check", repo.dir(), "--suggest-rules"]));
     let mut config = fs::read_to_string(repo.file("spinway.yaml")).expect("a Config");
     let mut tenant = String::new();
-    for line in suggested.lines().skip(2) {
+    for line in suggested.lines().filter(|line| line.starts_with("    ")) {
         if let Some(name) = line.strip_prefix("    - name: ") {
             tenant = name.trim_matches('"').to_owned();
             continue;
         }
-        let line = match line.split_once("serviceAccount:") {
-            Some((indent, _)) => format!("{indent}serviceAccount: {tenant}/deployer"),
-            None => line.to_owned(),
-        };
+        let line = line.replace("# serviceAccount:", "serviceAccount:");
         let entry = format!("    - name: {tenant}\n");
         assert!(config.contains(&entry), "{config}");
         config = config.replace(&entry, &format!("{entry}{line}\n"));

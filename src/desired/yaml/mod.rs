@@ -87,10 +87,19 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
         );
         return None;
     }
+    if let Some((line, column)) = hidden_break(part.text) {
+        let position = Position { line: part.first_line + line, column };
+        diagnostics.push(
+            Diagnostic::error("yaml-syntax", "Not valid YAML: a comment has a line separator of Unicode.")
+                .at(Origin { file: Arc::clone(file), position })
+                .help("Remove it (U+0085, U+2028 or U+2029): kubectl takes what follows as the next line."),
+        );
+        return None;
+    }
     let begins = |line: &str| line.trim_start().chars().next().filter(|first| *first != '#');
-    let first = part.text.lines().find(|line| begins(line).is_some())?;
+    let first = lines(part.text).find(|line| begins(line).is_some())?;
     if begins(first) == Some('%') || first.trim_end() == "..." {
-        let line = part.first_line + part.text.lines().take_while(|line| begins(line).is_none()).count();
+        let line = part.first_line + lines(part.text).take_while(|line| begins(line).is_none()).count();
         let position = Position { line, column: 1 };
         diagnostics.push(
             Diagnostic::error("yaml-syntax", "Not valid YAML: a directive or `...` without a document.")
@@ -138,9 +147,27 @@ fn split(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
+/// The lines of a text as YAML has them: a carriage return ends one, too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('\r'))
+}
+
+/// Where what looks like a comment has a character that ends lines in YAML 1.1 and not in YAML 1.2: its line, from 0, and column.
+fn hidden_break(text: &str) -> Option<(usize, usize)> {
+    let is_break = |character: char| matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}');
+    // Nearly every text has none of them.
+    text.contains(is_break).then_some(())?;
+    lines(text).enumerate().find_map(|(number, line)| {
+        let comment = line.match_indices('#').map(|(at, _)| at);
+        let comment = comment.into_iter().find(|at| line[..*at].chars().next_back().is_none_or(char::is_whitespace))?;
+        let at = comment + line[comment..].find(is_break)?;
+        Some((number, line[..at].chars().count() + 1))
+    })
+}
+
 /// For each line of a text, from 0, the line that a comment on it is about: the next one that is no comment, or itself.
 fn meant_lines(text: &str) -> Vec<usize> {
-    let is_comment: Vec<bool> = text.lines().map(|line| line.trim_start().starts_with('#')).collect();
+    let is_comment: Vec<bool> = lines(text).map(|line| line.trim_start().starts_with('#')).collect();
     let mut meant = vec![0; is_comment.len()];
     let mut next = is_comment.len();
     for (at, is_comment) in is_comment.iter().enumerate().rev() {
@@ -549,6 +576,28 @@ mod tests {
         assert_eq!(values, [json!({"a": 1}), json!({"b": 2})]);
         assert_eq!(diagnostics[0].id, "yaml-separator");
         assert_eq!(diagnostics[0].origin.as_ref().map(|o| o.position.line), Some(8));
+    }
+
+    #[test]
+    fn a_carriage_return_ends_a_comment() {
+        assert_eq!(one("# c\ra: 1\r"), (json!({"a": 1}), Vec::new()));
+        assert_eq!(one("# c\r\n# d\r\na: 1\r\n"), (json!({"a": 1}), Vec::new()));
+        let (_, found) = one("# c\r%YAML 1.1\r");
+        assert_eq!(found[0].origin.as_ref().map(|origin| origin.position.line), Some(2));
+    }
+
+    #[test]
+    fn a_comment_hides_no_line() {
+        for separator in ['\u{85}', '\u{2028}', '\u{2029}'] {
+            let (_, found) = one(&format!("b: 1\n# c{separator}a: 1\n"));
+            let places: Vec<(usize, usize)> = found
+                .iter()
+                .filter_map(|found| found.origin.as_ref())
+                .map(|origin| (origin.position.line, origin.position.column))
+                .collect();
+            assert_eq!(places, [(2, 4)], "{separator:?}");
+            assert_eq!(one(&format!("a: \"x{separator}y\"\n")).1, Vec::new(), "{separator:?}");
+        }
     }
 
     #[test]
