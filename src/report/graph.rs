@@ -51,11 +51,19 @@ pub fn dot(graph: &Graph) -> String {
     out + "}\n"
 }
 
-/// For Mermaid: nodes are numbered, so that no name can be read as syntax.
+/// For Mermaid: nodes are numbered, so that no name can be read as syntax, and what no name of Kubernetes holds is encoded.
+/// Quotes alone would not do: Mermaid looks for directives (`%%{`), styles (`style x:`), Markdown and icons in them too.
 pub fn mermaid(graph: &Graph) -> String {
     let ids: BTreeMap<&ObjectRef, usize> = graph.nodes().enumerate().map(|(index, node)| (node, index)).collect();
     let quote = |text: &str| {
-        text.replace('#', "#35;").replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+        text.chars().fold(String::new(), |mut out, c| {
+            if c.is_ascii_alphanumeric() || " ./-".contains(c) {
+                out.push(c);
+            } else {
+                let _ = write!(out, "#{};", u32::from(c));
+            }
+            out
+        })
     };
     let mut out = String::from("flowchart LR\n");
     for (node, id) in &ids {

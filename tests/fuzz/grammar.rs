@@ -97,8 +97,7 @@ pub fn in_sarif(text: &str) -> Vec<String> {
 /// The lines that are not of the grammar of our diagrams in Mermaid.
 pub fn in_mermaid(text: &str) -> Vec<String> {
     static LINE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r##"^(flowchart LR|  n\d+\["([^"#<>&]|#(35|amp|quot|lt|gt);)*"\]|  n\d+ --> n\d+)$"##)
-            .expect("a pattern")
+        Regex::new(r##"^(flowchart LR|  n\d+\["([A-Za-z0-9 ./-]|#\d+;)*"\]|  n\d+ --> n\d+)$"##).expect("a pattern")
     });
     text.lines().filter(|text| !LINE.is_match(text)).map(str::to_owned).collect()
 }

@@ -4,13 +4,15 @@
 use crate::fuzz::targets::grammar::{
     commands, in_annotations, in_dot, in_markdown, in_mermaid, in_sarif, in_terminal, in_xml,
 };
+use crate::mermaid;
 use crate::repo::Repo;
-use crate::run::{Ran, code, run, stderr, stdout};
+use crate::run::{Ran, code, json as answered, run, stderr, stdout};
 use serde_json::{Value, json};
+use spinway::object::Untrusted;
 use std::fmt::Write as _;
 
 /// What each reader might obey, or show as something else than text.
-const HOSTILE: [&str; 25] = [
+const HOSTILE: [&str; 28] = [
     "::add-mask::zq",
     "::error file=a.yaml,line=1::zq",
     "::stop-commands::zq",
@@ -36,6 +38,9 @@ const HOSTILE: [&str; 25] = [
     "]]><zq/>&zq;",
     "\"]; zq --> n0 #lt;zq#gt;",
     "%0A::error::zq%25",
+    "%%{init: {'theme': 'forest', 'themeCSS': 'zq'}}%% zq",
+    "style zq:#35; #quot;",
+    "\"]; n0 --> n0; click n0 \"http://evil.example\"; n1[\"zq",
 ];
 
 /// Each as it is, on a line of its own, behind blanks, and behind a carriage return.
@@ -92,7 +97,7 @@ fn judge(what: &str, text: &str, judges: &[Judge<'_>]) -> Vec<String> {
 
 #[test]
 fn foreign_text_is_text_wherever_it_is_printed() {
-    assert_eq!(payloads().len(), 100);
+    assert_eq!(payloads().len(), 112);
     let repo = repository();
     let dir = repo.dir();
     let (runner, terminal, as_xml, sarif) = (commands, in_terminal, in_xml, in_sarif);
@@ -148,4 +153,54 @@ fn foreign_text_is_text_wherever_it_is_printed() {
         wrong.len(),
         wrong.iter().take(40).cloned().collect::<Vec<_>>().join("\n")
     );
+}
+
+/// Each object of the graph as text, and its links, from the JSON.
+fn graph(dir: &str) -> (Vec<String>, Vec<(String, String)>) {
+    let shown = |object: &Value| {
+        let text = |field: &str| object[field].as_str().map(str::to_owned);
+        let path = text("namespace").into_iter().chain(text("name")).collect::<Vec<_>>().join("/");
+        Untrusted::new(format!("{} {path}", text("kind").expect("a kind"))).terminal()
+    };
+    let graph = answered(&run(&["graph", dir, "-o", "json"]));
+    let links = graph["links"].as_array().expect("links").iter();
+    let mut links: Vec<_> = links.map(|link| (shown(&link["from"]), shown(&link["to"]))).collect();
+    let mut nodes: Vec<_> = graph["nodes"].as_array().expect("nodes").iter().map(shown).collect();
+    nodes.sort_unstable();
+    links.sort_unstable();
+    (nodes, links)
+}
+
+#[test]
+fn mermaid_itself_reads_foreign_text_as_labels() {
+    let repo = repository();
+    let (nodes, links) = graph(repo.dir());
+    let text = stdout(&run(&["graph", repo.dir(), "-o", "mermaid"]));
+    // All of it, and each node alone: what one sets or ends can be hidden by another.
+    let alone = |line: &str| format!("flowchart LR\n{line}\n");
+    let mut texts = vec![text.clone()];
+    texts.extend(text.lines().filter(|line| line.contains('[')).map(alone));
+    assert_eq!(texts.len(), nodes.len() + 1);
+    // The same without the encoding, of which this test has to see what it sets.
+    texts.extend(nodes.iter().map(|node| alone(&format!("  n0[\"{node}\"]"))));
+    let read = mermaid::read(&texts);
+    let (encoded, raw) = read.split_at(nodes.len() + 1);
+    let (labels, between) = mermaid::flowchart(&encoded[0]).expect("a flowchart of texts");
+    let mut found: Vec<_> = between.iter().map(|(from, to)| (labels[*from].clone(), labels[*to].clone())).collect();
+    found.sort_unstable();
+    assert_eq!(found, links);
+    for (label, read) in labels.iter().zip(&encoded[1..]) {
+        assert_eq!(mermaid::flowchart(read), Ok((vec![label.clone()], Vec::new())));
+    }
+    let mut labels = labels;
+    labels.sort_unstable();
+    assert_eq!(labels, nodes);
+    let wrong = |node: &String, read: &Value| mermaid::flowchart(read) != Ok((vec![node.clone()], Vec::new()));
+    for sign in ["\"]; zq --> n0", "click n0", "%%{init", "style zq:", "``` zq ```", "<script>"] {
+        let raw: Vec<_> = nodes.iter().zip(raw).filter(|(node, _)| node.contains(sign)).collect();
+        assert!(!raw.is_empty() && raw.iter().all(|(node, read)| wrong(node, read)), "{sign}: {raw:?}");
+    }
+    for set in ["\"link\":\"http://evil.example", "\"themeCSS\":\"zq\"", "\"id\":\"n1\""] {
+        assert!(raw.iter().any(|read| read.to_string().contains(set)), "{set}");
+    }
 }
