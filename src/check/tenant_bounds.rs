@@ -12,7 +12,7 @@ pub(super) const CHECK: Check = Check {
     guards: true,
     what: "A tenant has no list of something that its files use, so it may use none of it.",
     why: "What a tenant's rules do not name is refused: a list that is forgotten must not open what it was meant to bound. \
-          Up to version 0.1 such a tenant had no bounds, so a Config of that time needs the lists once.",
+          In earlier versions such a tenant had no bounds, so a Config of that time needs the lists once.",
     example: "# spinway.yaml: tenants: [{name: checkout, paths: [apps/checkout]}]\n# apps/checkout/map.yaml\n\
               apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: checkout}",
     remedy: "Add the lists that the finding names (`spinway check --suggest-rules` prints those of all tenants), after reading whether the \

@@ -15,8 +15,9 @@ pub(super) const CHECK: Check = Check {
           through by mistake.",
     example: "# spinway.yaml: environments: [{name: live, protected: true}], tenants: [{name: checkout, paths: [apps/checkout]}]\n\
               # apps/checkout/map.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: checkout}",
-    remedy: "Declare a ServiceAccount with a Role for the tenant's kinds in a platform folder (`spinway new tenant` writes them), and name it as \
-             `serviceAccount: NAMESPACE/NAME` of the tenant.",
+    remedy: "Add a ServiceAccount, a Role with `create`, `patch` and `delete` for the tenant's kinds, and a RoleBinding to a platform folder \
+             (`spinway new tenant` writes them for a new tenant; platform/accounts.yaml of the example shop shows them), have an \
+             administrator apply them, and name the account as `serviceAccount: NAMESPACE/NAME` of the tenant.",
     run,
 };
 

@@ -484,8 +484,8 @@ fn refusal(plan: &Plan, desired: &Desired, live: &Live, options: &Options) -> Op
     }
     if let Some(tenant) = check::without_namespaces(desired.rules()).next() {
         return say(
-            format!("The tenant {} has no `namespaces` in spinway.yaml: it is not said what it may have.", tenant.name),
-            "Write its lists: `spinway check --suggest-rules` prints those that its files need now.",
+            format!("The tenant {} has no `namespaces` in spinway.yaml, so nothing is planned.", tenant.name),
+            "Add the lists of the tenant: `spinway check --suggest-rules` prints those that its files need now.",
         );
     }
     let owned = plan.changes.iter().filter(|c| c.intended == Action::Delete).count();
