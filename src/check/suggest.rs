@@ -92,7 +92,8 @@ pub(super) fn missing(context: &Context<'_>) -> Suggestions {
             let excuses = |suppression: &Suppression| {
                 suppression.check == list.check && suppression.selector().matches(&object.reference)
             };
-            let used = (list.used)(object, tenant).into_iter().filter(|entry| entry == list.all || is_literal(entry));
+            let used =
+                (list.used)(object, tenant).into_iter().filter(|entry| entry == list.all || list.is_entry(entry));
             let used: Vec<String> = used.collect();
             if used.is_empty() || context.rules.suppressions.iter().any(excuses) {
                 continue;
@@ -114,6 +115,14 @@ fn complete_kinds(all: &mut Suggestions, context: &Context<'_>) {
         if let Some(kinds) = all.get_mut(&tenant.name).and_then(|lists| lists.get_mut("kinds")) {
             kinds.extend(tenant_kind::used(&member.object.reference));
         }
+    }
+}
+
+impl List {
+    /// Whether what an object uses can stand in the list as it is. Hostnames may begin with a wildcard.
+    fn is_entry(&self, used: &str) -> bool {
+        let rest = used.strip_prefix("*.").filter(|_| self.name == "hostnames");
+        is_literal(rest.unwrap_or(used))
     }
 }
 

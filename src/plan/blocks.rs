@@ -215,46 +215,52 @@ pub(super) fn block_unlimited(plan: &mut Plan, desired: &Desired) {
 /// Blocks what takes away the last policy that limits where live pods connect to: also while their replacement rolls out, is
 /// paused or is refused, the pods that run keep their labels (law 11).
 pub(super) fn block_unlimiting(plan: &mut Plan, desired: &Desired, live: &Live) {
-    let is_limited = |partition: &str| {
-        let of_it = |tenant: &&Tenant| tenant.name == partition;
-        let tenant = desired.rules().tenants.iter().find(of_it);
-        tenant.and_then(|tenant| tenant.egress.as_ref()).is_some_and(|egress| !allows_all(egress))
-    };
-    let changes = || plan.changes.iter().filter(|change| is_limited(&change.partition));
-    let of_policy = |change: &&Change| change.object.is("networking.k8s.io", "NetworkPolicy");
-    let takes = |change: &&Change| of_policy(change) && change.action.is_acting() && live.get(&change.object).is_some();
-    if !changes().any(|change| takes(&change)) {
-        return;
+    let last = last_limits(plan, desired, live);
+    for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
+        if let Some(pods) = last.get(&change.object) {
+            block(
+                change,
+                format!(
+                    "It is the last that restricts where the running pods of {pods} connect to. Add another policy for them first."
+                ),
+            );
+        }
+    }
+}
+
+/// The live policies without which pods that go on running would be unlimited after the plan, each with what has such pods.
+fn last_limits(plan: &Plan, desired: &Desired, live: &Live) -> BTreeMap<ObjectRef, ObjectRef> {
+    let of_policy =
+        |change: &&Change| change.object.is("networking.k8s.io", "NetworkPolicy") && change.action.is_acting();
+    let changed: BTreeMap<&ObjectRef, &Change> =
+        plan.changes.iter().filter(of_policy).map(|change| (&change.object, change)).collect();
+    let mut last = BTreeMap::new();
+    if !changed.keys().any(|policy| live.get(policy).is_some()) {
+        return last;
     }
     let before: Vec<(&ObjectRef, &Value)> =
         live.objects().filter(|(object, _)| object.is("networking.k8s.io", "NetworkPolicy")).collect();
-    let changed: BTreeMap<&ObjectRef, &Change> =
-        plan.changes.iter().filter(of_policy).filter(|c| c.action.is_acting()).map(|c| (&c.object, c)).collect();
     let kept = before.iter().copied().filter(|(object, _)| !changed.contains_key(object));
-    let made = changed.values().filter_map(|change| Some((&change.object, change.body.as_ref()?)));
-    let after: Vec<(&ObjectRef, &Value)> =
-        kept.chain(made.filter(|(object, _)| changed[object].action != Action::Delete)).collect();
+    let made = changed.values().filter(|change| change.action != Action::Delete);
+    let made = made.filter_map(|change| Some((&change.object, change.body.as_ref()?)));
+    let after: Vec<(&ObjectRef, &Value)> = kept.chain(made).collect();
     let (before, after) = (Limits::among(&before), Limits::among(&after));
-    let mut last: BTreeMap<ObjectRef, ObjectRef> = BTreeMap::new();
-    for change in changes().filter(|change| change.action != Action::Delete) {
-        let Some(labels) = live.get(&change.object).and_then(|value| pod_labels(&change.object, value)) else {
-            continue;
-        };
-        if after.on(&change.object, labels).next().is_some() {
-            continue;
-        }
-        for policy in before.on(&change.object, labels).take(LIMITS) {
-            last.entry(policy.clone()).or_insert_with(|| change.object.clone());
+    let limited = limited_partitions(desired);
+    let stays = |change: &&Change| change.action != Action::Delete && limited.contains(change.partition.as_str());
+    for Change { object, .. } in plan.changes.iter().filter(stays) {
+        let Some(labels) = live.get(object).and_then(|value| pod_labels(object, value)) else { continue };
+        if after.on(object, labels).next().is_none() {
+            let policies = before.on(object, labels).take(LIMITS);
+            last.extend(policies.map(|policy| (policy.clone(), object.clone())));
         }
     }
-    for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
-        if let Some(pods) = last.get(&change.object) {
-            let reason = format!(
-                "It is the last that restricts where the running pods of {pods} connect to. Add another policy for them first."
-            );
-            block(change, reason);
-        }
-    }
+    last
+}
+
+/// The tenants whose pods may not connect anywhere.
+fn limited_partitions(desired: &Desired) -> BTreeSet<&str> {
+    let is_limited = |tenant: &&Tenant| tenant.egress.as_ref().is_some_and(|egress| !allows_all(egress));
+    desired.rules().tenants.iter().filter(is_limited).map(|tenant| tenant.name.as_str()).collect()
 }
 
 /// A workload that is to go while a Service that selects its pods is to go as well and cannot yet.

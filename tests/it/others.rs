@@ -129,4 +129,10 @@ fn the_last_policy_of_running_pods_stays() {
     assert_eq!(found, ["create NetworkPolicy one/other", "delete NetworkPolicy one/none"]);
     let found = change(map("left", "one", "x"));
     assert_eq!(found, ["create ConfigMap one/left", "delete Deployment one/app", "delete NetworkPolicy one/none"]);
+    let repo = repository();
+    repo.write("apps/one/a.yaml", &map("left", "one", "x"));
+    let ran = run(&["plan", repo.dir(), "--against", "HEAD", "-o", "json"]);
+    let report = json(&ran);
+    let policy = crate::run::row(&report, "NetworkPolicy", "none");
+    assert!(policy["needs"].to_string().contains("Deployment"), "the pods end first: {policy:#}");
 }

@@ -418,19 +418,32 @@ impl<'a> Sequencer<'a> {
         self.flatten(&graph, breaks)
     }
 
-    /// Pods do not start before a policy that is made to limit where they connect to.
+    /// Pods do not start before a policy that is made to limit where they connect to, and end before one that goes.
     fn limit_edges(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
+        let before = |index: usize| self.paths[index].states[0].as_ref();
         let wanted = |index: usize| self.paths[index].states[self.last(index)].as_ref();
-        let made = (0..self.paths.len()).filter(|index| self.paths[*index].states[0].is_none());
-        let made: Vec<(&ObjectRef, &Value)> =
-            made.filter_map(|index| Some((self.paths[index].object, wanted(index)?))).collect();
-        let limits = Limits::among(&made);
-        let places: HashMap<&ObjectRef, usize> =
-            self.paths.iter().enumerate().map(|(index, path)| (path.object, index)).collect();
-        for (index, path) in self.paths.iter().enumerate() {
-            let Some(labels) = wanted(index).and_then(|value| pod_labels(path.object, value)) else { continue };
-            for policy in limits.on(path.object, labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
-                edges.add(nodes[&(*policy, 0)], nodes[&(index, 0)], true);
+        let all = || 0..self.paths.len();
+        let object = |index: usize| self.paths[index].object;
+        let made: Vec<(&ObjectRef, &Value)> = all()
+            .filter(|index| before(*index).is_none())
+            .filter_map(|index| Some((object(index), wanted(index)?)))
+            .collect();
+        let gone: Vec<(&ObjectRef, &Value)> = all()
+            .filter(|index| wanted(*index).is_none())
+            .filter_map(|index| Some((object(index), before(index)?)))
+            .collect();
+        let (made, gone) = (Limits::among(&made), Limits::among(&gone));
+        let places: HashMap<&ObjectRef, usize> = all().map(|index| (object(index), index)).collect();
+        for index in all() {
+            let last = self.paths[index].kinds.len() - 1;
+            if let Some(labels) = wanted(index).and_then(|value| pod_labels(object(index), value)) {
+                for policy in made.on(object(index), labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
+                    edges.add(nodes[&(*policy, 0)], nodes[&(index, 0)], true);
+                }
+            } else if let Some(labels) = before(index).and_then(|value| pod_labels(object(index), value)) {
+                for policy in gone.on(object(index), labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
+                    edges.add(nodes[&(index, last)], nodes[&(*policy, 0)], true);
+                }
             }
         }
     }
