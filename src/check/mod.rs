@@ -63,7 +63,7 @@ pub use suggest::suggest_rules;
 pub use suppress::leave_out_by_config;
 pub use tenant_bounds::without_namespaces;
 pub use tenant_egress::unlimited;
-pub use tenant_identity::without_account;
+pub use tenant_identity::{declaring, without_account};
 
 use crate::desired::{Desired, parallel};
 use crate::live::Live;

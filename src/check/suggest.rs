@@ -199,10 +199,8 @@ pub fn suggest_rules(environments: &[Desired]) -> String {
         // Writing to a text never fails.
         let _ = write!(text, "    - name: {}\n{lines}", Value::from(tenant.as_str()));
         if lacking.contains(tenant) {
-            let _ = writeln!(
-                text,
-                "      # serviceAccount: {tenant}/deployer   # NAMESPACE/NAME, after an administrator made it (SPW112)"
-            );
+            let _ =
+                writeln!(text, "      # serviceAccount: NAMESPACE/NAME   # after an administrator made it (SPW112)");
         }
     }
     text

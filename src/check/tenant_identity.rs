@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
     example: "# spinway.yaml: environments: [{name: live, protected: true}], tenants: [{name: checkout, paths: [apps/checkout]}]\n\
               # apps/checkout/map.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: checkout}",
     remedy: "Add a ServiceAccount, a Role with `create`, `patch` and `delete` for the tenant's kinds, and a RoleBinding to a platform folder \
-             (`spinway new tenant` writes them for a new tenant; platform/accounts.yaml of the example shop shows them), have an \
+             (`spinway check --suggest-rules` prints them, `spinway new tenant` writes those of a new tenant), have an \
              administrator apply them, and name the account as `serviceAccount: NAMESPACE/NAME` of the tenant.",
     run,
 };
@@ -29,8 +29,8 @@ pub fn without_account(desired: &Desired) -> BTreeSet<&str> {
     lacking.map(|tenant| tenant.name.as_str()).collect()
 }
 
-/// Those of them that declare something.
-pub(super) fn declaring(desired: &Desired) -> BTreeSet<&str> {
+/// Those of [`without_account`] that declare something.
+pub fn declaring(desired: &Desired) -> BTreeSet<&str> {
     let partitions: BTreeSet<&str> = desired.objects.values().map(|member| member.partition.as_str()).collect();
     let mut lacking = without_account(desired);
     lacking.retain(|tenant| partitions.contains(tenant));

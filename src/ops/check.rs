@@ -2,11 +2,13 @@
 
 use super::{Error, Given};
 use crate::check::{self, AtApply};
-use crate::desired::{self, Desired, ReadError, Tree};
+use crate::desired::{self, Desired, ReadError, Tenant, Tree};
 use crate::live::Live;
 use crate::object::{Diagnostic, Severity, Untrusted};
+use crate::scaffold::{self, Known};
 use crate::schema::Release;
 use crate::source::Repository;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What was found.
@@ -65,7 +67,26 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
 /// The repository or its Config cannot be read.
 pub fn suggest_rules(given: &Given, base: Option<&str>) -> Result<String, Error> {
     let (repository, _) = under_base(given, base)?;
-    Ok(check::suggest_rules(&read(&repository.tree, &environments(given, &repository.tree)?)?))
+    let read = read(&repository.tree, &environments(given, &repository.tree)?)?;
+    Ok(check::suggest_rules(&read) + &accounts(&repository.tree, &read)?)
+}
+
+/// The accounts that tenants need and do not have, as documents behind the lists.
+fn accounts(tree: &Tree, environments: &[Desired]) -> Result<String, Error> {
+    let Some(known) = Known::read(tree)? else { return Ok(String::new()) };
+    let lacking = |desired: &'_ Desired| -> Vec<Tenant> {
+        let declaring = check::declaring(desired);
+        let tenants = desired.rules().tenants.iter().filter(|tenant| declaring.contains(tenant.name.as_str()));
+        tenants.cloned().collect()
+    };
+    let tenants: BTreeMap<String, Tenant> =
+        environments.iter().flat_map(lacking).map(|tenant| (tenant.name.clone(), tenant)).collect();
+    let written = tenants.values().filter_map(|tenant| {
+        let (account, text) = (scaffold::account_for(tenant)?, scaffold::account_of(tenant, &known)?);
+        let name = &tenant.name;
+        Some(format!("---\n# For a platform folder; an administrator applies it. Then write `serviceAccount: {account}` for tenant {name}.\n{text}"))
+    });
+    Ok(written.collect())
 }
 
 /// A repository, under the rules of a revision where one is given, and what is to be said of that first.

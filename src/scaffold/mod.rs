@@ -19,6 +19,7 @@ pub use gateway::{NewGateway, gateway};
 pub use insert::Insertion;
 pub use known::Known;
 pub use repository::{NewRepository, repository};
+pub use rights::{account_for, account_of};
 pub use tenant::{NewTenant, tenant};
 
 use crate::desired::is_dns_label;

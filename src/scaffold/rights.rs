@@ -2,7 +2,7 @@
 
 use super::text::{list, scalar};
 use super::{Known, NewTenant, Wrong};
-use crate::desired::{APP_KINDS, GROUP, OWN_KINDS};
+use crate::desired::{APP_KINDS, GROUP, OWN_KINDS, Tenant, is_dns_label};
 use crate::install::WRITE;
 use crate::object::GroupKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,12 +63,42 @@ fn kinds_of(text: &str, known: &Known) -> Result<Vec<GroupKind>, Wrong> {
 
 /// The ServiceAccount where the repository does not have it, then the Role and the RoleBinding.
 pub(super) fn objects(new: &NewTenant, known: &Known) -> Result<Vec<String>, Wrong> {
-    let kinds = kinds(&new.kinds, known)?;
+    let (namespace, name) = new.service_account.split_once('/').unwrap_or_default();
+    let account = (!known.has_service_account(namespace, name)).then(|| account(new));
+    Ok(account.into_iter().chain(rights(new, known)?).collect())
+}
+
+/// The account that a tenant which is there already is to have, `NAMESPACE/NAME`.
+pub fn account_for(tenant: &Tenant) -> Option<String> {
+    Some(format!("{}/deployer", exact_namespaces(tenant).next()?))
+}
+
+/// That account with its rights in each namespace that the tenant names, in YAML. None where `kinds` or `namespaces` are patterns: a
+/// Role has none.
+pub fn account_of(tenant: &Tenant, known: &Known) -> Option<String> {
+    let in_namespace = |namespace: &String| NewTenant {
+        name: tenant.name.clone(),
+        namespace: namespace.clone(),
+        kinds: tenant.kinds.clone().unwrap_or_default(),
+        service_account: account_for(tenant).unwrap_or_default(),
+        ..NewTenant::default()
+    };
+    let all: Vec<NewTenant> = exact_namespaces(tenant).map(in_namespace).collect();
+    let mut objects = vec![account(all.first()?)];
+    for new in &all {
+        objects.extend(rights(new, known).ok()?);
+    }
+    Some(objects.join("---\n"))
+}
+
+fn exact_namespaces(tenant: &Tenant) -> impl Iterator<Item = &String> {
+    tenant.namespaces.iter().filter(|namespace| is_dns_label(namespace))
+}
+
+fn account(new: &NewTenant) -> String {
     let (account_namespace, account) = new.service_account.split_once('/').unwrap_or_default();
-    let mut objects = Vec::new();
-    if !known.has_service_account(account_namespace, account) {
-        objects.push(format!(
-            "\
+    format!(
+        "\
 # All changes of tenant {} are made as this account (`serviceAccount` in spinway.yaml), so the API server refuses what the Role
 # below does not allow. It needs no token: spinway impersonates it.
 apiVersion: v1
@@ -76,11 +106,16 @@ kind: ServiceAccount
 metadata: {{name: {}, namespace: {}}}
 automountServiceAccountToken: false
 ",
-            new.name,
-            scalar(account),
-            scalar(account_namespace)
-        ));
-    }
+        new.name,
+        scalar(account),
+        scalar(account_namespace)
+    )
+}
+
+fn rights(new: &NewTenant, known: &Known) -> Result<Vec<String>, Wrong> {
+    let kinds = kinds(&new.kinds, known)?;
+    let (account_namespace, account) = new.service_account.split_once('/').unwrap_or_default();
+    let mut objects = Vec::new();
     let (name, namespace) = (scalar(account), scalar(&new.namespace));
     let mut resources: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for kind in &kinds {

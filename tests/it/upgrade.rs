@@ -89,20 +89,20 @@ fn write_lists(repo: &Repo) {
     let suggested = stdout(&run(&["check", repo.dir(), "--suggest-rules"]));
     let mut config = fs::read_to_string(repo.file("spinway.yaml")).expect("a Config");
     let mut tenant = String::new();
-    for line in suggested.lines().filter(|line| line.starts_with("    ")) {
+    let (lists, accounts) = suggested.split_once("\n---\n").unwrap_or((&suggested, ""));
+    for line in lists.lines().filter(|line| line.starts_with("    ")) {
         if let Some(name) = line.strip_prefix("    - name: ") {
             tenant = name.trim_matches('"').to_owned();
             continue;
         }
-        let line = line.replace("# serviceAccount:", "serviceAccount:");
+        let line = line.replace("# serviceAccount: NAMESPACE/NAME", &format!("serviceAccount: {tenant}/deployer"));
         let entry = format!("    - name: {tenant}\n");
         assert!(config.contains(&entry), "{config}");
         config = config.replace(&entry, &format!("{entry}{line}\n"));
     }
     repo.write("spinway.yaml", &config);
-    if suggested.contains("serviceAccount:") {
-        let accounts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop/repo/platform/accounts.yaml");
-        repo.write("platform/accounts.yaml", &fs::read_to_string(accounts).expect("the accounts of the shop"));
+    if !accounts.is_empty() {
+        repo.write("platform/accounts.yaml", accounts);
     }
     let again = run(&["check", repo.dir(), "-o", "json"]);
     let rules = ["SPW101", "SPW102", "SPW103", "SPW104", "SPW105", "SPW106", "SPW107", "SPW110", "SPW112"];

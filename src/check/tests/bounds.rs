@@ -83,11 +83,11 @@ spec:
       images: [\"ghcr.io/acme/checkout/x\"]
       namespaces: [\"checkout\"]
       pathPrefixes: [\"/cart\"]
-      # serviceAccount: checkout/deployer   # NAMESPACE/NAME, after an administrator made it (SPW112)
+      # serviceAccount: NAMESPACE/NAME   # after an administrator made it (SPW112)
 ";
     assert_eq!(suggested, expected);
     let lines: String = expected.lines().skip(5).map(|line| format!("{line}\n")).collect();
-    let lines = lines.replace("# serviceAccount:", "serviceAccount:");
+    let lines = lines.replace("# serviceAccount: NAMESPACE/NAME", "serviceAccount: checkout/deployer");
     let kept = repository(&lines, FILES);
     assert_eq!((ids(&kept[0]), ids(&kept[1])), ([].into(), [].into()));
     assert_eq!(suggest_rules(&kept), "");
