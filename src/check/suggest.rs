@@ -23,6 +23,8 @@ struct List {
     is_missing: fn(&Tenant, &Context<'_>) -> bool,
     /// What stands for all where an object uses all; empty where none can.
     all: &'static str,
+    /// Whether its entries are hostnames: they may begin with a wildcard, and have values of the environment in them.
+    of_hosts: bool,
     used: fn(&Object, &Tenant) -> Vec<String>,
 }
 
@@ -30,6 +32,7 @@ const LISTS: [List; 7] = [
     List {
         name: "namespaces",
         all: "",
+        of_hosts: false,
         check: tenant_namespace::CHECK.id,
         is_missing: |tenant, _| tenant.namespaces.is_empty(),
         used: |object, _| object.reference.namespace.iter().cloned().collect(),
@@ -37,6 +40,7 @@ const LISTS: [List; 7] = [
     List {
         name: "kinds",
         all: "",
+        of_hosts: false,
         check: tenant_kind::CHECK.id,
         is_missing: |tenant, _| tenant.kinds.is_none(),
         used: |object, _| {
@@ -47,6 +51,7 @@ const LISTS: [List; 7] = [
     List {
         name: "gateways",
         all: "",
+        of_hosts: false,
         check: tenant_gateway::CHECK.id,
         is_missing: |tenant, _| tenant.gateways.is_empty(),
         used: |object, _| tenant_gateway::used(object),
@@ -54,6 +59,7 @@ const LISTS: [List; 7] = [
     List {
         name: "hostnames",
         all: "*",
+        of_hosts: true,
         check: tenant_hostname::CHECK.id,
         is_missing: |tenant, _| tenant.hostnames.is_empty() && tenant.own_hostnames.is_empty(),
         used: |object, _| tenant_hostname::used(object),
@@ -61,6 +67,7 @@ const LISTS: [List; 7] = [
     List {
         name: "pathPrefixes",
         all: "*",
+        of_hosts: false,
         check: tenant_path::CHECK.id,
         is_missing: |tenant, _| tenant.path_prefixes.is_empty(),
         used: tenant_path::used,
@@ -68,6 +75,7 @@ const LISTS: [List; 7] = [
     List {
         name: "images",
         all: "",
+        of_hosts: false,
         check: tenant_image::CHECK.id,
         is_missing: |tenant, _| tenant.images.is_empty(),
         used: |object, _| {
@@ -77,6 +85,7 @@ const LISTS: [List; 7] = [
     List {
         name: "egress",
         all: "*",
+        of_hosts: false,
         check: tenant_egress::CHECK.id,
         is_missing: |tenant, context| context.is_protected() && tenant.egress.is_none(),
         used: |object, _| tenant_egress::makes_pods(object).then(|| "*".to_owned()).into_iter().collect(),
@@ -99,7 +108,7 @@ pub(super) fn missing(context: &Context<'_>) -> Suggestions {
                 continue;
             }
             let known = found.entry(tenant.name.clone()).or_default().entry(list.name).or_default();
-            if list.name == "hostnames" {
+            if list.of_hosts {
                 known.extend(used.iter().map(|entry| with_names(entry, &context.desired.environment)));
             } else {
                 known.extend(used);
@@ -121,7 +130,7 @@ fn complete_kinds(all: &mut Suggestions, context: &Context<'_>) {
 impl List {
     /// Whether what an object uses can stand in the list as it is. Hostnames may begin with a wildcard.
     fn is_entry(&self, used: &str) -> bool {
-        let rest = used.strip_prefix("*.").filter(|_| self.name == "hostnames");
+        let rest = used.strip_prefix("*.").filter(|_| self.of_hosts);
         is_literal(rest.unwrap_or(used))
     }
 }

@@ -191,21 +191,23 @@ impl Graph {
         self.limit_first(desired, live);
     }
 
-    /// Pods do not start before what limits where they connect to is there: a policy that is live limits them already.
+    /// Pods do not start before what limits where they connect to is there: a policy that is live limits them already, and what
+    /// another tenant writes is not waited for.
     fn limit_first(&mut self, desired: &Desired, live: &Live) {
-        let limits = Limits::of(desired);
+        let mut missing: HashMap<&str, Vec<(&ObjectRef, &Value)>> = HashMap::new();
+        for (policy, member) in desired.of_kind("networking.k8s.io", "NetworkPolicy", None) {
+            if live.get(policy).is_none() {
+                missing.entry(member.partition.as_str()).or_default().push((policy, &member.object.value));
+            }
+        }
+        let missing: HashMap<&str, Limits<'_>> =
+            missing.into_iter().map(|(partition, policies)| (partition, Limits::among(&policies))).collect();
         let because: Arc<str> = "it restricts where the pods connect to".into();
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let Some(labels) = pod_labels(reference, &member.object.value) else { continue };
-            // What another tenant writes is not waited for.
-            let is_near = |policy: &&ObjectRef| {
-                desired
-                    .objects
-                    .get(*policy)
-                    .is_some_and(|of| of.partition == member.partition || of.partition == PLATFORM)
-            };
-            let missing = limits.on(reference, labels).filter(is_near).filter(|policy| live.get(policy).is_none());
-            for policy in missing.take(LIMITS) {
+            let of_platform = missing.get(PLATFORM).filter(|_| member.partition != PLATFORM);
+            let near = missing.get(member.partition.as_str()).into_iter().chain(of_platform);
+            for policy in near.flat_map(|limits| limits.on(reference, labels)).take(LIMITS) {
                 let to = self.node(policy);
                 self.graph.add_edge(NodeIndex::new(index), to, Link::new(Arc::clone(&because), None));
             }

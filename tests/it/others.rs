@@ -1,8 +1,7 @@
 //! What one tenant writes, refused or not, neither stops others nor opens what limits it: plans against a revision, without a cluster.
 
 use crate::repo::Repo;
-use crate::run::{Ran, code, json, run};
-use serde_json::Value;
+use crate::run::{Ran, actions, code, json, run};
 
 const CONFIG: &str = "\
 apiVersion: spinway.dev/v1alpha1
@@ -50,26 +49,11 @@ fn repository() -> Repo {
     repo
 }
 
-/// `ACTION KIND NAMESPACE/NAME` of what is not unchanged.
+/// What the plan does beyond what the first commit has.
 fn planned(repo: &Repo) -> Vec<String> {
     let ran = run(&["plan", repo.dir(), "--against", "HEAD", "-o", "json"]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let line = |row: &Value| {
-        let object = &row["object"];
-        format!(
-            "{} {} {}/{}",
-            text(&row["action"]),
-            text(&object["kind"]),
-            text(&object["namespace"]),
-            text(&object["name"])
-        )
-    };
-    let report = json(&ran);
-    let rows = report["changes"].as_array().expect("changes").iter().filter(|row| row["action"] != "unchanged");
-    let mut found: Vec<String> = rows.map(line).collect();
-    found.sort();
-    found
+    actions(&json(&ran))
 }
 
 #[test]

@@ -43,3 +43,22 @@ pub fn row<'a>(report: &'a Value, kind: &str, name: &str) -> &'a Value {
         .find(|r| r["object"]["kind"] == kind && r["object"]["name"] == name)
         .unwrap_or_else(|| panic!("no {kind} {name} in {report:#}"))
 }
+
+/// `ACTION KIND NAMESPACE/NAME` of what is not unchanged.
+pub fn actions(report: &Value) -> Vec<String> {
+    let changed = report["changes"].as_array().expect("changes").iter().filter(|row| row["action"] != "unchanged");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let line = |row: &Value| {
+        let object = &row["object"];
+        format!(
+            "{} {} {}/{}",
+            text(&row["action"]),
+            text(&object["kind"]),
+            text(&object["namespace"]),
+            text(&object["name"])
+        )
+    };
+    let mut lines: Vec<String> = changed.map(line).collect();
+    lines.sort();
+    lines
+}

@@ -8,7 +8,7 @@
 
 use crate::cluster::Cluster;
 use crate::repo::Repo;
-use crate::run::{Ran, code, json, run, stdout};
+use crate::run::{Ran, actions, code, json, run, stdout};
 use crate::stand_in::StandIn;
 use serde_json::Value;
 use std::fs;
@@ -140,25 +140,6 @@ fn wrong(row: &Value) -> Option<String> {
         Some("update") if fields.iter().all(harmless) => None,
         _ => Some(format!("{row:#}")),
     }
-}
-
-/// `ACTION KIND NAMESPACE/NAME` of what is not unchanged.
-fn actions(report: &Value) -> Vec<String> {
-    let changed = rows(report).iter().filter(|row| row["action"] != "unchanged");
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let line = |row: &Value| {
-        let object = &row["object"];
-        format!(
-            "{} {} {}/{}",
-            text(&row["action"]),
-            text(&object["kind"]),
-            text(&object["namespace"]),
-            text(&object["name"])
-        )
-    };
-    let mut lines: Vec<String> = changed.map(line).collect();
-    lines.sort();
-    lines
 }
 
 fn each(mut then: impl FnMut(&str, &Path, &str)) {
