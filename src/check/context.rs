@@ -1,6 +1,6 @@
 //! What checks read, and how they say what they found.
 
-use super::{Check, dangling_reference};
+use super::{Check, dangling_reference, suggest};
 use crate::desired::{Config, Desired, Member, Tenant};
 use crate::fields::{FieldPath, Managers};
 use crate::graph::Graph;
@@ -255,18 +255,32 @@ impl<'a> Context<'a> {
     ) -> Diagnostic {
         let others: BTreeSet<&str> =
             self.rules.tenants.iter().filter(|other| may(other)).map(|other| other.name.as_str()).collect();
-        let who = if others.is_empty() {
-            "Only the platform team may; it can change the tenant's rules in spinway.yaml.".to_owned()
-        } else {
-            let others: Vec<&str> = others.into_iter().collect();
-            format!("The platform team may, and: {}.", others.join(", "))
+        let others: Vec<&str> = others.into_iter().collect();
+        let who = match others.as_slice() {
+            [] => "Only the platform team can allow it.".to_owned(),
+            [one] => format!("Tenant {one} may."),
+            several => format!("Tenants {} may.", several.join(", ")),
+        };
+        let help = match self.allowed(check, tenant) {
+            Some(allowed) => format!("{allowed} {who}"),
+            None => who,
         };
         let object = &member.object;
         let message = format!("Tenant {} may not {what}.", tenant.name);
         Diagnostic::new(check.severity, check.id, message)
             .at(object.origin_of(pointer))
             .about(&object.reference)
-            .help(who)
+            .help(help)
+    }
+
+    /// What the list that a check is about allows a tenant, and where the rule is.
+    fn allowed(&self, check: &Check, tenant: &Tenant) -> Option<String> {
+        let (name, entries) = suggest::allowed(check, tenant)?;
+        let index = self.rules.tenants.iter().position(|known| known.name == tenant.name)?;
+        let place = self.desired.config_place(&format!("/spec/tenants/{index}/{name}"));
+        let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+        let entries = if entries.is_empty() { "nothing".to_owned() } else { entries.join(", ") };
+        Some(format!("`{name}`{place} allows: {entries}."))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The lists that would allow tenants what their files use now, where a tenant has no such list.
 
 use super::{
-    Context, tenant_bounds, tenant_egress, tenant_gateway, tenant_hostname, tenant_identity, tenant_image, tenant_kind,
-    tenant_namespace, tenant_path,
+    Check, Context, tenant_bounds, tenant_egress, tenant_gateway, tenant_hostname, tenant_identity, tenant_image,
+    tenant_kind, tenant_namespace, tenant_path,
 };
 use crate::desired::{Desired, Environment, Suppression, Tenant};
 use crate::object::Object;
@@ -21,6 +21,8 @@ struct List {
     name: ListName,
     check: &'static str,
     is_missing: fn(&Tenant, &Context<'_>) -> bool,
+    /// Its entries; none where the tenant has no list and not nothing either.
+    entries: fn(&Tenant) -> Option<Vec<String>>,
     /// What stands for all where an object uses all; empty where none can.
     all: &'static str,
     /// Whether its entries are hostnames: they may begin with a wildcard, and have values of the environment in them.
@@ -31,6 +33,7 @@ struct List {
 const LISTS: [List; 7] = [
     List {
         name: "namespaces",
+        entries: |tenant| Some(tenant.namespaces.clone()),
         all: "",
         of_hosts: false,
         check: tenant_namespace::CHECK.id,
@@ -39,6 +42,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "kinds",
+        entries: |tenant| tenant.kinds.clone(),
         all: "",
         of_hosts: false,
         check: tenant_kind::CHECK.id,
@@ -50,6 +54,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "gateways",
+        entries: |tenant| Some(tenant.gateways.clone()),
         all: "",
         of_hosts: false,
         check: tenant_gateway::CHECK.id,
@@ -58,6 +63,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "hostnames",
+        entries: |tenant| Some([&tenant.hostnames[..], &tenant.own_hostnames].concat()),
         all: "*",
         of_hosts: true,
         check: tenant_hostname::CHECK.id,
@@ -66,6 +72,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "pathPrefixes",
+        entries: |tenant| Some(tenant.path_prefixes.clone()),
         all: "*",
         of_hosts: false,
         check: tenant_path::CHECK.id,
@@ -74,6 +81,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "images",
+        entries: |tenant| Some(tenant.images.clone()),
         all: "",
         of_hosts: false,
         check: tenant_image::CHECK.id,
@@ -84,6 +92,7 @@ const LISTS: [List; 7] = [
     },
     List {
         name: "egress",
+        entries: |tenant| tenant.egress.clone(),
         all: "*",
         of_hosts: false,
         check: tenant_egress::CHECK.id,
@@ -91,6 +100,12 @@ const LISTS: [List; 7] = [
         used: |object, _| tenant_egress::makes_pods(object).then(|| "*".to_owned()).into_iter().collect(),
     },
 ];
+
+/// The list that a check is about, and what it allows a tenant.
+pub(super) fn allowed(check: &Check, tenant: &Tenant) -> Option<(ListName, Vec<String>)> {
+    let list = LISTS.iter().find(|list| list.check == check.id)?;
+    Some((list.name, (list.entries)(tenant)?))
+}
 
 /// The lists that are missing in one environment. Addresses that its values are part of are written with them.
 pub(super) fn missing(context: &Context<'_>) -> Suggestions {

@@ -72,7 +72,7 @@ pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, 
         let message = format!("It needs {need}, which is {verdict}: {reason}: {}{place}", health.message.raw());
         let mut diagnostic = Diagnostic::error("need-sick", message.clone())
             .about(&change.object)
-            .help("Mend it first; what is already applied is not held back.");
+            .help("Fix it first. Changes of objects that are already applied are not blocked.");
         diagnostic.origin.clone_from(&link.origin);
         sick.push(diagnostic);
         Some(message)
