@@ -303,6 +303,23 @@ pub(super) fn is_route(object: &ObjectRef) -> bool {
     object.group == GATEWAY && object.kind.ends_with("Route")
 }
 
+/// What an object is beside what it wants: its identity, what controllers write, and data that nothing acts on.
+const BESIDE: [&str; 8] = ["apiVersion", "kind", "metadata", "status", "data", "stringData", "binaryData", "immutable"];
+
+/// Every node whose key is one of these in what an object wants, with its pointer: kinds keep it under `spec` or elsewhere.
+pub(super) fn wanted<'a>(value: &'a Value, keys: &[&str]) -> Vec<(String, &'a Value)> {
+    let mut found = Vec::new();
+    let parts = value.as_object().into_iter().flatten().filter(|(key, _)| !BESIDE.contains(&key.as_str()));
+    for (key, part) in parts {
+        let pointer = format!("/{}", escape(key));
+        if keys.contains(&key.as_str()) {
+            found.push((pointer.clone(), part));
+        }
+        gather(part, &pointer, keys, &mut found);
+    }
+    found
+}
+
 /// Every node below a JSON pointer whose key is one of these, with its pointer.
 pub(super) fn keyed<'a>(value: &'a Value, pointer: &str, keys: &[&str]) -> Vec<(String, &'a Value)> {
     let mut found = Vec::new();

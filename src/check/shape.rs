@@ -3,10 +3,11 @@
 //!
 //! Sources: Pod Security Standards (restricted, and the host fields of baseline), PodSpec and ServiceSpec of Kubernetes 1.35.
 
-use super::context::keyed;
+use super::context::wanted;
 use crate::kinds::GATEWAY;
 use crate::object::{ObjectRef, escape};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// What may stand in a field.
 pub(super) enum Field {
@@ -266,38 +267,38 @@ pub(super) fn of_spec(object: &ObjectRef, value: &Value) -> Vec<Beyond> {
 /// itself.
 pub(super) fn of_pods(value: &Value, is_pod: bool) -> Vec<Beyond> {
     let mut found = Vec::new();
-    for root in ["/spec", "/template"] {
-        for (keys, shape) in [
-            (&["containers", "initContainers", "ephemeralContainers"][..], CONTAINER),
-            (&["volumes"], VOLUME),
-            (&["securityContext"], SECURITY),
-        ] {
-            for (pointer, part) in keyed(value, root, keys) {
-                hold(part, shape, &pointer, &mut found);
-            }
-        }
-        for (pointer, template) in templates(value, root) {
-            hold(template, POD, &pointer, &mut found);
+    for (keys, shape) in [
+        (&["containers", "initContainers", "ephemeralContainers"][..], CONTAINER),
+        (&["volumes"], VOLUME),
+        (&["securityContext"], SECURITY),
+    ] {
+        for (pointer, part) in wanted(value, keys) {
+            hold(part, shape, &pointer, &mut found);
         }
     }
-    if let Some(spec) = value.pointer("/spec").filter(|_| is_pod) {
-        hold(spec, POD, "/spec", &mut found);
+    let mut pods: BTreeSet<String> = wanted(value, &["containers", "initContainers"])
+        .into_iter()
+        .filter(|(_, list)| list.is_array())
+        .map(|(pointer, _)| parent(&pointer))
+        .collect();
+    // Many kinds have a list of containers among fields of their own.
+    if !is_pod {
+        pods.remove("/spec");
+    }
+    for pointer in pods {
+        if let Some(spec) = value.pointer(&pointer) {
+            hold(spec, POD, &pointer, &mut found);
+        }
     }
     found
 }
 
-/// The pod specs of templates: maps named `spec` that have containers, below one whose name says that it is a template.
-fn templates<'a>(value: &'a Value, root: &str) -> Vec<(String, &'a Value)> {
-    let mut found = keyed(value, root, &["spec"]);
-    found.retain(|(pointer, spec)| {
-        let parent = pointer.rsplit('/').nth(1).unwrap_or_default().to_ascii_lowercase();
-        parent.ends_with("template") && ["containers", "initContainers"].iter().any(|key| spec.get(key).is_some())
-    });
-    found
+fn parent(pointer: &str) -> String {
+    pointer.rsplit_once('/').map_or_else(String::new, |(parent, _)| parent.to_owned())
 }
 
 /// Fields that may not be set whose default is what is empty: there they are as if they were left out.
-const OFF: [&str; 20] = [
+const OFF: [&str; 21] = [
     "allocateLoadBalancerNodePorts",
     "allowPrivilegeEscalation",
     "ephemeralContainers",
@@ -318,10 +319,11 @@ const OFF: [&str; 20] = [
     "nodePort",
     "privileged",
     "resourceClaims",
+    "schedulingGates",
 ];
 
 /// Whether a field says nothing. Of one that is not known nobody knows its default.
-fn is_off(key: &str, value: &Value) -> bool {
+pub(super) fn is_off(key: &str, value: &Value) -> bool {
     let is_empty = match value {
         Value::Null => return true,
         Value::Bool(set) => !set,
@@ -393,6 +395,8 @@ mod tests {
                 false,
             ),
             (json!({"spec": {"workers": [{"podTemplate": {"spec": pod}}]}}), "/spec/workers/0/podTemplate/spec", false),
+            (json!({"spec": {"templates": [{"spec": pod}], "podSpec": {}}}), "/spec/templates/0/spec", false),
+            (json!({"podTemplate": {"spec": pod}}), "/podTemplate/spec", false),
         ] {
             assert_eq!(pointers(of_pods(&object, is_pod)), expected(root), "{object}");
         }

@@ -25,10 +25,12 @@ struct List {
     entries: fn(&Tenant) -> Option<Vec<String>>,
     /// What stands for all where an object uses all; empty where none can.
     all: &'static str,
-    /// Whether its entries are hostnames: they may begin with a wildcard, and have values of the environment in them.
+    /// Whether its entries are hostnames: they may begin with a wildcard.
     of_hosts: bool,
     used: fn(&Object, &Tenant) -> Vec<String>,
 }
+
+const HOSTNAMES: ListName = "hostnames";
 
 const LISTS: [List; 7] = [
     List {
@@ -38,7 +40,11 @@ const LISTS: [List; 7] = [
         of_hosts: false,
         check: tenant_namespace::CHECK.id,
         is_missing: |tenant, _| tenant.namespaces.is_empty(),
-        used: |object, _| object.reference.namespace.iter().cloned().collect(),
+        // Namespaces of Kubernetes are not for a list that is suggested.
+        used: |object, _| {
+            let own = object.reference.namespace.iter().filter(|namespace| !namespace.starts_with("kube-"));
+            own.cloned().collect()
+        },
     },
     List {
         name: "kinds",
@@ -62,7 +68,7 @@ const LISTS: [List; 7] = [
         used: |object, _| tenant_gateway::used(object),
     },
     List {
-        name: "hostnames",
+        name: HOSTNAMES,
         entries: |tenant| Some([&tenant.hostnames[..], &tenant.own_hostnames].concat()),
         all: "*",
         of_hosts: true,
@@ -116,18 +122,13 @@ pub(super) fn missing(context: &Context<'_>) -> Suggestions {
             let excuses = |suppression: &Suppression| {
                 suppression.check == list.check && suppression.selector().matches(&object.reference)
             };
-            let used =
-                (list.used)(object, tenant).into_iter().filter(|entry| entry == list.all || list.is_entry(entry));
-            let used: Vec<String> = used.collect();
+            let is_ours = |entry: &String| *entry == context.rules.inventory.namespace;
+            let used = (list.used)(object, tenant).into_iter().filter(|entry| !is_ours(entry));
+            let used: Vec<String> = used.filter(|entry| entry == list.all || list.is_entry(entry)).collect();
             if used.is_empty() || context.rules.suppressions.iter().any(excuses) {
                 continue;
             }
-            let known = found.entry(tenant.name.clone()).or_default().entry(list.name).or_default();
-            if list.of_hosts {
-                known.extend(used.iter().map(|entry| with_names(entry, &context.desired.environment)));
-            } else {
-                known.extend(used);
-            }
+            found.entry(tenant.name.clone()).or_default().entry(list.name).or_default().extend(used);
         }
     }
     found
@@ -193,9 +194,14 @@ pub(super) fn written(lists: &BTreeMap<ListName, BTreeSet<String>>) -> Vec<Strin
 pub fn suggest_rules(environments: &[Desired]) -> String {
     let mut all = Suggestions::new();
     let mut lacking = BTreeSet::new();
+    let mut hosts: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
     for desired in environments {
         let context = Context::new(desired);
         for (tenant, lists) in missing(&context) {
+            if let Some(list) = lists.get(HOSTNAMES) {
+                let named = list.iter().map(|host| with_names(host, &desired.environment)).collect();
+                hosts.entry(tenant.clone()).or_default().push(named);
+            }
             let known = all.entry(tenant).or_default();
             lists.into_iter().for_each(|(name, entries)| known.entry(name).or_default().extend(entries));
         }
@@ -206,6 +212,14 @@ pub fn suggest_rules(environments: &[Desired]) -> String {
             }
         }
         lacking.extend(tenant_identity::declaring(desired).into_iter().map(str::to_owned));
+    }
+    // By the names of values where that means the same in every environment.
+    for (tenant, named) in hosts {
+        if let [first, rest @ ..] = named.as_slice()
+            && rest.iter().all(|other| other == first)
+        {
+            all.entry(tenant).or_default().insert(HOSTNAMES, first.clone());
+        }
     }
     environments.iter().for_each(|desired| complete_kinds(&mut all, &Context::new(desired)));
     for tenant in &lacking {

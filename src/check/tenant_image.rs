@@ -1,6 +1,6 @@
 //! SPW106.
 
-use super::context::keyed;
+use super::context::wanted;
 use super::{Check, Context};
 use crate::desired::{Tenant, allows_all, glob_within};
 use crate::object::{Diagnostic, Object, Severity};
@@ -36,8 +36,7 @@ fn has(tenant: &Tenant, image: &str) -> bool {
 
 /// The images that an object runs, and where they stand.
 pub(super) fn used(object: &Object) -> impl Iterator<Item = (String, &str)> {
-    let all = ["/spec", "/template"].map(|root| keyed(&object.value, root, &["image"])).concat();
-    all.into_iter().filter_map(|(pointer, image)| {
+    wanted(&object.value, &["image"]).into_iter().filter_map(|(pointer, image)| {
         // Of a volume it is a map (KEP-4639).
         let image = image.as_str().or_else(|| image.get("reference")?.as_str())?;
         Some((pointer, image))

@@ -1,6 +1,6 @@
 //! SPW109.
 
-use super::context::{is_route, keyed};
+use super::context::{is_route, wanted};
 use super::shape::{self, Beyond, SECRET_TYPES};
 use super::{Check, Context};
 use crate::desired::{Member, Tenant};
@@ -113,14 +113,14 @@ fn of_metadata(object: &Object) -> Vec<Found> {
             found.push(Found::new(pointer, format!("{what} of an object")));
         }
     }
-    for (pointer, list) in keyed(&object.value, "/spec", &["ownerReferences", "finalizers"]) {
+    for (pointer, list) in wanted(&object.value, &["ownerReferences", "finalizers"]) {
         if list.as_array().is_some_and(|list| !list.is_empty()) {
             found.push(Found::new(pointer, "set owners or finalizers of what is made for it"));
         }
     }
     let of_pods = ["annotations", "podAnnotations", "serviceAnnotations", "deploymentAnnotations"];
     let own = object.value.pointer("/metadata/annotations").map(|own| ("/metadata/annotations".to_owned(), own));
-    for (pointer, annotations) in own.into_iter().chain(keyed(&object.value, "/spec", &of_pods)) {
+    for (pointer, annotations) in own.into_iter().chain(wanted(&object.value, &of_pods)) {
         for key in annotations.as_object().into_iter().flatten().map(|(key, _)| key) {
             if let Some((_, what)) = ANNOTATIONS.iter().find(|(begin, _)| key.starts_with(begin)) {
                 found.push(Found::new(
@@ -135,11 +135,10 @@ fn of_metadata(object: &Object) -> Vec<Found> {
 
 fn of_pods(object: &Object) -> Vec<Found> {
     let mut found = Vec::new();
-    let all = |keys: &[&str]| ["/spec", "/template"].map(|root| keyed(&object.value, root, keys)).concat();
+    let all = |keys: &[&str]| wanted(&object.value, keys);
     for (pointer, value) in all(&POD) {
         let field = pointer.rsplit('/').next().unwrap_or_default();
-        let is_harmless =
-            *value == Value::Bool(false) || value.is_null() || (field == "procMount" && value == "Default");
+        let is_harmless = shape::is_off(field, value) || (field == "procMount" && value == "Default");
         if !is_harmless {
             found.push(Found::new(pointer.clone(), format!("set {field}: it gives rights on the node")));
         }
@@ -179,6 +178,11 @@ fn of_pods(object: &Object) -> Vec<Found> {
     for (pointer, value) in all(&["dataSourceRef"]) {
         if value.get("namespace").and_then(Value::as_str).is_some_and(|of| of != object.reference.namespace()) {
             found.push(Found::new(pointer, "read a volume of another namespace"));
+        }
+    }
+    for (pointer, patch) in all(&["podSpecPatch"]) {
+        if patch.as_str().is_some_and(|patch| !patch.is_empty()) {
+            found.push(Found::new(pointer, "patch pods by a text that is not read here"));
         }
     }
     for (pointer, value) in all(&["mountPropagation"]) {
@@ -237,16 +241,16 @@ fn of_monitor(object: &Object) -> Vec<Found> {
     if object.reference.group != "monitoring.coreos.com" {
         return Vec::new();
     }
-    let files = keyed(&object.value, "/spec", &["bearerTokenFile", "caFile", "certFile", "keyFile"]);
+    let files = wanted(&object.value, &["bearerTokenFile", "caFile", "certFile", "keyFile"]);
     let files = files.into_iter().filter(|(_, file)| file.as_str().is_none_or(|file| !file.is_empty()));
     let files = files.map(|(pointer, _)| Found::new(pointer, "have Prometheus read a file of its own pod"));
     let is_address =
         |label: &Value| label.as_str().is_some_and(|label| label.starts_with("__") && !label.starts_with("__tmp"));
-    let addresses = keyed(&object.value, "/spec", &["targetLabel", "proxyUrl"]).into_iter();
+    let addresses = wanted(&object.value, &["targetLabel", "proxyUrl"]).into_iter();
     let addresses = addresses.filter(|(pointer, value)| pointer.ends_with("proxyUrl") || is_address(value));
     let addresses = addresses.map(|(pointer, _)| Found::new(pointer, "have Prometheus read from another address"));
     let own = object.reference.namespace();
-    let elsewhere = keyed(&object.value, "/spec", &["namespaceSelector"]).into_iter().filter(|(_, selector)| {
+    let elsewhere = wanted(&object.value, &["namespaceSelector"]).into_iter().filter(|(_, selector)| {
         let mut names = selector.get("matchNames").and_then(Value::as_array).into_iter().flatten();
         selector.get("any") == Some(&Value::Bool(true)) || names.any(|name| name != own)
     });
@@ -258,7 +262,7 @@ fn of_monitor(object: &Object) -> Vec<Found> {
 fn of_references(object: &Object, tenant: &Tenant) -> Vec<Found> {
     let mut found = Vec::new();
     let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    for (pointer, backends) in keyed(&object.value, "/spec", &["backendRefs", "backendRef"]) {
+    for (pointer, backends) in wanted(&object.value, &["backendRefs", "backendRef"]) {
         let list = backends.as_array().map_or_else(
             || vec![(pointer.clone(), backends)],
             |list| list.iter().enumerate().map(|(index, backend)| (format!("{pointer}/{index}"), backend)).collect(),
@@ -277,12 +281,12 @@ fn of_references(object: &Object, tenant: &Tenant) -> Vec<Found> {
     {
         found.push(Found::new("/spec/target/manifest", "have another object than a Secret made"));
     }
-    for (pointer, owner) in keyed(&object.value, "/spec", &["identityOwner"]) {
+    for (pointer, owner) in wanted(&object.value, &["identityOwner"]) {
         if owner == "operator" {
             found.push(Found::new(pointer, "use the identity of KEDA itself"));
         }
     }
-    for (pointer, used) in keyed(&object.value, "/spec", &["authenticationRef"]) {
+    for (pointer, used) in wanted(&object.value, &["authenticationRef"]) {
         if text(used, "kind") == "ClusterTriggerAuthentication" {
             found.push(Found::new(pointer, "use credentials of the whole cluster"));
         }

@@ -1,6 +1,6 @@
 //! SPW108.
 
-use super::context::keyed;
+use super::context::wanted;
 use super::{Check, Context};
 use crate::desired::{Member, Tenant};
 use crate::kinds::references;
@@ -56,7 +56,7 @@ fn of_object(context: &Context<'_>, (member, tenant): (&Member, &Tenant)) -> Vec
         let what = format!("declare the service account {deployer} that it is applied as");
         return vec![context.violation(&CHECK, (member, tenant), "/metadata/name", &what, |_| false)];
     }
-    let accounts = keyed(&object.value, "/spec", &["serviceAccountName", "serviceAccount"]);
+    let accounts = wanted(&object.value, &["serviceAccountName", "serviceAccount"]);
     let foreign = accounts.into_iter().filter_map(|(pointer, name)| {
         let name = name.as_str()?;
         let what = format!("run pods as service account {namespace}/{name}");

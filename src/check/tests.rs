@@ -337,6 +337,12 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW109", app("patches: [{target: {kind: SpinApp}, merge: {spec: {podAnnotations: {cdi.k8s.io/gpu: all}}}}]")),
         ("SPW107", object("argoproj.io/v1alpha1", "Rollout", "spec: {template: {metadata: {labels: {a: b}}}, other: {template: {metadata: {labels: {a: c}}, spec: {containers: []}}}}") + "---\n" + &beside(&limiting("policyTypes: [Egress], podSelector: {matchLabels: {a: b}}"))),
         ("SPW107", object("argoproj.io/v1alpha1", "Rollout", "spec: {templates: [{container: {image: ghcr.io/acme/checkout/x}}]}") + "---\n" + &beside(&limiting("policyTypes: [Egress], podSelector: {matchLabels: {a: b}}"))),
+        ("SPW106", object("argoproj.io/v1alpha1", "Rollout", "podTemplate: {spec: {containers: [{image: evil}]}}") + "---\n" + &beside(&policy(""))),
+        ("SPW108", object("argoproj.io/v1alpha1", "Rollout", "podTemplate: {spec: {serviceAccountName: someone, containers: []}}") + "---\n" + &beside(&policy(""))),
+        ("SPW109", object("argoproj.io/v1alpha1", "Rollout", "podTemplate: {spec: {hostPID: true, containers: []}}") + "---\n" + &beside(&policy(""))),
+        ("SPW109", object("argoproj.io/v1alpha1", "Rollout", "spec: {templates: [{spec: {schedulerName: mine, containers: []}}]}") + "---\n" + &beside(&policy(""))),
+        ("SPW109", object("argoproj.io/v1alpha1", "Rollout", "spec: {podSpecPatch: \"hostPID: true\", template: {spec: {containers: []}}}") + "---\n" + &beside(&policy(""))),
+        ("SPW107", object("argoproj.io/v1alpha1", "Rollout", "spec: {template: {metadata: {labels: {a: b}}, spec: {containers: []}}, worker: {podSpec: {containers: []}}}") + "---\n" + &beside(&limiting("policyTypes: [Egress], podSelector: {matchLabels: {a: b}}"))),
         ("SPW109", object("keda.sh/v1alpha1", "ScaledObject", "spec: {triggers: [{type: aws-sqs-queue, metadata: {identityOwner: operator}}]}")),
         ("SPW109", object("keda.sh/v1alpha1", "ScaledObject", "spec: {triggers: [{type: kafka, authenticationRef: {kind: ClusterTriggerAuthentication, name: all}}]}")),
         // What is the platform's to write, and others' objects.

@@ -19,33 +19,39 @@ pub fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value>
     Some(value.pointer(at).unwrap_or(&Value::Null))
 }
 
-/// The labels of the one template from which a kind that is not known makes pods. Where it has several, or runs something without
-/// one, they are unknown, and only a policy for all pods of the namespace selects them.
+/// The labels of the one template from which a kind that is not known makes pods. Where it has several, or runs something beside
+/// it, they are unknown, and only a policy for all pods of the namespace selects them.
 fn labels_of_template(value: &Value) -> Option<&Value> {
-    let spec = value.get("spec")?;
     let mut templates = Vec::new();
     let mut runs = false;
-    gather(spec, &mut templates, &mut runs);
+    let parts = value.as_object().into_iter().flatten().filter(|(key, _)| !BESIDE.contains(&key.as_str()));
+    parts.for_each(|(_, part)| gather(part, &mut templates, &mut runs));
     match templates.as_slice() {
-        [one] => Some(one.pointer("/metadata/labels").unwrap_or(&Value::Null)),
         [] if !runs => None,
+        [one] if !runs => Some(one.pointer("/metadata/labels").unwrap_or(&Value::Null)),
         _ => Some(&Value::Null),
     }
 }
 
-/// The maps whose `spec` has containers, and whether an image stands anywhere.
+/// The parts of an object in which nothing runs.
+const BESIDE: [&str; 7] = ["apiVersion", "kind", "metadata", "status", "data", "stringData", "binaryData"];
+
+/// The maps whose `spec` has containers, and whether a container or image stands anywhere else.
 fn gather<'a>(value: &'a Value, templates: &mut Vec<&'a Value>, runs: &mut bool) {
     match value {
+        Value::Object(_) if value.pointer("/spec/containers").is_some() => templates.push(value),
         Value::Object(map) => {
-            if value.pointer("/spec/containers").is_some() {
-                templates.push(value);
-            }
             *runs |= ["containers", "container", "image"].iter().any(|key| map.contains_key(*key));
             map.values().for_each(|below| gather(below, templates, runs));
         }
         Value::Array(items) => items.iter().for_each(|item| gather(item, templates, runs)),
         _ => {}
     }
+}
+
+/// Whether a policy limits where pods with these labels connect to.
+pub fn limits_pods(policy: &Value, labels: &Value) -> bool {
+    limits_egress(policy) && selects(policy, labels)
 }
 
 /// A NetworkPolicy with its value.
@@ -168,9 +174,13 @@ mod tests {
             needs.map(|(need, _)| need.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(policies(&Live::default()), ["all", "by-rules", "own"]);
-        let mut live = Live::default();
-        live.insert(json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "own", "namespace": "shop"}}));
-        assert_eq!(policies(&live), ["all", "by-rules"]);
+        // One that is live and selects other pods limits nothing yet.
+        for (label, left) in [("pay", vec!["all", "by-rules", "own"]), ("cart", vec![])] {
+            let mut live = Live::default();
+            live.insert(json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "own", "namespace": "shop"},
+                "spec": {"podSelector": {"matchLabels": {"app": label}}, "policyTypes": ["Egress"]}}));
+            assert_eq!(policies(&live), left, "{label}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod limits;
 
 pub use circles::Circle;
 pub use grants::Grants;
-pub use limits::{Limits, pod_labels};
+pub use limits::{Limits, limits_pods, pod_labels};
 
 /// Why one object needs another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,23 +191,25 @@ impl Graph {
         self.limit_first(desired, live);
     }
 
-    /// Pods do not start before what limits where they connect to is there: a policy that is live limits them already, and what
+    /// Pods do not start before what limits where they connect to is there, unless something live limits them that stays. What
     /// another tenant writes is not waited for.
     fn limit_first(&mut self, desired: &Desired, live: &Live) {
-        let mut missing: HashMap<&str, Vec<(&ObjectRef, &Value)>> = HashMap::new();
+        let mut of_partition: HashMap<&str, Vec<(&ObjectRef, &Value)>> = HashMap::new();
         for (policy, member) in desired.of_kind("networking.k8s.io", "NetworkPolicy", None) {
-            if live.get(policy).is_none() {
-                missing.entry(member.partition.as_str()).or_default().push((policy, &member.object.value));
-            }
+            of_partition.entry(member.partition.as_str()).or_default().push((policy, &member.object.value));
         }
-        let missing: HashMap<&str, Limits<'_>> =
-            missing.into_iter().map(|(partition, policies)| (partition, Limits::among(&policies))).collect();
+        let limits: HashMap<&str, Limits<'_>> =
+            of_partition.into_iter().map(|(partition, policies)| (partition, Limits::among(&policies))).collect();
         let because: Arc<str> = "it restricts where the pods connect to".into();
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let Some(labels) = pod_labels(reference, &member.object.value) else { continue };
-            let of_platform = missing.get(PLATFORM).filter(|_| member.partition != PLATFORM);
-            let near = missing.get(member.partition.as_str()).into_iter().chain(of_platform);
-            for policy in near.flat_map(|limits| limits.on(reference, labels)).take(LIMITS) {
+            let of_platform = limits.get(PLATFORM).filter(|_| member.partition != PLATFORM);
+            let near = limits.get(member.partition.as_str()).into_iter().chain(of_platform);
+            let policies: Vec<&ObjectRef> = near.flat_map(|limits| limits.on(reference, labels)).take(LIMITS).collect();
+            if policies.iter().any(|policy| live.get(policy).is_some_and(|value| limits_pods(value, labels))) {
+                continue;
+            }
+            for policy in policies {
                 let to = self.node(policy);
                 self.graph.add_edge(NodeIndex::new(index), to, Link::new(Arc::clone(&because), None));
             }

@@ -245,15 +245,22 @@ fn last_limits(plan: &Plan, desired: &Desired, live: &Live) -> BTreeMap<ObjectRe
     let made = made.filter_map(|change| Some((&change.object, change.body.as_ref()?)));
     let after: Vec<(&ObjectRef, &Value)> = kept.chain(made).collect();
     let (before, after) = (Limits::among(&before), Limits::among(&after));
-    let limited = limited_partitions(desired);
-    let stays = |change: &&Change| change.action != Action::Delete && limited.contains(change.partition.as_str());
-    for Change { object, .. } in plan.changes.iter().filter(stays) {
-        let Some(labels) = live.get(object).and_then(|value| pod_labels(object, value)) else { continue };
+    let ends: BTreeSet<&ObjectRef> =
+        plan.changes.iter().filter(|change| change.action == Action::Delete).map(|change| &change.object).collect();
+    // All that is live, also what no change is about: it was not selected, is kept, or its file cannot be read.
+    // What a controller made runs as long as its owner, which has the labels too.
+    let is_made = |value: &Value| value.pointer("/metadata/ownerReferences/0").is_some();
+    let stays = |(object, value): &(&ObjectRef, &Value)| !ends.contains(object) && !is_made(value);
+    for (object, value) in live.objects().filter(stays) {
+        let Some(labels) = pod_labels(object, value) else { continue };
         if after.on(object, labels).next().is_none() {
             let policies = before.on(object, labels).take(LIMITS);
             last.extend(policies.map(|policy| (policy.clone(), object.clone())));
         }
     }
+    // The platform team may lift its own limits.
+    let limited = limited_partitions(desired);
+    last.retain(|policy, _| changed.get(policy).is_some_and(|change| limited.contains(change.partition.as_str())));
     last
 }
 

@@ -113,11 +113,11 @@ pub fn conclude(
         release(&mut plan, desired, options);
     }
     block_waiting(&mut plan, desired, &graph);
-    // Pods whose end waits go on running.
-    block_unlimiting(&mut plan, desired, live);
     block_used_deletes(&mut plan, live);
     plan.changes.sort_by(|a, b| a.object.cmp(&b.object));
     loop {
+        // Pods whose end waits go on running.
+        block_unlimiting(&mut plan, desired, live);
         sequence_steps(&mut plan, desired, live);
         guard_steps(&mut plan, desired, live);
         // What is blocked leaves others with another order.

@@ -70,7 +70,10 @@ pub(super) fn objects(new: &NewTenant, known: &Known) -> Result<Vec<String>, Wro
 
 /// The account that a tenant which is there already is to have, `NAMESPACE/NAME`.
 pub fn account_for(tenant: &Tenant) -> Option<String> {
-    Some(format!("{}/deployer", exact_namespaces(tenant).next()?))
+    let namespace = exact_namespaces(tenant).next()?;
+    // Several tenants may share a namespace, and not an account.
+    let name = if *namespace == tenant.name { "deployer".to_owned() } else { format!("{}-deployer", tenant.name) };
+    Some(format!("{namespace}/{name}"))
 }
 
 /// That account with its rights in each namespace that the tenant names, in YAML. None where `kinds` or `namespaces` are patterns: a
@@ -92,7 +95,7 @@ pub fn account_of(tenant: &Tenant, known: &Known) -> Option<String> {
 }
 
 fn exact_namespaces(tenant: &Tenant) -> impl Iterator<Item = &String> {
-    tenant.namespaces.iter().filter(|namespace| is_dns_label(namespace))
+    tenant.namespaces.iter().filter(|namespace| is_dns_label(namespace) && !namespace.starts_with("kube-"))
 }
 
 fn account(new: &NewTenant) -> String {

@@ -120,3 +120,56 @@ fn the_last_policy_of_running_pods_stays() {
     let policy = crate::run::row(&report, "NetworkPolicy", "none");
     assert!(policy["needs"].to_string().contains("Deployment"), "the pods end first: {policy:#}");
 }
+
+/// The workload goes on running though its deletion was asked for, or nobody can tell what became of it.
+#[test]
+fn a_policy_stays_while_its_pods_do_whatever_keeps_them() {
+    let scaler = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: h, namespace: one}\nspec: {maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: app}}\n";
+    let limiting = policy("none", "one", "podSelector: {matchLabels: {app: m}}, policyTypes: [Egress]");
+    let narrowed = policy("none", "one", "podSelector: {matchLabels: {app: zz}}, policyTypes: [Egress]");
+    // It is still used, so it stays.
+    let repo = repository();
+    repo.write("apps/one/scaler.yaml", scaler);
+    repo.commit("scaled");
+    repo.write("apps/one/a.yaml", "");
+    let found = planned(&repo);
+    assert!(found.contains(&"blocked Deployment one/app".to_owned()), "{found:#?}");
+    assert!(!found.contains(&"delete NetworkPolicy one/none".to_owned()), "{found:#?}");
+    // Its file cannot be read.
+    let repo = repository();
+    repo.write("apps/one/a.yaml", &deployment("one", "app: m", ""));
+    repo.write("apps/one/p.yaml", &limiting);
+    repo.commit("two files");
+    repo.write("apps/one/a.yaml", "kind: [");
+    repo.write("apps/one/p.yaml", &narrowed);
+    let found = planned(&repo);
+    assert_eq!(found, ["blocked NetworkPolicy one/none"]);
+    // It is not selected.
+    let repo = repository();
+    let labelled = |text: &str| text.replace("name: none,", "name: none, labels: {only: this},");
+    repo.write("apps/one/a.yaml", &(labelled(&limiting) + &deployment("one", "app: m", "")));
+    repo.commit("labelled");
+    repo.write("apps/one/a.yaml", &(labelled(&narrowed) + &deployment("one", "app: m", "")));
+    let ran = run(&["plan", repo.dir(), "--against", "HEAD", "-o", "json", "-l", "only=this"]);
+    assert_eq!(actions(&json(&ran)), ["blocked NetworkPolicy one/none"], "{}", Ran(&ran));
+}
+
+/// A policy that selected other pods before limits the new ones only after it is applied.
+#[test]
+fn new_pods_wait_for_a_policy_that_comes_to_limit_them() {
+    for before in
+        ["podSelector: {matchLabels: {app: zz}}, policyTypes: [Egress]", "podSelector: {}, policyTypes: [Ingress]"]
+    {
+        let repo = repository();
+        repo.write("apps/one/a.yaml", &policy("none", "one", before));
+        repo.commit("no pods");
+        let after = policy("none", "one", "podSelector: {matchLabels: {app: m}}, policyTypes: [Egress]");
+        repo.write("apps/one/a.yaml", &(after + &deployment("one", "app: m", "")));
+        let ran = run(&["plan", repo.dir(), "--against", "HEAD", "-o", "json"]);
+        let report = json(&ran);
+        let mut rows = report["changes"].as_array().expect("changes").iter();
+        let app = rows.find(|row| row["object"]["kind"] == "Deployment" && row["object"]["namespace"] == "one");
+        let app = app.expect("the Deployment");
+        assert!(app["needs"].to_string().contains("NetworkPolicy"), "{before}: {app:#}");
+    }
+}

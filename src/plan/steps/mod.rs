@@ -12,7 +12,7 @@ mod succession;
 
 pub(super) use succession::new_redirects;
 
-use crate::graph::{LIMITS, Limits, grants_reference, pod_labels};
+use crate::graph::{LIMITS, Limits, grants_reference, limits_pods, pod_labels};
 use crate::kinds::{self, GATEWAY, Section, each};
 use crate::object::{GroupKind, ObjectRef};
 use crate::routing::Probe;
@@ -418,16 +418,13 @@ impl<'a> Sequencer<'a> {
         self.flatten(&graph, breaks)
     }
 
-    /// Pods do not start before a policy that is made to limit where they connect to, and end before one that goes.
+    /// Pods do not start before the policies that come to limit where they connect to, and end before one that goes.
     fn limit_edges(&self, edges: &mut Edges, nodes: &BTreeMap<(usize, usize), NodeIndex>) {
         let before = |index: usize| self.paths[index].states[0].as_ref();
         let wanted = |index: usize| self.paths[index].states[self.last(index)].as_ref();
         let all = || 0..self.paths.len();
         let object = |index: usize| self.paths[index].object;
-        let made: Vec<(&ObjectRef, &Value)> = all()
-            .filter(|index| before(*index).is_none())
-            .filter_map(|index| Some((object(index), wanted(index)?)))
-            .collect();
+        let made: Vec<(&ObjectRef, &Value)> = all().filter_map(|index| Some((object(index), wanted(index)?))).collect();
         let gone: Vec<(&ObjectRef, &Value)> = all()
             .filter(|index| wanted(*index).is_none())
             .filter_map(|index| Some((object(index), before(index)?)))
@@ -437,8 +434,14 @@ impl<'a> Sequencer<'a> {
         for index in all() {
             let last = self.paths[index].kinds.len() - 1;
             if let Some(labels) = wanted(index).and_then(|value| pod_labels(object(index), value)) {
-                for policy in made.on(object(index), labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
-                    edges.add(nodes[&(*policy, 0)], nodes[&(index, 0)], true);
+                let on = made.on(object(index), labels).take(LIMITS);
+                let policies: Vec<usize> = on.filter_map(|policy| places.get(policy).copied()).collect();
+                // One that limits them already does so until it is changed, and after.
+                if policies.iter().any(|policy| before(*policy).is_some_and(|value| limits_pods(value, labels))) {
+                    continue;
+                }
+                for policy in policies {
+                    edges.add(nodes[&(policy, 0)], nodes[&(index, 0)], true);
                 }
             } else if let Some(labels) = before(index).and_then(|value| pod_labels(object(index), value)) {
                 for policy in gone.on(object(index), labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
