@@ -258,10 +258,51 @@ fn last_limits(plan: &Plan, desired: &Desired, live: &Live) -> BTreeMap<ObjectRe
             last.extend(policies.map(|policy| (policy.clone(), object.clone())));
         }
     }
+    let mut rolling: BTreeMap<&str, Vec<(&ObjectRef, &Value)>> = BTreeMap::new();
+    for (object, value) in live.objects().filter(|live| stays(live) && is_rolling(live.1)) {
+        rolling.entry(object.namespace()).or_default().push((object, value));
+    }
+    for (policy, change) in &changed {
+        let after = change.body.as_ref().filter(|_| change.action != Action::Delete);
+        let (Some(before), Some(rolling)) = (live.get(policy), rolling.get(policy.namespace())) else { continue };
+        if after.is_some_and(|after| selection(after) == selection(before)) {
+            continue;
+        }
+        // Of very many each is taken to be meant.
+        let meant = rolling.iter().find(|(_, value)| rolling.len() > LIMITS || may_select(before, value));
+        if let Some((pods, _)) = meant {
+            last.entry((*policy).clone()).or_insert_with(|| (*pods).clone());
+        }
+    }
     // The platform team may lift its own limits.
     let limited = limited_partitions(desired);
     last.retain(|policy, _| changed.get(policy).is_some_and(|change| limited.contains(change.partition.as_str())));
     last
+}
+
+/// What a NetworkPolicy is about.
+fn selection(policy: &Value) -> [Option<&Value>; 2] {
+    ["/spec/podSelector", "/spec/policyTypes"].map(|part| policy.pointer(part))
+}
+
+/// Whether a policy may select pods of a workload: not when it asks for another value of a label of its selector, which all its pods have.
+fn may_select(policy: &Value, workload: &Value) -> bool {
+    let labels =
+        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
+    let (asked, had) =
+        (labels(policy, "/spec/podSelector/matchLabels"), labels(workload, "/spec/selector/matchLabels"));
+    !asked.iter().any(|(key, value)| had.get(key).is_some_and(|own| own != value))
+}
+
+/// Whether pods of an earlier template may still run, whose labels nobody knows.
+fn is_rolling(value: &Value) -> bool {
+    let number = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
+    let is_paused = value.pointer("/spec/paused") == Some(&Value::Bool(true));
+    let is_unseen =
+        number("/status/observedGeneration").is_some_and(|seen| Some(seen) < number("/metadata/generation"));
+    let updated = number("/status/updatedReplicas").unwrap_or_default();
+    let is_behind = number("/status/replicas").is_some_and(|all| updated < all);
+    value.pointer("/spec/template").is_some() && (is_paused || is_unseen || is_behind)
 }
 
 /// The tenants whose pods may not connect anywhere.

@@ -154,6 +154,22 @@ fn a_policy_stays_while_its_pods_do_whatever_keeps_them() {
     assert_eq!(actions(&json(&ran)), ["blocked NetworkPolicy one/none"], "{}", Ran(&ran));
 }
 
+/// Pods of the template before the last one may still run.
+#[test]
+fn a_policy_stays_while_a_rollout_is_not_over() {
+    let limits = |name: &str, label: &str| {
+        policy(name, "one", &format!("podSelector: {{matchLabels: {{app: m, t: {label}}}}}, policyTypes: [Egress]"))
+    };
+    for (rest, expected) in [("paused: true, ", "blocked"), ("", "delete")] {
+        let repo = repository();
+        let app = deployment("one", "app: m, t: b", rest);
+        repo.write("apps/one/a.yaml", &(limits("a", "a") + &limits("b", "b") + &app));
+        repo.commit("half a rollout");
+        repo.write("apps/one/a.yaml", &(limits("b", "b") + &app));
+        assert_eq!(planned(&repo), [format!("{expected} NetworkPolicy one/a")], "{rest}");
+    }
+}
+
 /// A policy that selected other pods before limits the new ones only after it is applied.
 #[test]
 fn new_pods_wait_for_a_policy_that_comes_to_limit_them() {
