@@ -16,6 +16,7 @@ pub mod pin;
 mod rules;
 mod settle;
 mod shares;
+mod stop;
 mod templates;
 mod tree;
 mod values;
@@ -34,6 +35,7 @@ pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
 pub use settle::{MAX_SETTLE, Settle};
 pub use shares::{Amount, Shares};
+pub use stop::{MAX_PAUSE, Scope, Stop};
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Pattern, Tree, below, glob, glob_within};
 
 use crate::kinds;
@@ -69,8 +71,8 @@ pub struct Desired {
     config_text: Option<Arc<Traced>>,
     /// The objects by identity.
     pub objects: BTreeMap<ObjectRef, Member>,
-    /// What is to be said of objects that are not as the repository has them today: people hold them at a revision.
-    pub notes: BTreeMap<ObjectRef, String>,
+    /// Objects that are not as the repository has them today, since people hold them at a revision.
+    pub held_back: BTreeMap<ObjectRef, Stop>,
     /// Comments that ask not to be told of a finding.
     pub asides: Vec<yaml::Aside>,
     /// The approvals that the repository holds for this environment.

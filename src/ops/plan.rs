@@ -1,6 +1,7 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
+use crate::api::Refused;
 use crate::apply::Monitor;
 use crate::check;
 use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
@@ -8,7 +9,7 @@ use crate::desired::{self, Desired};
 use crate::inventory;
 use crate::live::Live;
 use crate::object::{GroupKind, ObjectRef, label, split_api_version};
-use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refusal, Refused, Screen};
+use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refusal, Screen};
 use crate::source::{self, Remote, Repository, Standing};
 use futures::stream::{self, StreamExt as _};
 use serde_json_borrow::Value as Listed;

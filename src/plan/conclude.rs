@@ -12,7 +12,8 @@ use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::rollout::Rollouts;
 use super::steps::{Stepped, sequence};
-use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
+use super::{Action, Answer, Break, Cause, Change, FieldChange, Options, Plan, Reason, Refusal};
+use crate::api::Refused;
 use crate::check;
 use crate::desired::{Desired, Member, glob};
 use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
@@ -146,12 +147,12 @@ fn answered(
     for Assessed { mut change, probe, live: before } in assessed {
         let answer = answers.get(&change.object);
         if redefined.contains(&change.object.group_kind()) && matches!(answer, Some(Answer::Refused(_))) {
-            change.because.push(Untrusted::new("Verified at apply: the definition of its kind changes first."));
+            change.because.push(Reason::DefinitionFirst);
         } else if let (true, Some(answer), Some(before)) = (probe, answer, &before) {
             settle(&mut change, answer, before, live, diagnostics);
         }
         put_record(&mut change);
-        change.because.extend(verified_at_apply(&change, live).map(Untrusted::new));
+        change.because.extend(verified_at_apply(&change, live));
         changes.push(change);
     }
     changes
@@ -171,17 +172,13 @@ fn redefined(assessed: &[Assessed]) -> BTreeSet<GroupKind> {
 }
 
 /// Why a create could not be asked about, if so: its kind or its namespace comes with the same plan.
-fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
+fn verified_at_apply(change: &Change, live: &Live) -> Option<Reason> {
     let namespace = change.object.namespace.as_ref().map(|name| ObjectRef::new("", "Namespace", "", name));
     let absent = |namespace: &ObjectRef| live.presence(namespace) == Presence::Absent;
     match change.action {
         _ if live.source != Source::Cluster => None,
-        Action::Create if !live.kinds.contains_key(&change.object.group_kind()) => {
-            Some("Verified at apply: its kind is not served yet.")
-        }
-        Action::Create if namespace.as_ref().is_some_and(absent) => {
-            Some("Verified at apply: its namespace does not exist yet.")
-        }
+        Action::Create if !live.kinds.contains_key(&change.object.group_kind()) => Some(Reason::KindNotServed),
+        Action::Create if namespace.as_ref().is_some_and(absent) => Some(Reason::NamespaceAbsent),
         _ => None,
     }
 }
@@ -241,8 +238,8 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
             }
         }
     }
-    if let Some((path, holder)) = unjudged_loss(change, &old, &new) {
-        return block(change, format!("It would take {path} from {holder}, which was not decided."));
+    if let Some((path, from)) = unjudged_loss(change, &old, &new) {
+        return block(change, Reason::Unjudged { path, from });
     }
     let local = std::mem::take(&mut change.fields);
     // An order of list items shows in no value at a keyed path.
@@ -256,13 +253,11 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         change.intended = Action::Unchanged;
         change.because.clear();
         if local.iter().any(|f| f.cause == Cause::Pending && f.after.is_some()) {
-            change
-                .because
-                .push(Untrusted::new("An admission policy or webhook of the cluster overrides what is declared."));
+            change.because.push(Reason::Overridden);
         }
     }
     if fields.is_empty() && change.action == Action::Update && change.because.is_empty() {
-        change.because.push(Untrusted::new("Only the record of who holds its fields changes."));
+        change.because.push(Reason::RecordOnly);
     }
     change.fields = fields;
 }
@@ -278,7 +273,7 @@ fn put_record(change: &mut Change) {
 }
 
 /// A field that an applier would lose by a forced request although nobody decided that it is taken.
-fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(FieldPath, String)> {
+fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(FieldPath, Untrusted)> {
     if !change.is_forced() {
         return None;
     }
@@ -289,7 +284,7 @@ fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(Fie
         holder.operation == Operation::Apply && !kept.iter().any(same)
     });
     let decided = |path: &FieldPath| change.taken.iter().any(|t| path.is_below(t) || t.is_below(path));
-    lost.filter(|(path, _)| !decided(path)).map(|(path, holder)| (path, holder.manager.terminal())).next()
+    lost.filter(|(path, _)| !decided(path)).map(|(path, holder)| (path, holder.manager.clone())).next()
 }
 
 fn is_list(field: &FieldChange) -> bool {
@@ -313,19 +308,15 @@ fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnost
         match refused.proved {
             Some(false) => {
                 change.action = Action::Blocked;
-                change
-                    .because
-                    .push(Untrusted::new("A field cannot be changed, and the new object would be refused too."));
+                change.because.push(Reason::ReplacementRefused);
             }
             proved => {
                 change.action = Action::Replace;
                 change.unproved = proved.is_none();
-                let names: Vec<String> = refused.invalid.iter().map(|(field, _)| field.clone()).collect();
-                change.because.push(Untrusted::new(format!("{} cannot be changed in place.", names.join(", "))));
+                let names = refused.invalid.iter().map(|invalid| invalid.field.clone()).collect();
+                change.because.push(Reason::Immutable(names));
                 if change.unproved {
-                    change.because.push(Untrusted::new(
-                        "Unproved: no dry-run can show that the new object is valid; the approval must name it.",
-                    ));
+                    change.because.push(Reason::Unproved);
                 }
                 return;
             }
@@ -333,40 +324,34 @@ fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnost
     }
     change.action = Action::Blocked;
     for (field, manager) in &refused.conflicts {
-        change.because.push(Untrusted::new(format!("{} is held by another manager: {}", field.raw(), manager.raw())));
+        change.because.push(Reason::Conflict { field: field.clone(), manager: manager.clone() });
     }
-    if refused.conflicts.is_empty() {
-        change.because.push(Untrusted::new(format!(
-            "The API server refuses it ({} {}): {}",
-            refused.code,
-            refused.reason,
-            refused.message.raw()
-        )));
-    }
-    let text = change.because.last().map(|b| b.raw().to_owned()).unwrap_or_default();
-    let mut diagnostic =
-        Diagnostic::error("server-refused", format!("{}: {text}", change.object)).about(&change.object);
+    let message = match refused.conflicts.last() {
+        Some((field, manager)) => {
+            format!("The API server refuses {}: {}: {}", change.object, field.raw(), manager.raw())
+        }
+        None => {
+            let (code, reason, message) = (refused.code, refused.reason.clone(), refused.message.clone());
+            change.because.push(Reason::Refused { code, reason, message });
+            format!("The API server refuses {} ({code} {}): {}", change.object, refused.reason, refused.message.raw())
+        }
+    };
+    let mut diagnostic = Diagnostic::error("server-refused", message).about(&change.object);
     diagnostic.origin.clone_from(&change.origin);
     diagnostics.push(diagnostic);
 }
 
-/// Whether a request was refused because a field cannot be changed: by what is known of the kind, or as Kubernetes words
-/// it in its own validation.
+/// Whether a request was refused because a field cannot be changed: by what is known of the kind, or by what the server says.
 fn is_immutable(change: &Change, refused: &Refused) -> bool {
     let known = kinds::of(&change.object.group_kind()).immutable;
     refused.code == 422
         && !refused.invalid.is_empty()
-        && refused.invalid.iter().all(|(field, message)| {
-            let by_kind = known.iter().any(|k| {
-                field == k
-                    || field.starts_with(&format!("{k}."))
-                    || field.starts_with(&format!("{k}["))
-                    || (*k == "spec" && field.starts_with("spec"))
-            });
-            by_kind
-                || message.contains("field is immutable")
-                || message.contains("may not change once set")
-                || message.contains("is immutable when")
+        && refused.invalid.iter().all(|invalid| {
+            let by_kind = |known: &&str| {
+                let below = invalid.field.strip_prefix(known);
+                below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
+            };
+            invalid.immutable || known.iter().any(by_kind)
         })
 }
 
@@ -413,14 +398,13 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         }
     }
     let rollouts = Rollouts::new(desired, live);
-    let mut broken: BTreeMap<usize, &String> = breaks.iter().map(|(at, text)| (acting[*at], text)).collect();
+    let mut broken: BTreeMap<usize, Break> = breaks.into_iter().map(|(at, why)| (acting[at], why)).collect();
     for (index, change) in plan.changes.iter_mut().enumerate() {
         change.needs = needs.remove(&index).unwrap_or_default();
         change.needs.sort();
         change.needs.dedup();
-        let breaks = broken.remove(&index).cloned().or_else(|| handover(change, desired, live));
-        let breaks = breaks.or_else(|| rollouts.told(change));
-        change.breaks = breaks.map(Untrusted::new);
+        let breaks = broken.remove(&index).or_else(|| handover(change, desired, live));
+        change.breaks = breaks.or_else(|| rollouts.told(change));
     }
     plan.steps = steps;
     plan.order = order;
@@ -428,21 +412,19 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
 
 /// Why a deletion takes away what is wanted, if it does: what a SpinApp's operator made and what the repository declares by the
 /// same name change hands, as when an App goes from one kind of rollout to the other.
-fn handover(change: &Change, desired: &Desired, live: &Live) -> Option<String> {
+fn handover(change: &Change, desired: &Desired, live: &Live) -> Option<Break> {
     if change.action != Action::Delete {
         return None;
     }
     let made = live.get(&change.object).map(|value| kinds::provides(&change.object, value)).unwrap_or_default();
     if let Some(wanted) = made.iter().find(|made| desired.objects.contains_key(*made)) {
-        return Some(format!(
-            "{wanted} was made for it and goes with it; the one of the repository comes with the next turn."
-        ));
+        return Some(Break::GoesWithIt { wanted: wanted.clone() });
     }
     let mut apps = desired.of_kind(kinds::SPIN, "SpinApp", Some(change.object.namespace()));
     let makes =
         |member: &Member| kinds::provides(&member.object.reference, &member.object.value).contains(&change.object);
     let (app, _) = apps.find(|(_, member)| makes(member))?;
-    Some(format!("The operator makes one of this name for {app}; until it has, nothing answers under the name."))
+    Some(Break::MadeLater { app: app.clone() })
 }
 
 /// Why nothing at all may be done.

@@ -1,10 +1,10 @@
 //! How a live object differs from the text that would be applied, field by field, and why (design §3).
 
-use super::{Cause, FieldChange};
+use super::{Cause, FieldChange, Ownership};
 use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Known, Managers, compare, difference, value_at};
 use crate::inventory::{APPLIED, Applied};
 use crate::live::{MASK, NOT_SHOWN};
-use crate::object::{Untrusted, api_version, split_api_version};
+use crate::object::{api_version, split_api_version};
 use crate::schema::with_defaults;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,8 +16,8 @@ pub struct Drift {
     pub fields: Vec<FieldChange>,
     /// Whether only the API server can say if anything would change.
     pub ask: bool,
-    /// Differences in ownership alone, in sentences; a write without change of value.
-    pub ownership: Vec<String>,
+    /// Differences in ownership alone: a write without change of value.
+    pub ownership: Vec<Ownership>,
     /// Whether a value could not be compared because it is masked.
     pub masked: bool,
 }
@@ -83,7 +83,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             (Answer::Same, true) | (Answer::Ask, _) => drift.ask = true,
             (Answer::Same, false) => match other {
                 Some(_) if have != Some(leaf.value) => drift.ask = true,
-                _ => drift.ownership.push(format!("{} becomes ours again; its value stays.", leaf.path)),
+                _ => drift.ownership.push(Ownership::Regained(leaf.path.clone())),
             },
             (Answer::Differs, _) => {
                 let known = was_declared(&leaf.path);
@@ -108,7 +108,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
     let (group, version) = split_api_version(text.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default());
     let ours = managers.our_api_version().unwrap_or_default();
     if !ours.is_empty() && ours != api_version(group, version) {
-        drift.ownership.push(format!("The apiVersion changes from {ours}."));
+        drift.ownership.push(Ownership::ApiVersion { from: ours.to_owned() });
     }
     drift.fields.sort_by(|a, b| a.path.cmp(&b.path));
     drift
@@ -166,7 +166,7 @@ fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live
             continue;
         }
         if managers.other_of(&path).is_some() {
-            drift.ownership.push(format!("{path} is no longer declared; another manager keeps it."));
+            drift.ownership.push(Ownership::Kept(path.clone()));
         } else if let Some(value) = value_at(live, &path) {
             let before = Some(value.clone());
             drift.fields.push(FieldChange {
@@ -177,7 +177,7 @@ fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live
                 holder: None,
             });
         } else {
-            drift.ownership.push(format!("{path} is no longer declared."));
+            drift.ownership.push(Ownership::Released(path.clone()));
         }
         tops.push(path);
     }
@@ -227,9 +227,4 @@ fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, same: bool) {
             drift.fields.push(FieldChange { path: path.clone(), before: have, after: want, cause, holder: None });
         }
     }
-}
-
-/// Who changed a field, in words.
-pub(super) fn writer(holder: Option<&Holder>) -> Untrusted {
-    Untrusted::new(holder.map_or_else(|| "writer not recorded".to_owned(), |h| h.manager.raw().to_owned()))
 }

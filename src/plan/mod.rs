@@ -17,6 +17,7 @@ mod guard;
 mod left;
 mod owned;
 mod policy;
+mod reason;
 mod renamed;
 mod restrain;
 mod rollback;
@@ -32,11 +33,13 @@ pub use gates::{Users, is_ours, makers};
 pub use left::wanted;
 pub use owned::{OwnDrift, drift_of_owned};
 pub use policy::is_same_but_status;
+pub use reason::{Break, DefinitionLoss, Destructive, Ownership, Reason};
 pub use rollback::{hold_back, hold_unread, holds, text_digest};
 pub use screen::{Listing, Screen};
 pub use selection::Selection;
 pub use steps::{Gate, Need, Proof, Step, StepKind, Stepped, available, needs_of, sequence};
 
+use crate::api::Refused;
 use crate::fields::{FieldPath, Holder};
 use crate::inventory::{Destruction, Parent};
 use crate::live::Age;
@@ -149,8 +152,8 @@ pub struct Change {
     pub fields: Vec<FieldChange>,
     /// The fields that drifted and are left as they are.
     pub left: Vec<FieldChange>,
-    /// The reasons, in sentences.
-    pub because: Vec<Untrusted>,
+    /// The reasons; `report` words them.
+    pub because: Vec<Reason>,
     /// The objects that it needs and that the plan changes.
     pub needs: Vec<ObjectRef>,
     /// The text to apply; none for deletes.
@@ -168,7 +171,7 @@ pub struct Change {
     /// The object that takes its place, when its deletion is a rename: that is no loss either.
     pub successor: Option<ObjectRef>,
     /// Why the change has no order that keeps every reference whole, if so.
-    pub breaks: Option<Untrusted>,
+    pub breaks: Option<Break>,
 }
 
 impl Change {
@@ -275,23 +278,6 @@ pub enum Answer {
     Accepted(Value),
     /// It would be refused.
     Refused(Refused),
-}
-
-/// A refused request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    /// The HTTP status code.
-    pub code: u16,
-    /// The reason as Kubernetes names it.
-    pub reason: String,
-    /// The message, already without secret values.
-    pub message: Untrusted,
-    /// For a field conflict: the field and the manager that holds it, as the server says it.
-    pub conflicts: Vec<(Untrusted, Untrusted)>,
-    /// For an invalid object: the fields that the server names, with its message for each.
-    pub invalid: Vec<(String, String)>,
-    /// Whether the object would be valid under another name; none when that was not asked or cannot be.
-    pub proved: Option<bool>,
 }
 
 /// Everything that is to be done.

@@ -1,6 +1,7 @@
 //! The conflict policy (design law 4): what to do with a declared path that another manager holds, and with paths that
 //! the Config says to ignore.
 
+use super::Reason;
 use super::edit::{remove, set};
 use crate::desired::{Config, ConflictAction, Desired, IgnoreRule};
 use crate::fields::{FieldPath, Holder, Managers, Operation, declare, value_at};
@@ -15,11 +16,11 @@ use std::collections::BTreeSet;
 #[derive(Default)]
 pub(super) struct Ruling {
     /// Why the object cannot be applied.
-    pub(super) failed: Vec<String>,
+    pub(super) failed: Vec<Reason>,
     /// The paths that are taken, and from whom.
     pub(super) taken: Vec<(FieldPath, Holder)>,
     /// Notes for the report.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Reason>,
     /// Atomic fields in which leaves were ignored: who holds them does not matter while their values are the same.
     pub(super) ignored: BTreeSet<FieldPath>,
 }
@@ -47,14 +48,12 @@ impl Case<'_> {
             self.ignore(body, rule, ruling);
         }
         for path in self.yielded(body, desired, live) {
-            if self.managers.other_of(&path).is_some() && remove(body, &path) {
-                ruling.notes.push(format!("{path} is left to {}.", self.holder_name(&path)));
+            if let Some(holder) = self.managers.other_of(&path)
+                && remove(body, &path)
+            {
+                ruling.notes.push(Reason::LeftTo { path, by: holder.manager.clone() });
             }
         }
-    }
-
-    fn holder_name(&self, path: &FieldPath) -> String {
-        self.managers.other_of(path).map_or_else(String::new, |holder| holder.manager.terminal())
     }
 
     fn ignore(&self, body: &mut Value, rule: &IgnoreRule, ruling: &mut Ruling) {
@@ -74,10 +73,8 @@ impl Case<'_> {
                     set(body, &leaf.path, &merged);
                     ruling.ignored.insert(leaf.path.clone());
                 } else {
-                    ruling.notes.push(format!(
-                        "The rule to ignore {} does not hold: the list {} has another length.",
-                        rule.path, leaf.path
-                    ));
+                    let (rule, list) = (rule.path.clone(), leaf.path.clone());
+                    ruling.notes.push(Reason::IgnoreMisses { rule, list });
                 }
             }
         }
@@ -105,20 +102,16 @@ impl Case<'_> {
             }
             let shown = value_at(self.live, &leaf.path).is_some_and(|value| value != NOT_SHOWN);
             for holder in self.managers.holders_of(&leaf.path) {
+                let (path, by) = (leaf.path.clone(), holder.manager.clone());
                 match self.decide(&leaf.path, holder, was_declared(&leaf.path)) {
-                    ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((leaf.path.clone(), holder.clone())),
+                    ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((path, holder.clone())),
                     // It may be the same.
-                    ConflictAction::Fail if self.is_snapshot && !shown => ruling.notes.push(format!(
-                        "{} is held by {}, and its value is not in the snapshot; verified at apply.",
-                        leaf.path,
-                        holder.manager.terminal()
-                    )),
-                    ConflictAction::Fail => ruling.failed.push(format!(
-                        "{} is held by {} ({:?}); decide with `conflicts` in the Config, `ignore` it, or remove it from one side.",
-                        leaf.path,
-                        holder.manager.terminal(),
-                        holder.operation
-                    )),
+                    ConflictAction::Fail if self.is_snapshot && !shown => {
+                        ruling.notes.push(Reason::HeldUnseen { path, by });
+                    }
+                    ConflictAction::Fail => {
+                        ruling.failed.push(Reason::HeldBy { path, by, operation: holder.operation });
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! SpinApp can make them wait, so requests may fail: the plan names it (law 2).
 
 use super::gates::{Users, makers, serves_requests};
-use super::{Action, Change};
+use super::{Action, Break, Change};
 use crate::desired::Desired;
 use crate::fields::FieldPath;
 use crate::kinds::{SPIN, each, leads_to};
@@ -31,15 +31,13 @@ impl<'a> Rollouts<'a> {
         Self { desired, live, backends: OnceCell::new(), users: OnceCell::new() }
     }
 
-    /// Which requests may fail while a change is made, in words for the plan; none when none may.
-    pub(super) fn told(&self, change: &Change) -> Option<String> {
+    /// Which requests may fail while a change is made; none when none may.
+    pub(super) fn told(&self, change: &Change) -> Option<Break> {
         match change.action {
-            Action::Update | Action::Adopt => self.disturbed(change).map(|backend| {
-                format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
-            }),
-            Action::Replace => self.interrupted(change).map(|user| {
-                format!("It is deleted and recreated; requests through {user} fail until it is ready again.")
-            }),
+            Action::Update | Action::Adopt => {
+                self.disturbed(change).map(|backend| Break::PodsReplaced { backend: backend.clone() })
+            }
+            Action::Replace => self.interrupted(change).map(|through| Break::Recreated { through }),
             _ => None,
         }
     }

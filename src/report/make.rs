@@ -1,13 +1,13 @@
 //! Making a report: the only place where values of objects become text for others, so secrets are masked here.
 
-use super::{FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row, SCHEMA};
+use super::{FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row, SCHEMA, sentence};
 use crate::desired::Desired;
 use crate::fields::FieldPath;
 use crate::inventory::{PART_OF, Parent};
 use crate::kinds::{self, Health, Verdict};
 use crate::live::{Live, MASK, Observed, is_masked};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Untrusted, label};
-use crate::plan::{Action, Cause, Change, FieldChange, OwnDrift, Plan};
+use crate::plan::{Action, Cause, Change, FieldChange, OwnDrift, Plan, Reason};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -96,9 +96,7 @@ pub fn drift_only(report: &mut Report) {
     report.changes.retain_mut(|row| {
         row.fields.retain(|field| field.cause == Cause::Drift);
         row.fields.append(&mut row.left);
-        let gone =
-            row.intended == Action::Create && row.because.iter().any(|b| b.raw().contains("deleted by someone else"));
-        if gone {
+        if row.vanished && row.intended == Action::Create {
             row.fields = vec![missing()];
         }
         !row.fields.is_empty()
@@ -129,12 +127,11 @@ pub fn from_drift(environment: &str, found: &[OwnDrift]) -> Report {
     let rows = found.iter().map(|OwnDrift { object, partition, fields, removed, gone, .. }| {
         let mut because = Vec::new();
         if *removed > 0 {
-            let noun = if *removed == 1 { "field" } else { "fields" };
-            because.push(Untrusted::new(format!("{removed} declared {noun} removed, path not recorded")));
+            because.push(sentence::removed(*removed));
         }
         let mut fields: Vec<FieldRow> = fields.iter().map(|f| field_row(object, f, &mut masker, &|_| false)).collect();
         if *gone {
-            because.push(Untrusted::new("It was deleted by someone else, or is no longer part of the inventory."));
+            because.push(Untrusted::new("Someone deleted it, or it is no longer part of the inventory."));
             fields.push(missing());
         }
         Row {
@@ -149,6 +146,8 @@ pub fn from_drift(environment: &str, found: &[OwnDrift]) -> Report {
             breaks: None,
             irreversible: None,
             because,
+            removed: *removed,
+            vanished: *gone,
             needs: Vec::new(),
             result: None,
         }
@@ -222,8 +221,10 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         steps: Vec::new(),
         fields: change.fields.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
         left: change.left.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
-        because: change.because.clone(),
-        breaks: change.breaks.clone(),
+        because: change.because.iter().map(sentence::reason).collect(),
+        removed: 0,
+        vanished: change.because.contains(&Reason::Vanished),
+        breaks: change.breaks.as_ref().map(sentence::broken),
         irreversible: change.irreversible().map(Untrusted::new),
         needs: change.needs.iter().map(|n| name(n, "")).collect(),
         result: None,

@@ -11,6 +11,7 @@ mod make;
 mod markdown;
 mod result;
 mod sarif;
+mod sentence;
 mod snippet;
 mod text;
 mod yaml;
@@ -21,8 +22,9 @@ pub use graph::{dot, graph_text, mermaid, why_text};
 pub use junit::junit;
 pub use make::{drift_only, from_check, from_drift, from_plan, health_rows, mask_value, owned_health};
 pub use markdown::{markdown, markdown_within};
-pub use result::result;
+pub use result::{result, trouble};
 pub use sarif::sarif;
+pub use sentence::{broken, reason, stop};
 pub use snippet::diagnostics_text;
 pub use text::text;
 pub use yaml::yaml;
@@ -149,6 +151,12 @@ pub struct Row {
     pub left: Vec<FieldRow>,
     /// The reasons.
     pub because: Vec<Untrusted>,
+    /// Declared fields that someone removed, where the path was not recorded.
+    #[serde(skip)]
+    pub removed: usize,
+    /// Whether someone deleted the object that the last apply made.
+    #[serde(skip)]
+    pub vanished: bool,
     /// Why the change has no order that keeps every reference whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks: Option<Untrusted>,

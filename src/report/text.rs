@@ -220,8 +220,8 @@ impl Writer {
         }
         for row in &report.changes {
             self.line(&shown(&row.object));
-            for because in row.because.iter().filter(|b| b.raw().contains("removed, path not recorded")) {
-                self.line(&format!("      {}", because.terminal()));
+            if row.removed > 0 {
+                self.line(&format!("      {}", super::sentence::removed(row.removed).terminal()));
             }
             for field in &row.fields {
                 if field.cause == Cause::Missing {

@@ -12,6 +12,7 @@ mod succession;
 
 pub(super) use succession::new_redirects;
 
+use super::Break;
 use crate::graph::{LIMITS, Limits, grants_reference, limits_pods, pod_labels};
 use crate::kinds::{self, GATEWAY, Section, each};
 use crate::object::{GroupKind, ObjectRef};
@@ -163,7 +164,7 @@ fn has_section(value: &Value, section: &Section) -> bool {
 }
 
 /// The steps of all changes in an order that can be followed, the pairs that must keep it, and the breaks by change.
-pub type Sequence = (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, String>);
+pub type Sequence = (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, Break>);
 
 /// The steps of all changes in an order that can be followed, the pairs that must keep it, and the breaks by change.
 pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
@@ -516,7 +517,7 @@ impl<'a> Sequencer<'a> {
     }
 
     /// Removes soft edges from cycles, then hard ones, which are breaks.
-    fn break_cycles(&self, graph: &mut StableDiGraph<(usize, usize), bool>) -> BTreeMap<usize, String> {
+    fn break_cycles(&self, graph: &mut StableDiGraph<(usize, usize), bool>) -> BTreeMap<usize, Break> {
         let mut breaks = BTreeMap::new();
         loop {
             let Some(cycle) = tarjan_scc(&*graph).into_iter().find(|c| c.len() > 1) else { return breaks };
@@ -531,17 +532,14 @@ impl<'a> Sequencer<'a> {
                 return breaks;
             };
             if hard {
-                let (a, b) = (self.paths[from.0].object, self.paths[to.0].object);
-                breaks.insert(
-                    to.0,
-                    format!("There is no order in which this and the change of {a} keep every reference and every request of {b} whole."),
-                );
+                let (with, of) = (self.paths[from.0].object.clone(), self.paths[to.0].object.clone());
+                breaks.insert(to.0, Break::Circular { with, of });
             }
             graph.remove_edge(edge);
         }
     }
 
-    fn flatten(self, graph: &StableDiGraph<(usize, usize), bool>, breaks: BTreeMap<usize, String>) -> Sequence {
+    fn flatten(self, graph: &StableDiGraph<(usize, usize), bool>, breaks: BTreeMap<usize, Break>) -> Sequence {
         let sorted = toposort(graph, None).unwrap_or_else(|_| graph.node_indices().collect());
         let place: BTreeMap<NodeIndex, usize> = sorted.iter().enumerate().map(|(at, node)| (*node, at)).collect();
         let steps = sorted.iter().map(|node| {
