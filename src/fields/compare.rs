@@ -138,11 +138,11 @@ pub fn difference(
         (Some(before), Some(after)) if equal(before, after) => Vec::new(),
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
             let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-            keys.flat_map(|key| difference(&path.join(format!("f:{key}")), a.get(key), b.get(key))).collect()
+            keys.flat_map(|key| difference(&path.field(key), a.get(key), b.get(key))).collect()
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
             let count = a.len().max(b.len());
-            (0..count).flat_map(|i| difference(&path.join(format!("i:{i}")), a.get(i), b.get(i))).collect()
+            (0..count).flat_map(|i| difference(&path.index(i), a.get(i), b.get(i))).collect()
         }
         (None, None) => Vec::new(),
         (before, after) => vec![(path.clone(), before.cloned(), after.cloned())],

@@ -12,5 +12,5 @@ mod unchanged;
 pub use compare::{Answer, Known, compare, difference};
 pub use declared::{Declared, Leaf, declare, pointer_of, restrict, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
-pub use set::{FieldPath, FieldSet};
+pub use set::{Element, FieldPath, FieldSet};
 pub use unchanged::{Wanted, is_unchanged};

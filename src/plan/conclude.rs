@@ -16,7 +16,7 @@ use super::{Action, Answer, Break, Cause, Change, FieldChange, Options, Plan, Re
 use crate::api::Refused;
 use crate::check;
 use crate::desired::{Desired, Member, glob};
-use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
+use crate::fields::{Element, FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
 use crate::graph::Graph;
 use crate::inventory::{APPLIED, Destruction, Parent, approved};
 use crate::kinds::{self};
@@ -221,14 +221,13 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
     let schema = live.schemas.of(&change.object.group_kind(), &change.version);
     let declared = declare(&body, schema);
     let (old, new) = (Managers::of(before), Managers::of(after));
+    let is_index = |element: &Element| matches!(element, Element::Index(_));
     let mut paths: Vec<FieldPath> = declared.leaves.iter().map(|l| l.path.clone()).collect();
     paths.extend(old.ours().map(FieldSet::paths).unwrap_or_default().into_iter().filter(|p| !declared.set.contains(p)));
-    paths.extend(change.fields.iter().map(|f| f.path.clone()).filter(|p| p.0.iter().all(|e| !e.starts_with("i:"))));
+    paths.extend(change.fields.iter().map(|f| f.path.clone()).filter(|p| !p.0.iter().any(is_index)));
     let mut fields: Vec<FieldChange> = Vec::new();
     for path in paths {
-        if path.0.last().is_some_and(|e| e.strip_prefix("f:") == Some(APPLIED))
-            && old.ours().is_some_and(|o| o.contains(&path))
-        {
+        if path.ends_with(APPLIED) && old.ours().is_some_and(|o| o.contains(&path)) {
             continue;
         }
         for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path)) {

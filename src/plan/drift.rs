@@ -116,7 +116,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
 
 /// Whether it is the path of the record that every apply of ours leaves.
 pub(super) fn is_annotation(path: &FieldPath) -> bool {
-    path.0.len() == 3 && path.0[1] == "f:annotations" && path.0[2].strip_prefix("f:") == Some(APPLIED)
+    path.0.len() == 3 && path.0[1].is("annotations") && path.ends_with(APPLIED)
 }
 
 /// Puts wanted texts in the place of those that are not shown.
@@ -217,7 +217,7 @@ fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, same: bool) {
         let positions: Vec<usize> = wanted
             .iter()
             .filter_map(|element| {
-                let pointer = crate::fields::pointer_of(live, &path.join(element.as_str()));
+                let pointer = crate::fields::pointer_of(live, &path.join((*element).clone()));
                 pointer.rsplit('/').next()?.parse().ok()
             })
             .collect();

@@ -3,7 +3,7 @@
 
 use super::drift::{Drift, is_annotation};
 use super::{Cause, FieldChange, Options, Reason};
-use crate::fields::{Declared, FieldPath, Holder, Managers, Operation, value_at};
+use crate::fields::{Declared, Element, FieldPath, Holder, Managers, Operation, value_at};
 use crate::inventory::{APPLIED, Applied, State};
 use crate::live::is_masked;
 use crate::object::{GroupKind, ObjectRef, Untrusted, hex};
@@ -125,7 +125,7 @@ impl Leaving<'_> {
     /// Whether the lists on the way to a field have as many items in the text as live, so that the path means the same item.
     fn is_in_place(&self, path: &FieldPath, body: &Value) -> bool {
         let count = |value, list: &FieldPath| value_at(value, list).and_then(Value::as_array).map(Vec::len);
-        path.0.iter().enumerate().filter(|(_, element)| element.starts_with("i:")).all(|(depth, _)| {
+        path.0.iter().enumerate().filter(|(_, element)| matches!(element, Element::Index(_))).all(|(depth, _)| {
             let list = FieldPath(path.0[..depth].to_vec());
             count(body, &list) == count(self.live, &list)
         })
@@ -149,7 +149,7 @@ pub fn wanted(kind: &GroupKind, body: &Value, path: &FieldPath) -> String {
     if is_masked(kind, path) {
         return Applied::read(body).map(|applied| short(applied.digest.as_bytes())).unwrap_or_default();
     }
-    if path.fits("metadata.annotations") && path.0.last().is_some_and(|last| last.strip_prefix("f:") == Some(APPLIED)) {
+    if path.fits("metadata.annotations") && path.ends_with(APPLIED) {
         return "record".to_owned();
     }
     short(value_at(body, path).map_or_else(|| "absent".to_owned(), Value::to_string).as_bytes())
@@ -203,7 +203,7 @@ mod tests {
         let object = ObjectRef::new("networking.k8s.io", "NetworkPolicy", "n", "p");
         let schemas = Schemas::default();
         let schema = schemas.of(&object.group_kind(), "v1");
-        let path = FieldPath(["f:spec", "f:ingress", "i:0", "f:ports", "i:0", "f:port"].map(str::to_owned).to_vec());
+        let path = FieldPath::spelt(&["f:spec", "f:ingress", "i:0", "f:ports", "i:0", "f:port"]);
         let mut state = State::default();
         let first = policy(80, 443);
         let wanted = wanted(&object.group_kind(), &first, &path);

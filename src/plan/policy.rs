@@ -4,7 +4,7 @@
 use super::Reason;
 use super::edit::{remove, set};
 use crate::desired::{Config, ConflictAction, Desired, IgnoreRule};
-use crate::fields::{FieldPath, Holder, Managers, Operation, declare, value_at};
+use crate::fields::{Element, FieldPath, Holder, Managers, Operation, declare, value_at};
 use crate::kinds;
 use crate::live::{Live, NOT_SHOWN};
 use crate::object::ObjectRef;
@@ -88,9 +88,7 @@ impl Case<'_> {
             found.push(FieldPath::of(&["spec", "replicas"]));
         }
         let declared = declare(body, self.schema);
-        found.extend(
-            declared.leaves.iter().map(|l| &l.path).filter(|p| p.0.last().is_some_and(|e| e == "f:caBundle")).cloned(),
-        );
+        found.extend(declared.leaves.iter().map(|l| &l.path).filter(|p| p.ends_with("caBundle")).cloned());
         found
     }
 
@@ -182,7 +180,7 @@ fn inside(leaf: &FieldPath, pattern: &str) -> Option<String> {
     let names: Vec<&str> = pattern.split('.').collect();
     let depth = leaf.0.len();
     let head: Vec<&str> = names.iter().take(depth).map(|n| n.trim_end_matches("[]")).collect();
-    let plain: Vec<&str> = leaf.0.iter().filter_map(|e| e.strip_prefix("f:")).collect();
+    let plain: Vec<&str> = leaf.0.iter().filter_map(Element::name).collect();
     let last_is_list = names.get(depth.checked_sub(1)?)?.ends_with("[]");
     (plain.len() == depth && head == plain && names.len() > depth && last_is_list).then(|| names[depth..].join("."))
 }

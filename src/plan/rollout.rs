@@ -14,7 +14,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// The fields of a SpinApp's spec that no pod is made of.
-const NOT_OF_PODS: [&str; 4] = ["f:replicas", "f:enableAutoscaling", "f:deploymentAnnotations", "f:serviceAnnotations"];
+const NOT_OF_PODS: [&str; 4] = ["replicas", "enableAutoscaling", "deploymentAnnotations", "serviceAnnotations"];
 
 /// Finds changes that replace pods which serve.
 pub(super) struct Rollouts<'a> {
@@ -96,13 +96,13 @@ impl<'a> Rollouts<'a> {
 fn replaces_pods(change: &Change) -> bool {
     let of_pods: fn(&FieldPath) -> bool = match (change.object.group.as_str(), change.object.kind.as_str()) {
         (SPIN, "SpinApp") => |path| match path.0.as_slice() {
-            [spec, field, ..] => spec == "f:spec" && !NOT_OF_PODS.contains(&field.as_str()),
-            [spec] => spec == "f:spec",
+            [spec, field, ..] => spec.is("spec") && !NOT_OF_PODS.iter().any(|name| field.is(name)),
+            [spec] => spec.is("spec"),
             [] => true,
         },
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => |path| match path.0.as_slice() {
-            [spec, field, ..] => spec == "f:spec" && field == "f:template",
-            [spec] => spec == "f:spec",
+            [spec, field, ..] => spec.is("spec") && field.is("template"),
+            [spec] => spec.is("spec"),
             [] => true,
         },
         _ => return false,

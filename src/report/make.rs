@@ -22,16 +22,10 @@ impl Masker {
         match value {
             // Below a masked path structure may be shown; scalars may not.
             Value::Object(map) => Value::Object(
-                map.iter()
-                    .map(|(k, v)| (k.clone(), self.value(kind, &path.join(format!("f:{k}")), v, public)))
-                    .collect(),
+                map.iter().map(|(k, v)| (k.clone(), self.value(kind, &path.field(k), v, public))).collect(),
             ),
             Value::Array(items) => Value::Array(
-                items
-                    .iter()
-                    .enumerate()
-                    .map(|(i, v)| self.value(kind, &path.join(format!("i:{i}")), v, public))
-                    .collect(),
+                items.iter().enumerate().map(|(i, v)| self.value(kind, &path.index(i), v, public)).collect(),
             ),
             scalar if is_masked(kind, path) => match scalar.as_str() {
                 Some(MASK) => json!("(secret)"),

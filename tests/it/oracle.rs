@@ -246,7 +246,7 @@ impl Oracle {
 /// Whether two paths go into the same list: one names its items by key, the other by place.
 fn near(a: &spinway::fields::FieldPath, b: &spinway::fields::FieldPath) -> bool {
     let list = |path: &spinway::fields::FieldPath| {
-        path.0.iter().take_while(|e| e.starts_with("f:")).cloned().collect::<Vec<_>>()
+        path.0.iter().take_while(|e| e.name().is_some()).cloned().collect::<Vec<_>>()
     };
     list(a) == list(b) || list(a).starts_with(&list(b)) || list(b).starts_with(&list(a))
 }
