@@ -28,6 +28,7 @@ mod drift;
 mod escapes;
 mod etcd;
 mod exact;
+mod facts;
 mod faults;
 mod features;
 mod findings;
