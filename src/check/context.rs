@@ -126,9 +126,7 @@ impl<'a> Context<'a> {
     pub(super) fn parents(&self, route: &'a Object) -> Vec<(String, &'a Value, &'a Object)> {
         let own = route.reference.namespace();
         let known = each(&route.value, "spec.parentRefs[]").into_iter().filter_map(|(pointer, parent)| {
-            let text = |field: &str| parent.get(field).and_then(Value::as_str);
-            let (kind, name) = (text("kind").unwrap_or("Gateway"), text("name").unwrap_or_default());
-            let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
+            let gateway = listening_parent(parent, own)?;
             Some((pointer, parent, &self.desired.counting(&gateway)?.object))
         });
         known.collect()
@@ -138,13 +136,7 @@ impl<'a> Context<'a> {
     pub(super) fn listening(&self, route: &'a Object) -> Vec<Parent<'a>> {
         let own = route.reference.namespace();
         let known = each(&route.value, "spec.parentRefs[]").into_iter().filter_map(|(pointer, reference)| {
-            let text = |field: &str| reference.get(field).and_then(Value::as_str);
-            let (group, kind) = (text("group").unwrap_or(GATEWAY), text("kind").unwrap_or("Gateway"));
-            if group != GATEWAY || !matches!(kind, "Gateway" | "ListenerSet") {
-                return None;
-            }
-            let name = text("name").unwrap_or_default();
-            let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
+            let gateway = listening_parent(reference, own)?;
             let declared = self.desired.counting(&gateway).map(|member| &member.object);
             let value = declared.map(|object| &object.value).or_else(|| self.cluster()?.get(&gateway))?;
             Some(Parent { pointer, reference, gateway, value, declared })
@@ -296,6 +288,16 @@ pub(super) struct Parent<'a> {
     pub(super) value: &'a Value,
     /// As the repository has it, if it does.
     pub(super) declared: Option<&'a Object>,
+}
+
+/// The object that a parent reference names, where it is of a kind that has listeners: what a route in a mesh (`Service`) or one
+/// that another object delegates to has as its parent is for its controller to judge.
+fn listening_parent(reference: &Value, own: &str) -> Option<ObjectRef> {
+    let text = |field: &str| reference.get(field).and_then(Value::as_str);
+    let (group, kind) = (text("group").unwrap_or(GATEWAY), text("kind").unwrap_or("Gateway"));
+    let listens = group == GATEWAY && matches!(kind, "Gateway" | "ListenerSet");
+    let name = text("name").unwrap_or_default();
+    listens.then(|| ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name))
 }
 
 /// Whether an object is a route of Gateway API.

@@ -14,7 +14,7 @@ pub(super) const CHECK: Check = Check {
     name: "feature",
     severity: Severity::Warning,
     guards: false,
-    what: "A route or Gateway uses what the controller that serves it does not have.",
+    what: "A route or Gateway uses what the controller that serves it does not have, or may not have.",
     why: "Most of Gateway API is optional. A controller that lacks a feature either refuses the whole route or, worse, accepts it \
           and leaves the field out: the conditions say so in a reason that nobody reads.",
     example: "# spinway.yaml: controllers: [{gatewayClass: nginx, release: nginx-gateway-fabric@2.7.0}]\napiVersion: gateway.networking.k8s.io/v1\n\
@@ -80,6 +80,17 @@ fn of_object(context: &Context<'_>, object: &Object) -> Vec<Diagnostic> {
             let finding = context.finding(&CHECK, object, pointer, message).help(help);
             let severity = if DECISIVE.contains(feature) { Severity::Error } else { CHECK.severity };
             found.push(Diagnostic { severity, ..finding });
+        }
+        for (pointer, feature) in &used {
+            let Some(suite) = release.tested_before(feature) else { continue };
+            let field = crate::object::dotted(pointer);
+            let message = format!(
+                "It is not known whether {release} has `{field}` ({feature}): it was tested with Gateway API {suite}, whose tests did \
+                 not have it yet."
+            );
+            let help = "Look into its documentation, or declare the release in `controllers` of spinway.yaml that is installed.";
+            let finding = context.finding(&CHECK, object, pointer, message).help(help);
+            found.push(Diagnostic { severity: Severity::Note, ..finding });
         }
     }
     found

@@ -7,6 +7,7 @@
 mod ambiguous_scalar;
 mod api_version;
 mod app_name;
+mod backend_kind;
 mod backend_port;
 mod baseline;
 mod catalog;
@@ -27,6 +28,7 @@ mod health_check;
 mod helm_hook;
 mod image_tag;
 mod kept_prefix;
+mod known_release;
 mod prefix_condition;
 mod reading;
 mod reference_grant;

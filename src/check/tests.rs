@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 mod allowed;
 mod bounds;
+mod gateway_api;
 
 const CONFIG: &str = r#"
 apiVersion: spinway.dev/v1alpha1

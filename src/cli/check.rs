@@ -4,11 +4,12 @@ use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::check::{self, AtApply, CHECKS};
-use crate::object::{Severity, Untrusted};
+use crate::object::{GroupKind, Severity, Untrusted};
 use crate::ops::{self, Beside, Checked};
 use crate::report::{self, Report};
 use crate::schema::Release;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Check the repository without a cluster: what it says, and what its tenants may
@@ -114,18 +115,26 @@ fn summary(checked: &Checked) -> String {
 }
 
 /// What only the API server can say, in a sentence.
-fn at_apply(AtApply { built_in, undefined }: &AtApply) -> String {
-    let kinds: Vec<String> = undefined.iter().map(ToString::to_string).collect();
+fn at_apply(AtApply { built_in, undefined, by_table }: &AtApply) -> String {
+    let named = |kinds: &BTreeSet<GroupKind>| kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut parts = Vec::new();
     match built_in.len() {
         0 => {}
         1 => parts.push("what Kubernetes demands of 1 object of its own kinds beyond its schema".to_owned()),
         n => parts.push(format!("what Kubernetes demands of {n} objects of its own kinds beyond their schema")),
     }
-    if !kinds.is_empty() {
-        parts.push(format!("kinds without a definition here ({})", kinds.join(", ")));
+    if !undefined.is_empty() {
+        parts.push(format!("kinds without a definition here ({})", named(undefined)));
     }
-    if parts.is_empty() { String::new() } else { format!("Verified at apply: {}.\n", parts.join("; ")) }
+    let verified = if parts.is_empty() { String::new() } else { format!("Verified at apply: {}.\n", parts.join("; ")) };
+    if by_table.is_empty() {
+        return verified;
+    }
+    format!(
+        "{verified}Checked by built-in tables of Gateway API: {}. Keep its definitions in the repository, or use `--snapshot`, to check \
+         all of their rules.\n",
+        by_table.iter().map(|kind| kind.kind.as_str()).collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn explain(asked: &str) -> Result<u8, Failure> {

@@ -2,11 +2,11 @@
 
 use super::Member;
 use super::deletions::Deletions;
+use super::releases::quoted;
 use super::settle::Settle;
 use super::tree::{Pattern, below, glob};
 use crate::kinds::{GATEWAY, HealthRule, SPIN};
 use crate::object::{Diagnostic, ObjectRef, Origin};
-use crate::schema::Release;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -80,7 +80,9 @@ impl Default for Executors {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GatewayApi {
-    /// The release: `1.6`; default: the newest that is known.
+    /// The release: `1.6`; `v1.6` and `1.6.1` mean the same. Default: the newest that is known.
+    #[serde(deserialize_with = "quoted")]
+    #[schemars(with = "Option<String>")]
     pub release: Option<String>,
     /// The channel; default: not known, so fields of the experimental one are noted and not refused.
     pub channel: Option<Channel>,
@@ -592,11 +594,6 @@ impl Config {
         let names = self.environments.iter().map(|e| &e.name).chain(self.tenants.iter().map(|t| &t.name));
         for name in names.filter(|name| !is_dns_label(name)) {
             say(format!("`{name}` is no name for an environment or tenant: use lower-case letters, digits and `-`."));
-        }
-        for controller in &self.controllers {
-            if let Err(why) = Release::parse(&controller.release) {
-                say(format!("In `controllers`: {why}."));
-            }
         }
         if self.environments.is_empty() {
             say("The Config has no environments.".to_owned());

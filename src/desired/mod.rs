@@ -13,6 +13,7 @@ mod notation;
 pub(crate) mod parallel;
 mod patch;
 pub mod pin;
+mod releases;
 mod rules;
 mod settle;
 mod shares;
@@ -232,7 +233,7 @@ impl Written {
         let wrong = match config::spec::<Config>(value) {
             Ok(config) => {
                 diagnostics.extend(config.check(&self.start));
-                let wrong = config.wrong_budgets().into_iter();
+                let wrong = config.wrong_budgets().into_iter().chain(config.wrong_releases());
                 diagnostics.extend(wrong.map(|(at, text)| Diagnostic::error("config", text).at(self.origin_of(&at))));
                 if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
                     return Ok(config);

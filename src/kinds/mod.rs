@@ -31,7 +31,7 @@ pub use names::wrong_name;
 pub use reference::{Reference, Section, each};
 pub use serving::{leads_to, serving};
 pub(crate) use values::is_subdomain;
-pub use values::wrong_values;
+pub use values::{broken_rules, wrong_values};
 
 use crate::object::{GroupKind, ObjectRef};
 use reference::Rule;

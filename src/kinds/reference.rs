@@ -1,6 +1,6 @@
 //! References between objects, as data: which field, to what.
 
-use super::SPIN;
+use super::{GATEWAY, SPIN};
 use crate::object::{ObjectRef, split_api_version, unescape};
 use serde_json::Value;
 
@@ -36,6 +36,9 @@ pub(super) enum To {
     ClusterName(&'static str, &'static str),
     /// The value has `name` and may have `group`, `kind` and `namespace`; these are their defaults.
     Object(&'static str, &'static str),
+    /// As [`To::Object`], a Gateway unless it says otherwise. Another route is not needed: it delegates to this one, and needs it
+    /// as its backend.
+    Parent,
     /// As [`To::Object`], but always in the same namespace.
     Local(&'static str, &'static str),
     /// The value has `apiVersion`, `kind` and `name`; these are the defaults of the first two.
@@ -63,18 +66,22 @@ impl Rule {
             let text = |name: &str| field.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
             let named = field.as_str().filter(|name| !name.is_empty());
             let here = from.namespace();
+            let object = |(group, kind): (&str, &str), local: bool| {
+                let name = text("name")?;
+                let namespace = text("namespace").filter(|_| !local).unwrap_or(here);
+                // An explicit empty group is the core group.
+                let group = field.get("group").and_then(Value::as_str).unwrap_or(group);
+                let kind = text("kind").unwrap_or(kind);
+                // ClusterIssuer, ClusterSecretStore, ClusterTriggerAuthentication and the like are of the whole cluster.
+                Some(ObjectRef::new(group, kind, if kind.starts_with("Cluster") { "" } else { namespace }, name))
+            };
             let to = match self.to {
                 To::Name(group, kind) => named.map(|name| ObjectRef::new(group, kind, here, name)),
                 To::ClusterName(group, kind) => named.map(|name| ObjectRef::new(group, kind, "", name)),
-                To::Object(group, kind) | To::Local(group, kind) => text("name").map(|name| {
-                    let local = matches!(self.to, To::Local(..));
-                    let namespace = text("namespace").filter(|_| !local).unwrap_or(here);
-                    // An explicit empty group is the core group.
-                    let group = field.get("group").and_then(Value::as_str).unwrap_or(group);
-                    let kind = text("kind").unwrap_or(kind);
-                    // ClusterIssuer, ClusterSecretStore, ClusterTriggerAuthentication and the like are of the whole cluster.
-                    ObjectRef::new(group, kind, if kind.starts_with("Cluster") { "" } else { namespace }, name)
-                }),
+                To::Object(group, kind) => object((group, kind), false),
+                To::Local(group, kind) => object((group, kind), true),
+                To::Parent => object((GATEWAY, "Gateway"), false)
+                    .filter(|parent| parent.group != GATEWAY || !parent.kind.ends_with("Route")),
                 To::Typed(api_version, kind) => text("name").map(|name| {
                     let (group, _) = split_api_version(text("apiVersion").unwrap_or(api_version));
                     ObjectRef::new(group, text("kind").unwrap_or(kind), here, name)

@@ -13,7 +13,14 @@ pub const VERSION: &str = "v1.36.3";
 static TABLE: LazyLock<Table> = LazyLock::new(Table::load);
 
 /// Cluster-scoped kinds that come as custom resources of the projects this tool is for.
-const CLUSTER_SCOPED: [(&str, &str); 1] = [("gateway.networking.k8s.io", "GatewayClass")];
+const CLUSTER_SCOPED: [(&str, &str); 6] = [
+    ("gateway.networking.k8s.io", "GatewayClass"),
+    ("gateway.networking.x-k8s.io", "XMesh"),
+    ("keda.sh", "ClusterTriggerAuthentication"),
+    ("external-secrets.io", "ClusterSecretStore"),
+    ("external-secrets.io", "ClusterExternalSecret"),
+    ("cert-manager.io", "ClusterIssuer"),
+];
 /// Namespaced ones.
 const NAMESPACED: [(&str, &[&str]); 6] = [
     ("bitnami.com", &["SealedSecret"]),
@@ -32,9 +39,9 @@ const NAMESPACED: [(&str, &[&str]); 6] = [
         ],
     ),
     ("core.spinkube.dev", &["SpinApp", "SpinAppExecutor"]),
-    ("keda.sh", &["ScaledObject"]),
-    ("external-secrets.io", &["ExternalSecret"]),
-    ("cert-manager.io", &["Certificate"]),
+    ("keda.sh", &["ScaledObject", "ScaledJob", "TriggerAuthentication"]),
+    ("external-secrets.io", &["ExternalSecret", "SecretStore"]),
+    ("cert-manager.io", &["Certificate", "CertificateRequest", "Issuer"]),
 ];
 
 /// Whole schemas inside an atomic list: never looked into.

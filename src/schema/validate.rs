@@ -28,12 +28,14 @@ pub struct Violation {
     pub sure: bool,
     /// The field that may be meant.
     pub meant: Option<String>,
+    /// What to do, where more is known than that the schema refuses it.
+    pub help: Option<String>,
 }
 
 impl Violation {
     /// A field whose value is wrong.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), unknown: false, sure: true, meant: None }
+        Self { pointer: pointer.into(), message: message.into(), unknown: false, sure: true, meant: None, help: None }
     }
 }
 

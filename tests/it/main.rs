@@ -34,6 +34,7 @@ mod features;
 mod findings;
 mod fleet;
 mod fuzz;
+mod gateway_rules;
 mod generated;
 mod git_server;
 mod guards;
