@@ -12,6 +12,7 @@ mod owner;
 mod parent;
 mod stop;
 
+pub(crate) use applied::canonical_text;
 pub use applied::{ANNOTATION as APPLIED, Applied};
 pub use approval::{Destruction, Held, approved};
 pub use contest::{Correction, Corrections};
