@@ -322,15 +322,6 @@ pub(super) fn wanted<'a>(value: &'a Value, keys: &[&str]) -> Vec<(String, &'a Va
     found
 }
 
-/// Every node below a JSON pointer whose key is one of these, with its pointer.
-pub(super) fn keyed<'a>(value: &'a Value, pointer: &str, keys: &[&str]) -> Vec<(String, &'a Value)> {
-    let mut found = Vec::new();
-    if let Some(root) = value.pointer(pointer) {
-        gather(root, pointer, keys, &mut found);
-    }
-    found
-}
-
 fn gather<'a>(value: &'a Value, pointer: &str, keys: &[&str], found: &mut Vec<(String, &'a Value)>) {
     match value {
         Value::Object(map) => {

@@ -1,7 +1,6 @@
 //! SPW020.
 
-use super::context::keyed;
-use super::{Check, Context};
+use super::{Check, Context, tenant_image};
 use crate::desired::pin::is_digest;
 use crate::kinds::SPIN;
 use crate::object::{Diagnostic, Object, Severity};
@@ -33,13 +32,11 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
 }
 
 fn of_object(object: &Object) -> Vec<Diagnostic> {
-    let images = keyed(&object.value, "/spec", &["image"]);
-    let loose = images.into_iter().filter_map(|(pointer, image)| {
-        let image = image.as_str().filter(|image| !is_pinned(image))?;
+    let loose = tenant_image::used(object).filter(|(_, image)| !is_pinned(image)).map(|(pointer, image)| {
         let kind = if object.reference.is(SPIN, "SpinApp") { "SpinApp" } else { &object.reference.kind };
         let message = format!("The image {image} of a {kind} can change: this environment is protected.");
         let finding = Diagnostic::error(CHECK.id, message).at(object.origin_of(&pointer)).about(&object.reference);
-        Some(finding.help("`spinway pin` adds its digest: `name:tag@sha256:...`."))
+        finding.help("`spinway pin` adds its digest: `name:tag@sha256:...`.")
     });
     loose.collect()
 }

@@ -27,7 +27,7 @@ struct List {
     all: &'static str,
     /// Whether its entries are hostnames: they may begin with a wildcard.
     of_hosts: bool,
-    used: fn(&Object, &Tenant) -> Vec<String>,
+    used: fn(&Object, &Tenant, &Context<'_>) -> Vec<String>,
 }
 
 const HOSTNAMES: ListName = "hostnames";
@@ -41,7 +41,7 @@ const LISTS: [List; 7] = [
         check: tenant_namespace::CHECK.id,
         is_missing: |tenant, _| tenant.namespaces.is_empty(),
         // Namespaces of Kubernetes are not for a list that is suggested.
-        used: |object, _| {
+        used: |object, _, _| {
             let own = object.reference.namespace.iter().filter(|namespace| !namespace.starts_with("kube-"));
             own.cloned().collect()
         },
@@ -53,7 +53,7 @@ const LISTS: [List; 7] = [
         of_hosts: false,
         check: tenant_kind::CHECK.id,
         is_missing: |tenant, _| tenant.kinds.is_none(),
-        used: |object, _| {
+        used: |object, _, _| {
             let beyond = Some(&object.reference).filter(|reference| !tenant_kind::is_own(reference));
             beyond.and_then(tenant_kind::used).into_iter().collect()
         },
@@ -65,7 +65,7 @@ const LISTS: [List; 7] = [
         of_hosts: false,
         check: tenant_gateway::CHECK.id,
         is_missing: |tenant, _| tenant.gateways.is_empty(),
-        used: |object, _| tenant_gateway::used(object),
+        used: |object, _, context| tenant_gateway::used(object, context),
     },
     List {
         name: HOSTNAMES,
@@ -74,7 +74,7 @@ const LISTS: [List; 7] = [
         of_hosts: true,
         check: tenant_hostname::CHECK.id,
         is_missing: |tenant, _| tenant.hostnames.is_empty() && tenant.own_hostnames.is_empty(),
-        used: |object, _| tenant_hostname::used(object),
+        used: |object, _, _| tenant_hostname::used(object),
     },
     List {
         name: "pathPrefixes",
@@ -83,7 +83,7 @@ const LISTS: [List; 7] = [
         of_hosts: false,
         check: tenant_path::CHECK.id,
         is_missing: |tenant, _| tenant.path_prefixes.is_empty(),
-        used: tenant_path::used,
+        used: |object, tenant, _| tenant_path::used(object, tenant),
     },
     List {
         name: "images",
@@ -92,7 +92,7 @@ const LISTS: [List; 7] = [
         of_hosts: false,
         check: tenant_image::CHECK.id,
         is_missing: |tenant, _| tenant.images.is_empty(),
-        used: |object, _| {
+        used: |object, _, _| {
             tenant_image::used(object).map(|(_, image)| tenant_image::repository(image).to_owned()).collect()
         },
     },
@@ -103,7 +103,7 @@ const LISTS: [List; 7] = [
         of_hosts: false,
         check: tenant_egress::CHECK.id,
         is_missing: |tenant, context| context.is_protected() && tenant.egress.is_none(),
-        used: |object, _| tenant_egress::makes_pods(object).then(|| "*".to_owned()).into_iter().collect(),
+        used: |object, _, _| tenant_egress::makes_pods(object).then(|| "*".to_owned()).into_iter().collect(),
     },
 ];
 
@@ -123,7 +123,7 @@ pub(super) fn missing(context: &Context<'_>) -> Suggestions {
                 suppression.check == list.check && suppression.selector().matches(&object.reference)
             };
             let is_ours = |entry: &String| *entry == context.rules.inventory.namespace;
-            let used = (list.used)(object, tenant).into_iter().filter(|entry| !is_ours(entry));
+            let used = (list.used)(object, tenant, context).into_iter().filter(|entry| !is_ours(entry));
             let used: Vec<String> = used.filter(|entry| entry == list.all || list.is_entry(entry)).collect();
             if used.is_empty() || context.rules.suppressions.iter().any(excuses) {
                 continue;

@@ -6,6 +6,7 @@ use crate::object::{Diagnostic, ObjectRef};
 use std::collections::BTreeSet;
 
 mod allowed;
+mod attacks;
 mod bounds;
 mod gateway_api;
 

@@ -121,7 +121,7 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
         None => Desired::default(),
     };
     let shares = Shares::new(desired.config.clone());
-    let mut paths = tree.manifests();
+    let mut paths = tree.manifests(desired.rules());
     paths.retain(|path| *path != CONFIG_FILE && desired.reads(path) && !tree.exceeds(shares.owner(path)));
     let parts = parallel::by_parts(
         &paths,

@@ -94,7 +94,8 @@ pub struct File {
 pub fn images(tree: &Tree, environment: Option<&str>) -> Result<Vec<File>, ReadError> {
     let readers = readers(tree, environment)?;
     let wanted = |path: &&str| *path == CONFIG_FILE || readers.iter().any(|reader| reader.reads(path));
-    let files = tree.manifests().into_iter().filter(wanted);
+    let rules = readers.first().map(|reader| reader.rules().clone()).unwrap_or_default();
+    let files = tree.manifests(&rules).into_iter().filter(wanted);
     let read = files.filter_map(|path| Some(read(path, tree.text(path)?, environment)));
     Ok(read.filter(|file| file.flawed || !file.places.is_empty()).collect())
 }

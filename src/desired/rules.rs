@@ -25,6 +25,14 @@ pub fn under_the_rules_of(base: &Tree, tree: &mut Tree) -> Vec<Untrusted> {
         )),
         _ => {}
     }
+    let left_out = changed_left_out(base, tree);
+    if !left_out.is_empty() {
+        said.push(Untrusted::new(format!(
+            "Which files are read changes with this pull request: {}. What these files newly leave out is not checked, and after \
+             the merge it is deleted where it is live, so read that change first.",
+            left_out.join(", ")
+        )));
+    }
     let approvals = changed_approvals(base, tree);
     if !approvals.is_empty() {
         let files: Vec<&str> = approvals.iter().map(String::as_str).collect();
@@ -91,6 +99,18 @@ fn fields(was: Option<&Value>, is: Option<&Value>) -> String {
     format!(" ({})", differ.join(", "))
 }
 
+/// The `.spinwayignore` files beyond those of single tenants that leave out something else than in the base, where the base has
+/// rules: they hide files from every rule.
+fn changed_left_out(base: &Tree, tree: &Tree) -> Vec<String> {
+    let Some(config) = spec(base).map(|spec| config::typed::<Config>(&spec, "").ok().unwrap_or_default()) else {
+        return Vec::new();
+    };
+    let (old, new) = (base.left_out(), tree.left_out());
+    let files: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
+    let differ = files.into_iter().filter(|file| old.get(file) != new.get(file) && config.tenant_of(file).is_none());
+    differ.map(str::to_owned).collect()
+}
+
 /// The files below the base's `approvals.paths` that differ, with the values of whichever environment in the paths.
 fn changed_approvals(base: &Tree, tree: &Tree) -> BTreeSet<String> {
     let config = spec(base).and_then(|spec| config::typed::<Config>(&spec, "").ok()).unwrap_or_default();
@@ -153,6 +173,23 @@ mod tests {
         let mut change = tree(&[("spinway.yaml", &valued), ("ok/west/new.yaml", "2")]);
         let said = under_the_rules_of(&tree(&[("spinway.yaml", &valued)]), &mut change);
         assert!(said[0].raw().contains("ok/west/new.yaml") && change.text("ok/west/new.yaml").is_none(), "{said:?}");
+        // What is read, unless it is of one tenant alone.
+        let bounded = CONFIG.replace("{name: a, ", "{name: a, paths: [apps/a], ");
+        let ignoring = |files: &[(&str, &str)]| tree(&[&[("spinway.yaml", bounded.as_str())], files].concat());
+        let said = |before: &[(&str, &str)], after: &[(&str, &str)]| {
+            let said = under_the_rules_of(&ignoring(before), &mut ignoring(after));
+            said.iter().map(|said| said.raw().split(". ").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        };
+        let root = ".spinwayignore";
+        let changes = "Which files are read changes with this pull request: .spinwayignore";
+        assert_eq!(said(&[], &[(root, "apps/a/*.yaml\n")]), [changes]);
+        assert_eq!(said(&[(root, "docs\n")], &[]), [changes]);
+        assert_eq!(
+            said(&[(root, "docs\n")], &[(root, "docs\napps\n"), ("apps/.spinwayignore", "b")]),
+            [format!("{changes}, apps/.spinwayignore")]
+        );
+        assert_eq!(said(&[(root, "docs\n")], &[(root, "# our notes\n\ndocs\n")]), [""; 0]);
+        assert_eq!(said(&[], &[("apps/a/.spinwayignore", "b.yaml\n")]), [""; 0]);
         let removed = under_the_rules_of(&base, &mut tree(&[]));
         assert!(removed[0].raw().contains("as a whole"), "{removed:?}");
         let first = under_the_rules_of(&tree(&[]), &mut base.clone());

@@ -1,6 +1,6 @@
 //! The bytes of a repository, already in memory: nothing is ever checked out.
 
-use super::{Amount, Shares};
+use super::{Amount, Config, FileOwner, Shares};
 use globset::{Glob, GlobBuilder, GlobMatcher};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -144,12 +144,18 @@ impl Tree {
         }
     }
 
-    /// The paths of all manifests that no `.spinwayignore` leaves out, in order.
-    pub fn manifests(&self) -> Vec<&str> {
+    /// The paths of all manifests that no `.spinwayignore` leaves out, in order. One of a tenant leaves out files of this tenant
+    /// alone, whatever is below it.
+    pub fn manifests(&self, rules: &Config) -> Vec<&str> {
         let ignores = self.ignores();
+        let hides = |folder: &str, path: &str| match rules.owner_of(&ignore_file(folder)) {
+            FileOwner::Tenant(tenant) => rules.tenant_of(path).is_some_and(|of| of.name == tenant.name),
+            FileOwner::Platform | FileOwner::Nobody => true,
+        };
         let ignored = |path: &str| {
-            folders(path).filter_map(|folder| Some((folder, ignores.get(folder)?))).any(|(folder, rules)| {
-                below(path, folder).is_some_and(|rest| rules.matched_path_or_any_parents(rest, false).is_ignore())
+            folders(path).filter_map(|folder| Some((folder, ignores.get(folder)?))).any(|(folder, patterns)| {
+                below(path, folder).is_some_and(|rest| patterns.matched_path_or_any_parents(rest, false).is_ignore())
+                    && hides(folder, path)
             })
         };
         let wanted = |entry: &Entry, path: &str| match entry {
@@ -164,6 +170,14 @@ impl Tree {
             .filter(|(path, entry)| wanted(entry, path) && !ignored(path))
             .map(|(path, _)| path.as_str())
             .collect()
+    }
+
+    /// The `.spinwayignore` files, each with what it leaves out: its lines without those that say nothing.
+    pub fn left_out(&self) -> BTreeMap<&str, Vec<&str>> {
+        let files = self.entries.keys().filter(|path| is_ignore_file(path));
+        let says_something = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+        let lines = |path: &'_ str| self.text(path).unwrap_or_default().lines().filter(says_something).collect();
+        files.map(|path| (path.as_str(), lines(path))).filter(|(_, lines): &(_, Vec<_>)| !lines.is_empty()).collect()
     }
 
     /// The rules of each folder that has any.
@@ -185,6 +199,11 @@ impl Tree {
 /// The folders that a path is in, from the root.
 fn folders(path: &str) -> impl Iterator<Item = &str> {
     std::iter::once("").chain(path.match_indices('/').map(|(at, _)| &path[..at]))
+}
+
+/// The path of the `.spinwayignore` of a folder.
+fn ignore_file(folder: &str) -> String {
+    if folder.is_empty() { ".spinwayignore".to_owned() } else { format!("{folder}/.spinwayignore") }
 }
 
 fn is_ignore_file(path: &str) -> bool {
@@ -284,6 +303,7 @@ pub fn glob_within(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Tenant;
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let entries = files.iter().map(|(path, text)| ((*path).to_owned(), Entry::File(text.as_bytes().to_vec())));
@@ -303,7 +323,29 @@ mod tests {
             ("sub/d.yaml", ""),
             ("d.yaml", ""),
         ]);
-        assert_eq!(tree.manifests(), ["a.yaml", "d.yaml", "keep.tmp.yaml", "sub/drafts/c.yaml"]);
+        assert_eq!(tree.manifests(&Config::default()), ["a.yaml", "d.yaml", "keep.tmp.yaml", "sub/drafts/c.yaml"]);
+    }
+
+    #[test]
+    fn what_a_tenant_leaves_out_is_its_own() {
+        let tree = tree(&[
+            ("apps/one/.spinwayignore", "*.yaml\n"),
+            ("apps/one/a.yaml", ""),
+            ("apps/one/base/b.yaml", ""),
+            ("apps/one/two/c.yaml", ""),
+            ("apps/.spinwayignore", "d.yaml\n"),
+            ("apps/one/two/d.yaml", ""),
+        ]);
+        let tenant = |name: &str, path: &str| Tenant {
+            name: name.to_owned(),
+            paths: vec![path.to_owned()],
+            ..Tenant::default()
+        };
+        let mut rules =
+            Config { tenants: vec![tenant("one", "apps/one"), tenant("two", "apps/one/two")], ..Config::default() };
+        rules.platform.paths = Some(vec!["apps/one/base".to_owned()]);
+        assert_eq!(tree.manifests(&rules), ["apps/one/base/b.yaml", "apps/one/two/c.yaml"]);
+        assert_eq!(tree.manifests(&Config::default()), [""; 0]);
     }
 
     #[test]
@@ -311,7 +353,7 @@ mod tests {
         let mut tree = Tree::default();
         tree.add("a/.spinwayignore".to_owned(), Entry::File("x\n".repeat(MAX_IGNORE_BYTES).into_bytes()));
         tree.add("a/x.yaml".to_owned(), Entry::File(Vec::new()));
-        assert_eq!(tree.manifests(), ["a/.spinwayignore", "a/x.yaml"]);
+        assert_eq!(tree.manifests(&Config::default()), ["a/.spinwayignore", "a/x.yaml"]);
         assert!(matches!(tree.entries["a/.spinwayignore"], Entry::Unreadable(_)));
     }
 

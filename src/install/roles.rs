@@ -277,6 +277,7 @@ mod tests {
         let Ok(desired) = read(&Tree::of(entries.collect()), Some("test")) else {
             unreachable!("the Config can be used")
         };
+        let desired = crate::check::accepted(desired);
         let made = manifests(&desired, &Names::of(&desired));
         let text = |value: &Value, pointer: &str| {
             value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -354,6 +355,35 @@ mod tests {
                 "one in `one`: configmaps []",
                 "one in `shared`: configmaps []",
             ]
+        );
+    }
+
+    #[test]
+    fn what_the_rules_refuse_needs_no_right() {
+        let binding = |kind: &str, namespace: &str| {
+            format!(
+                "---\n{{apiVersion: rbac.authorization.k8s.io/v1, kind: {kind}, metadata: {{name: x{namespace}}}, roleRef: {{kind: ClusterRole, name: admin}}}}\n"
+            )
+        };
+        let own = [
+            map("a", "one"),
+            map("b", "infra"),
+            binding("RoleBinding", ", namespace: one"),
+            binding("RoleBinding", ", namespace: infra"),
+            binding("ClusterRoleBinding", ""),
+            "---\n{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: infra}}\n".to_owned(),
+            "---\n{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: p, namespace: infra}}\n"
+                .to_owned(),
+        ]
+        .concat();
+        let files = [("platform/a.yaml", ""), ("apps/one/a.yaml", own.as_str())];
+        assert_eq!(
+            rights("{name: one, paths: [apps/one], namespaces: [one]}", &files),
+            ["spinway.shop.test in `one`: configmaps []"]
+        );
+        assert_eq!(
+            rights("{name: one, paths: [apps/one], namespaces: [one], serviceAccount: one/deployer}", &files),
+            ["deployer in `one`: configmaps []"]
         );
     }
 

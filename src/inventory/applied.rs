@@ -89,7 +89,7 @@ fn hash(path: &FieldPath) -> [u8; HASH_BYTES] {
 }
 
 /// JSON with sorted keys: the order of keys in a file is no part of what is declared.
-fn canonical_text(value: &Value) -> String {
+pub(crate) fn canonical_text(value: &Value) -> String {
     let mut sorted = value.clone();
     sorted.sort_all_objects();
     sorted.to_string()

@@ -13,6 +13,7 @@ mod parent;
 mod stop;
 
 pub use crate::desired::{MAX_PAUSE, Scope, Stop};
+pub(crate) use applied::canonical_text;
 pub use applied::{ANNOTATION as APPLIED, Applied};
 pub use approval::{Destruction, Held, approved};
 pub use contest::{Correction, Corrections};

@@ -1,7 +1,7 @@
 //! What the API server takes for the name of an object.
 
 use super::is_subdomain;
-use crate::object::GroupKind;
+use crate::object::{GroupKind, is_hidden};
 
 /// What a name may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ fn form(kind: &GroupKind) -> Form {
 pub fn wrong_name(kind: &GroupKind, name: &str) -> Option<&'static str> {
     let is_segment = !matches!(name, "" | "." | "..") && !name.contains(['/', '%']);
     // No server asks for that, but nobody could see or type such a name.
-    let is_seen = !name.chars().any(|c| c.is_control() || c.is_whitespace());
+    let is_seen = !name.chars().any(|c| c.is_control() || c.is_whitespace() || is_hidden(c));
     match form(kind) {
         Form::Segment if is_segment && is_seen && name.len() <= 253 => None,
         Form::Segment => Some("Use at most 253 characters, without `/`, `%` and spaces."),
@@ -60,6 +60,8 @@ mod tests {
             assert_eq!(wrong_name(&GroupKind::new(group, kind), right), None, "{right}");
         }
         assert!(wrong_name(&GroupKind::new("", "Service"), "a.b").is_some());
-        assert!(wrong_name(&GroupKind::new("rbac.authorization.k8s.io", "Role"), "a%2f").is_some());
+        for wrong in ["a%2f", "a/b", "..", "a b", "a\u{202e}b", "a\u{200b}", "a\n", "\u{e0041}"] {
+            assert!(wrong_name(&GroupKind::new("rbac.authorization.k8s.io", "Role"), wrong).is_some(), "{wrong:?}");
+        }
     }
 }

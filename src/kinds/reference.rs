@@ -48,7 +48,7 @@ pub(super) enum To {
     /// The key of the value is the label by which a SpinApp's pods are found: `core.spinkube.dev/app.NAME.status`
     /// (SpinKube, Service of a SpinApp).
     PodsOfSpinApp,
-    /// The value is a subject of a role binding: only service accounts are objects.
+    /// The value is a subject of a role binding: only service accounts are objects, also by their names as users.
     Subject,
 }
 
@@ -103,9 +103,14 @@ impl Rule {
                         Some(ObjectRef::new(SPIN, "SpinApp", here, name))
                     })
                     .filter(|to| to.name != from.name),
-                To::Subject => text("name")
-                    .filter(|_| text("kind") == Some("ServiceAccount"))
-                    .map(|name| ObjectRef::new("", "ServiceAccount", text("namespace").unwrap_or(here), name)),
+                To::Subject => text("name").and_then(|name| {
+                    let (namespace, name) = match text("kind")? {
+                        "ServiceAccount" => (text("namespace").unwrap_or(here), name),
+                        "User" => name.strip_prefix("system:serviceaccount:")?.split_once(':')?,
+                        _ => return None,
+                    };
+                    Some(ObjectRef::new("", "ServiceAccount", namespace, name))
+                }),
             };
             let Some(to) = to else { continue };
             let port = field.get("port").and_then(Value::as_i64).filter(|_| to.is("", "Service"));

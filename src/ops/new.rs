@@ -130,7 +130,8 @@ fn write(root: &Path, before: &Tree, made: Made) -> Result<Created, NewError> {
     if let Some(Insertion::Text(text)) = &insertion {
         tree.entries.insert(CONFIG_FILE.to_owned(), Entry::File(text.clone().into_bytes()));
     }
-    let read = tree.manifests();
+    let rules = desired::config(&tree).map_err(Error::from)?.unwrap_or_default();
+    let read = tree.manifests(&rules);
     let is_left_out = |path: &str| !read.contains(&path) && !path.ends_with(".spinwayignore");
     if let Some(file) = files.iter().find(|file| is_left_out(&file.path)) {
         return Err(NewError::Ignored(file.path.clone()));

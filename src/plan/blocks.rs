@@ -40,6 +40,30 @@ pub(super) fn block_erroneous(plan: &mut Plan, desired: &Desired, broken: &BTree
     plan.broken = broken.keys().cloned().collect();
 }
 
+/// Blocks all of an App of which an object has errors: what is left of it would run without its limits, or not be reached.
+pub(super) fn block_apps(plan: &mut Plan, desired: &Desired, live: &Live) {
+    let errors = plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.as_ref());
+    // Each team's own: whoever writes the annotation that names an App of another is not of it.
+    let of = |object: &ObjectRef| {
+        let member = desired.objects.get(object)?;
+        Some(((member.partition.as_str(), kinds::app_of(object, &member.object.value)?), object.clone()))
+    };
+    let apps: BTreeMap<(&str, String), ObjectRef> = errors.filter_map(of).collect();
+    if apps.is_empty() {
+        return;
+    }
+    for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
+        let wanted = desired.objects.get(&change.object).map(|member| &member.object.value);
+        let Some(value) = wanted.or_else(|| live.get(&change.object)) else { continue };
+        let app = kinds::app_of(&change.object, value);
+        if let Some((app, object)) =
+            app.and_then(|app| Some((app.clone(), apps.get(&(change.partition.as_str(), app))?)))
+        {
+            block(change, format!("{object} has errors, so nothing of App {app} is changed."));
+        }
+    }
+}
+
 /// Blocks what is at fault in a circle.
 pub(super) fn block_circles(plan: &mut Plan, circles: &[Circle]) {
     let at_fault: BTreeSet<&ObjectRef> = circles.iter().flat_map(|circle| &circle.at_fault).collect();

@@ -2,8 +2,8 @@
 
 use super::assess::{Assessed, put};
 use super::blocks::{
-    block, block_circles, block_dependents, block_erroneous, block_unlimited, block_unlimiting, block_used_deletes,
-    block_waiting, hold_breaks, release,
+    block, block_apps, block_circles, block_dependents, block_erroneous, block_unlimited, block_unlimiting,
+    block_used_deletes, block_waiting, hold_breaks, release,
 };
 use super::definitions::hold_definitions;
 use super::drift::is_annotation;
@@ -92,6 +92,7 @@ pub fn conclude(
     options.select.retain(&mut plan.changes, desired, live, &graph);
     plan.diagnostics.extend(check::of_changes(desired, live, &changing(&plan.changes)));
     block_erroneous(&mut plan, desired, broken);
+    block_apps(&mut plan, desired, live);
     block_circles(&mut plan, &circles);
     block_unlimiting(&mut plan, desired, live);
     block_unlimited(&mut plan, desired);

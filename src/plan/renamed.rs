@@ -9,13 +9,13 @@
 use super::{Action, Change, Reason};
 use crate::desired::Desired;
 use crate::fields::{FieldSet, Managers, declare, restrict};
-use crate::inventory::Parent;
+use crate::inventory::{Parent, canonical_text};
 use crate::kinds::{self, GATEWAY, each};
 use crate::live::Live;
 use crate::object::{ObjectRef, label};
 use crate::schema::with_defaults;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// Tells deletions that are renames; `since` is where the window of the budget begins.
 pub(super) fn find(changes: &mut [Change], desired: &Desired, live: &Live, parents: &[Parent], since: i64) {
@@ -25,17 +25,15 @@ pub(super) fn find(changes: &mut [Change], desired: &Desired, live: &Live, paren
     }
     let recorded = parents.iter().flat_map(|parent| &parent.state.deletions);
     let recorded: Vec<_> = recorded.filter(|d| d.at > since && d.successor.is_some()).collect();
-    let mut free: BTreeMap<(String, String, String), Vec<usize>> = BTreeMap::new();
-    let place = |change: &Change| {
-        let object = &change.object;
-        (object.group_kind().to_string(), object.namespace().to_owned(), change.partition.clone())
-    };
+    let names = Names::of(changes, live, &counted);
+    let mut free = Candidates::default();
+    let places: BTreeSet<Place> = changes.iter().filter(|change| counted(change)).map(place).collect();
     for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.action == Action::Create) {
-        if !recorded.iter().any(|known| known.is_succeeded_by(&change.object)) {
-            free.entry(place(change)).or_default().push(index);
+        let place = place(change);
+        if places.contains(&place) && !recorded.iter().any(|known| known.is_succeeded_by(&change.object)) {
+            free.add(index, place, &change.version, names.marks_of_made(change, live));
         }
     }
-    let names = Names::of(changes, live, &counted);
     let mut found: Vec<(usize, ObjectRef)> = Vec::new();
     let mut apps = RenamedApps::default();
     let mut gone: Vec<(usize, &Change)> = changes.iter().enumerate().filter(|(_, change)| counted(change)).collect();
@@ -46,18 +44,18 @@ pub(super) fn find(changes: &mut [Change], desired: &Desired, live: &Live, paren
             let mut wanted = wanted.filter(|(_, member)| member.partition == change.partition);
             wanted.find(|(object, _)| known.is_succeeded_by(object)).map(|(object, _)| object.clone())
         });
+        let mut at = None;
         let successor = known.or_else(|| {
-            let candidates = free.get_mut(&place(change))?;
-            let fits = |candidate: &usize| {
-                let made = &changes[*candidate];
+            let fits = |candidate: usize| {
+                let made = &changes[candidate];
                 apps.agree(&change.object, live.get(&change.object), made.body.as_ref())
                     && names.succeeds(made, change, live)
             };
-            let at = candidates.iter().position(fits)?;
-            Some(changes[candidates.remove(at)].object.clone())
+            at = free.take(&place(change), |version| names.mark_of_gone(change, version, live), fits);
+            Some(changes[at?].object.clone())
         });
         if let Some(successor) = successor.as_ref().filter(|_| change.object.is(kinds::SPIN, "SpinApp")) {
-            let made = changes.iter().find(|made| made.object == *successor).and_then(|made| made.body.as_ref());
+            let made = at.and_then(|at| changes[at].body.as_ref());
             let wanted = || desired.objects.get(successor).map(|member| &member.object.value);
             apps.add(live.get(&change.object), made.or_else(wanted));
         }
@@ -66,6 +64,58 @@ pub(super) fn find(changes: &mut [Change], desired: &Desired, live: &Live, paren
     for (index, successor) in found {
         changes[index].because.push(Reason::Renamed { successor: successor.clone() });
         changes[index].successor = Some(successor);
+    }
+}
+
+/// Where an object is: only one of the same kind, namespace and partition succeeds it.
+type Place = (String, String, String);
+
+fn place(change: &Change) -> Place {
+    let object = &change.object;
+    (object.group_kind().to_string(), object.namespace().to_owned(), change.partition.clone())
+}
+
+/// What is made where something goes, by marks that what goes must have too: a plan may delete and create thousands of objects,
+/// and each is compared with a few.
+#[derive(Default)]
+struct Candidates {
+    by_mark: HashMap<(Place, String), VecDeque<usize>>,
+    /// The versions in which objects of a place are made: what a text declares depends on it.
+    versions: BTreeMap<Place, BTreeSet<String>>,
+    taken: HashSet<usize>,
+}
+
+/// So many candidates of one mark are compared with one object.
+const MOST_COMPARED: usize = 100;
+
+impl Candidates {
+    fn add(&mut self, index: usize, place: Place, version: &str, marks: Vec<String>) {
+        self.versions.entry(place.clone()).or_default().insert(version.to_owned());
+        for mark in marks {
+            self.by_mark.entry((place.clone(), mark)).or_default().push_back(index);
+        }
+    }
+
+    /// Takes the first one that fits what goes.
+    fn take(
+        &mut self,
+        place: &Place,
+        mark: impl Fn(&str) -> Option<String>,
+        fits: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let marks: BTreeSet<String> = self.versions.get(place)?.iter().filter_map(|version| mark(version)).collect();
+        for mark in marks {
+            let Some(candidates) = self.by_mark.get_mut(&(place.clone(), mark)) else { continue };
+            while candidates.front().is_some_and(|first| self.taken.contains(first)) {
+                candidates.pop_front();
+            }
+            let free = candidates.iter().filter(|index| !self.taken.contains(*index)).take(MOST_COMPARED);
+            if let Some(found) = free.copied().find(|index| fits(*index)) {
+                self.taken.insert(found);
+                return Some(found);
+            }
+        }
+        None
     }
 }
 
@@ -115,28 +165,71 @@ impl Names {
 
     /// Whether an object that is made takes the place of one that goes.
     fn succeeds(&self, made: &Change, gone: &Change, live: &Live) -> bool {
-        let (Some(old), Some(new)) = (live.get(&gone.object), made.body.as_ref()) else { return false };
-        let schema = live.schemas.of(&made.object.group_kind(), &made.version);
-        let custom = live.schemas.is_custom(&made.object.group_kind(), &made.version);
-        let full = match schema {
-            Some(schema) if custom => with_defaults(new, schema),
-            _ => new.clone(),
-        };
-        if gone.object.group == GATEWAY && gone.object.kind.ends_with("Route") {
-            return serves_all_of(&full, old);
+        if is_route(&gone.object) {
+            let (Some(old), Some(new)) = (live.get(&gone.object), full(made, live)) else { return false };
+            return serves_all_of(&new, old);
         }
+        let new = self.text_of_made(made, live);
+        new.is_some() && new == self.text_of_gone(gone, &made.version, live)
+    }
+
+    /// What one of which an object that is made takes the place may have: the hostname and match with which a route begins, or
+    /// its text.
+    fn marks_of_made(&self, made: &Change, live: &Live) -> Vec<String> {
+        if !is_route(&made.object) {
+            return self.text_of_made(made, live).into_iter().collect();
+        }
+        let Some(new) = full(made, live) else { return Vec::new() };
+        let matches = matches(&new);
+        let of_host = |host: String| matches.iter().map(move |own| format!("{host}{}", canonical_text(own)));
+        hosts(&new).into_iter().flat_map(of_host).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What an object that takes the place of one that goes has.
+    fn mark_of_gone(&self, gone: &Change, version: &str, live: &Live) -> Option<String> {
+        if !is_route(&gone.object) {
+            return self.text_of_gone(gone, version, live);
+        }
+        let old = live.get(&gone.object)?;
+        Some(format!("{}{}", hosts(old).first()?, canonical_text(matches(old).first()?)))
+    }
+
+    /// The text of an object that is made, apart from names.
+    fn text_of_made(&self, made: &Change, live: &Live) -> Option<String> {
+        let schema = live.schemas.of(&made.object.group_kind(), &made.version);
+        let declared = declare(made.body.as_ref()?, schema).set;
+        Some(content(&neutral(&restrict(&full(made, live)?, &[&declared]), &self.made)))
+    }
+
+    /// The text of an object that goes, apart from names, as it would be declared in a version.
+    fn text_of_gone(&self, gone: &Change, version: &str, live: &Live) -> Option<String> {
+        let old = live.get(&gone.object)?;
         let managers = Managers::of(old);
-        let declared: FieldSet = managers.ours().cloned().unwrap_or_else(|| declare(old, schema).set);
-        let old = neutral(&restrict(old, &[&declared]), &self.gone);
-        let new = neutral(&restrict(&full, &[&declare(new, schema).set]), &self.made);
-        content(&old) == content(&new)
+        let declared: FieldSet = managers
+            .ours()
+            .cloned()
+            .unwrap_or_else(|| declare(old, live.schemas.of(&gone.object.group_kind(), version)).set);
+        Some(content(&neutral(&restrict(old, &[&declared]), &self.gone)))
     }
 }
 
-/// What an object is beside its identity, labels and annotations.
-fn content(value: &Value) -> BTreeMap<&String, &Value> {
+fn is_route(object: &ObjectRef) -> bool {
+    object.group == GATEWAY && object.kind.ends_with("Route")
+}
+
+/// What is sent for an object that is made, with the defaults that its definition gives it.
+fn full(made: &Change, live: &Live) -> Option<Value> {
+    let kind = made.object.group_kind();
+    let schema = live.schemas.of(&kind, &made.version).filter(|_| live.schemas.is_custom(&kind, &made.version));
+    let new = made.body.as_ref()?;
+    Some(schema.map_or_else(|| new.clone(), |schema| with_defaults(new, schema)))
+}
+
+/// What an object is beside its identity, labels and annotations, as a text in which the order of keys says nothing.
+fn content(value: &Value) -> String {
     let fields = value.as_object().into_iter().flatten();
-    fields.filter(|(name, _)| !["apiVersion", "kind", "metadata", "status"].contains(&name.as_str())).collect()
+    let own = fields.filter(|(name, _)| !["apiVersion", "kind", "metadata", "status"].contains(&name.as_str()));
+    canonical_text(&own.map(|(name, value)| (name.clone(), value.clone())).collect::<serde_json::Map<_, _>>().into())
 }
 
 /// A value in which one word stands for all of some names.
@@ -155,21 +248,31 @@ fn neutral_key(key: &str, names: &BTreeSet<String>) -> String {
     if app.is_some_and(|app| names.contains(app)) { "\0".to_owned() } else { key.to_owned() }
 }
 
+fn items(value: &Value, path: &str) -> Vec<Value> {
+    each(value, path).into_iter().map(|(_, item)| item.clone()).collect()
+}
+
+/// The hostnames of a route, as texts; that of one without any is empty.
+fn hosts(route: &Value) -> Vec<String> {
+    let hosts = each(route, "spec.hostnames[]");
+    if hosts.is_empty() {
+        return vec![String::new()];
+    }
+    hosts.into_iter().map(|(_, host)| canonical_text(host)).collect()
+}
+
+/// All matches of a route; a rule without any takes everything.
+fn matches(route: &Value) -> Vec<Value> {
+    let rules = each(route, "spec.rules[]").into_iter();
+    let of_rule = |(_, rule): (String, &Value)| match items(rule, "matches[]") {
+        none if none.is_empty() => vec![Value::Null],
+        some => some,
+    };
+    rules.flat_map(of_rule).collect()
+}
+
 /// Whether a route serves what another one serves: at its parents, for its hostnames, by each of its matches.
 fn serves_all_of(new: &Value, old: &Value) -> bool {
-    let items = |value: &Value, path: &str| -> Vec<Value> {
-        each(value, path).into_iter().map(|(_, item)| item.clone()).collect()
-    };
-    let matches = |value: &Value| -> Vec<Value> {
-        let rules = each(value, "spec.rules[]").into_iter();
-        // A rule without matches takes everything.
-        rules
-            .flat_map(|(_, rule)| match items(rule, "matches[]") {
-                none if none.is_empty() => vec![Value::Null],
-                some => some,
-            })
-            .collect()
-    };
     let within = |old: Vec<Value>, new: Vec<Value>| old.iter().all(|item| new.contains(item));
     let (hosts, new_hosts) = (items(old, "spec.hostnames[]"), items(new, "spec.hostnames[]"));
     hosts.is_empty() == new_hosts.is_empty()
@@ -267,6 +370,26 @@ mod tests {
         assert_eq!(renames(&old, &new(&json!(["a.example"]), &["/x"]), &[]), []);
         assert_eq!(renames(&old, &new(&json!(["b.example"]), &["/x", "/y"]), &[]), []);
         assert_eq!(renames(&old, &new(&json!([]), &["/x", "/y"]), &[]), []);
+    }
+
+    /// Each is found among many, wherever it stands: those of one mark are few.
+    #[test]
+    fn many_are_renamed_at_once() {
+        let ways: [(&str, fn(&str, usize) -> Value); 2] = [
+            ("maps", |name, n| map(&format!("{name}{n}"), &n.to_string())),
+            ("routes", |name, n| route(&format!("{name}{n}"), &json!(["a.example"]), &[&format!("/{n}")], "x")),
+        ];
+        for (what, make) in ways {
+            let gone: Vec<Value> = (0..300).map(|n| make("a", n)).collect();
+            let made: Vec<(&str, Value)> = (0..300).rev().map(|n| ("platform", make("b", n))).collect();
+            let found = renames(&gone, &made, &[]);
+            let expected: Vec<_> = (0..300).map(|n| pair(&format!("a{n}"), &format!("b{n}"))).collect();
+            assert_eq!(found, expected, "{what}");
+        }
+        // One after the other of those that are alike.
+        let gone: Vec<Value> = (0..300).map(|n| map(&format!("a{n}"), "1")).collect();
+        let made: Vec<(&str, Value)> = (0..300).map(|n| ("platform", map(&format!("b{n}"), "1"))).collect();
+        assert_eq!(renames(&gone, &made, &[]).len(), 300);
     }
 
     #[test]

@@ -473,6 +473,18 @@ mod tests {
         ] {
             assert!(said(&rule(hostile), &json!({"a": "y"})).is_empty());
         }
+        // Texts that grow, and lists that are made of texts; a blank before a bracket hides no call.
+        let long = json!({"a": "a".repeat(1500)});
+        for growing in [
+            "self.a.replace('a', self.a).replace('a', self.a).size() < 0",
+            "self.a.replace ('a', self.a).replace\n('a', self.a).size() < 0",
+            "self.a.split('').all(x, self.a.split('').all(y, self.a.split('').all(z, x + y != z)))",
+            "self.a.split('').map (x, self.a.split('').map (y, self.a.split('').map (z, x + y + z))).size() < 0",
+        ] {
+            assert!(said(&rule(growing.to_owned()), &long).is_empty(), "{growing}");
+            // Of a short text they are cheap, and judged.
+            assert!(!said(&rule(growing.replace("!= z", "== z")), &json!({"a": "bc"})).is_empty(), "{growing}");
+        }
         let loops = json!({"type": "array", "items": {"type": "integer"},
             "x-kubernetes-validations": [{"rule": "self.all(x, self.all(y, self.all(z, x + y + z < 0)))"}]});
         assert_eq!(said(&loops, &json!([1, 2])).len(), 1);

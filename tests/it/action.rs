@@ -366,6 +366,34 @@ fn a_change_of_the_rules_and_new_permissions_are_told_and_the_base_judges() {
 }
 
 #[test]
+fn nobody_is_asked_for_permissions_for_what_is_refused() {
+    let (repo, _) = changed();
+    let hub = Hub::default();
+    let server = hub.serve();
+    let base = repo.git(&["rev-parse", "HEAD"]);
+    let binding = |kind: &str, namespace: &str| {
+        format!(
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: all{namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}}\n"
+        )
+    };
+    repo.write(
+        "apps/two/rights.yaml",
+        &(binding("RoleBinding", ", namespace: default") + &binding("ClusterRoleBinding", "")),
+    );
+    // It is no tenant's list that names this one.
+    repo.write(
+        "apps/one/limits.yaml",
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: default}\nspec: {}\n",
+    );
+    repo.write(".spinwayignore", "docs\n");
+    repo.commit("rights");
+    Runner::new(&repo, &server.url, &base).run();
+    let body = hub.bodies()[0].clone();
+    assert!(!body.contains("The agent needs permissions"), "{body}");
+    assert!(body.contains("Which files are read changes with this pull request: .spinwayignore"), "{body}");
+}
+
+#[test]
 fn reports_of_another_job_are_data_and_belong_to_their_pull_request() {
     let (repo, base) = changed();
     let hub = Hub::default();

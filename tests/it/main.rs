@@ -14,6 +14,7 @@ mod agent;
 mod agents;
 mod apply;
 mod apps;
+mod attacks;
 mod blocked;
 mod budgets;
 mod builtin;

@@ -1,6 +1,7 @@
 //! The step that plans each environment of a pull request.
 
 use super::runner::{MAX_SUMMARY, Runner, output, summarise, warn};
+use crate::check::accepted;
 use crate::cli::common::{FailOn, fails_on, now};
 use crate::cli::failure::{FAILED, Failure, REFUSED};
 use crate::cli::plan::report_of;
@@ -120,9 +121,12 @@ impl Arguments {
     fn new_permissions(&self, environment: &str, desired: &Desired) -> Option<Untrusted> {
         let base = self.base.as_ref()?;
         let (_, before) = self.given(Some(environment)).at(base).read().ok()?;
-        let old = allowed(&permissions(&before));
-        let new: BTreeSet<String> =
-            allowed(&permissions(desired)).difference(&old).map(|(role, rule)| format!("{rule} in {role}")).collect();
+        // For what the rules refuse nobody is asked for permissions.
+        let old = allowed(&permissions(&accepted(before)));
+        let new: BTreeSet<String> = allowed(&permissions(&accepted(desired.clone())))
+            .difference(&old)
+            .map(|(role, rule)| format!("{rule} in {role}"))
+            .collect();
         let new: Vec<String> = new.into_iter().collect();
         let text = format!(
             "The agent needs permissions that it does not have: {}. An administrator applies them before the merge: \

@@ -611,6 +611,23 @@ mod tests {
     }
 
     #[test]
+    fn only_a_plain_or_tagged_sign_merges() {
+        for key in ["<<", "!!merge <<", "! <<"] {
+            assert_eq!(one(&format!("x: &a {{foo: 2}}\nz:\n  {key}: *a\n")).0["z"], json!({"foo": 2}), "{key}");
+        }
+        for key in ["'<<'", "!!str <<", "!x <<"] {
+            assert_eq!(one(&format!("x: &a {{foo: 2}}\nz:\n  {key}: *a\n")).0["z"], json!({"<<": {"foo": 2}}), "{key}");
+        }
+    }
+
+    #[test]
+    fn directives_are_refused() {
+        for directive in ["%YAML 1.2", "%YAML 1.1", "%TAG ! tag:example.com,2026:"] {
+            assert_eq!(ids(&format!("{directive}\n---\na: 1\n")), ["yaml-syntax"], "{directive}");
+        }
+    }
+
+    #[test]
     fn duplicate_keys_show_both_places() {
         let (_, diagnostics) = one("a: 1\nb: 2\na: 3\n");
         assert_eq!(diagnostics[0].id, "yaml-duplicate-key");
