@@ -96,6 +96,7 @@ pub fn drift_only(report: &mut Report) {
     report.changes.retain_mut(|row| {
         row.fields.retain(|field| field.cause == Cause::Drift);
         row.fields.append(&mut row.left);
+        row.fields.retain(|field| field.cause != Cause::Pending);
         let gone =
             row.intended == Action::Create && row.because.iter().any(|b| b.raw().contains("deleted by someone else"));
         if gone {

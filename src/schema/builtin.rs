@@ -13,7 +13,8 @@ pub const VERSION: &str = "v1.36.3";
 static TABLE: LazyLock<Table> = LazyLock::new(Table::load);
 
 /// Cluster-scoped kinds that come as custom resources of the projects this tool is for.
-const CLUSTER_SCOPED: [(&str, &str); 1] = [("gateway.networking.k8s.io", "GatewayClass")];
+const CLUSTER_SCOPED: [(&str, &str); 2] =
+    [("gateway.networking.k8s.io", "GatewayClass"), ("cert-manager.io", "ClusterIssuer")];
 /// Namespaced ones.
 const NAMESPACED: [(&str, &[&str]); 6] = [
     ("bitnami.com", &["SealedSecret"]),
@@ -32,9 +33,9 @@ const NAMESPACED: [(&str, &[&str]); 6] = [
         ],
     ),
     ("core.spinkube.dev", &["SpinApp", "SpinAppExecutor"]),
-    ("keda.sh", &["ScaledObject"]),
+    ("keda.sh", &["ScaledObject", "TriggerAuthentication"]),
     ("external-secrets.io", &["ExternalSecret"]),
-    ("cert-manager.io", &["Certificate"]),
+    ("cert-manager.io", &["Certificate", "Issuer"]),
 ];
 
 /// Whole schemas inside an atomic list: never looked into.
