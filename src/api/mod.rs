@@ -83,7 +83,8 @@ impl Refused {
 impl Invalid {
     fn new(field: String, message: String) -> Self {
         // As Kubernetes words it in its own validation (apimachinery's `validation.FieldImmutableErrorMsg` and its kin).
-        const FIXED: [&str; 3] = ["field is immutable", "may not change once set", "is immutable when"];
+        const FIXED: [&str; 4] =
+            ["field is immutable", "is immutable after creation", "may not change once set", "is immutable when"];
         let immutable = FIXED.iter().any(|words| message.contains(words));
         Self { field, message, immutable }
     }

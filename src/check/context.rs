@@ -9,7 +9,7 @@ use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
 use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
@@ -26,7 +26,7 @@ pub struct Context<'a> {
     /// The objects that are asked about, when it is not all of them.
     only: Option<&'a BTreeSet<ObjectRef>>,
     graph: OnceLock<Graph>,
-    made: OnceLock<BTreeSet<ObjectRef>>,
+    makers: OnceLock<BTreeMap<ObjectRef, Vec<ObjectRef>>>,
     bound: OnceLock<Vec<(&'a Member, &'a Tenant)>>,
     /// How many names were looked for that may have been meant.
     looked_up: AtomicUsize,
@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
         let rules = desired.rules();
-        let (graph, made, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (graph, makers, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Self {
             desired,
             rules,
@@ -47,7 +47,7 @@ impl<'a> Context<'a> {
             live: None,
             only: None,
             graph,
-            made,
+            makers,
             bound,
             looked_up: AtomicUsize::new(0),
         }
@@ -94,10 +94,17 @@ impl<'a> Context<'a> {
         self.rules.externals.iter().any(|external| external.matches(object))
     }
 
-    /// What controllers make for the objects of the repository.
-    fn made(&self) -> &BTreeSet<ObjectRef> {
-        let objects = || self.desired.objects.values().map(|member| &member.object);
-        self.made.get_or_init(|| objects().flat_map(|o| kinds::provides(&o.reference, &o.value)).collect())
+    /// What controllers make for the objects of the repository, with those for which they do.
+    pub(super) fn makers(&self) -> &BTreeMap<ObjectRef, Vec<ObjectRef>> {
+        self.makers.get_or_init(|| {
+            let mut makers: BTreeMap<ObjectRef, Vec<ObjectRef>> = BTreeMap::new();
+            for object in self.desired.objects.values().map(|member| &member.object) {
+                for made in kinds::provides(&object.reference, &object.value) {
+                    makers.entry(made).or_default().push(object.reference.clone());
+                }
+            }
+            makers
+        })
     }
 
     /// The object that may have been meant by a name, one of the repository or made for one: of the same kind, and of the
@@ -108,7 +115,7 @@ impl<'a> Context<'a> {
             return None;
         }
         let declared = self.desired.of_kind(&wanted.group, &wanted.kind, None).map(|(reference, _)| reference);
-        let made = self.made().iter().filter(|made| made.is(&wanted.group, &wanted.kind));
+        let made = self.makers().keys().filter(|made| made.is(&wanted.group, &wanted.kind));
         let near = declared.chain(made).filter(|known| dangling_reference::resembles(wanted, known));
         let near = near.min_by_key(|known| {
             let elsewhere = known.namespace != wanted.namespace;

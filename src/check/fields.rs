@@ -2,7 +2,7 @@
 
 use super::{Check, Context};
 use crate::desired::Desired;
-use crate::kinds::{broken_rules, wrong_values};
+use crate::kinds::{broken_rules, is_filled_in, wrong_values};
 use crate::live::Live;
 use crate::object::{Diagnostic, GroupKind, Object, ObjectRef, Severity, dotted, escape};
 use crate::schema::{
@@ -199,6 +199,9 @@ fn beyond(value: &Value, without: Schema<'_>, with: Schema<'_>, pointer: &str, f
 
 /// Findings of what is wrong by the schema, and of what is wrong whatever the schema says.
 fn findings(object: &Object, mut wrong: Vec<Violation>) -> Vec<Diagnostic> {
+    // An admission webhook fills in what is missing before the schema is applied.
+    let kind = object.reference.group_kind();
+    wrong.retain(|found| object.value.pointer(&found.pointer).is_some() || !is_filled_in(&kind, &found.pointer));
     let values = wrong_values(&object.reference, &object.value);
     let pointers = |all: &[Violation]| all.iter().map(|violation| violation.pointer.clone()).collect::<HashSet<_>>();
     // Of what both say the surer is said.

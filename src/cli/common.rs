@@ -324,6 +324,6 @@ pub(super) fn fails_on(fail_on: &[FailOn], report: &Report) -> bool {
         FailOn::Held => report.changes.iter().any(|c| c.action == Action::Held),
         FailOn::Blocked => report.changes.iter().any(|c| c.action == Action::Blocked),
         FailOn::Unhealthy => report.health.iter().any(|row| sick(row.verdict)),
-        FailOn::Drift => report.changes.iter().any(|c| !c.left.is_empty() || c.fields.iter().any(drifted)),
+        FailOn::Drift => report.changes.iter().any(|c| c.left.iter().chain(&c.fields).any(drifted)),
     })
 }

@@ -15,8 +15,19 @@ pub struct Reference {
     pub pointer: String,
     /// Whether nothing is wrong when it is missing (`optional: true`, names with a meaning of their own).
     pub optional: bool,
+    /// The keys of the ConfigMap or Secret that are read.
+    pub keys: Vec<Key>,
     /// Whether it is a wish for an order alone (`depends-on`): no field of the object needs it.
     pub is_wish: bool,
+}
+
+/// A key of a ConfigMap or Secret that a field reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key.
+    pub name: String,
+    /// The JSON pointer of the field that names it.
+    pub pointer: String,
 }
 
 /// A part of an object.
@@ -32,6 +43,8 @@ pub enum Section {
 pub(super) enum To {
     /// The value is the name of an object of this kind in the same namespace.
     Name(&'static str, &'static str),
+    /// As [`To::Name`], of an object that has a certain key.
+    Holding(&'static str, &'static str, &'static str),
     /// The value is the name of a cluster-scoped object of this kind.
     ClusterName(&'static str, &'static str),
     /// The value has `name` and may have `group`, `kind` and `namespace`; these are their defaults.
@@ -76,7 +89,9 @@ impl Rule {
                 Some(ObjectRef::new(group, kind, if kind.starts_with("Cluster") { "" } else { namespace }, name))
             };
             let to = match self.to {
-                To::Name(group, kind) => named.map(|name| ObjectRef::new(group, kind, here, name)),
+                To::Name(group, kind) | To::Holding(group, kind, _) => {
+                    named.map(|name| ObjectRef::new(group, kind, here, name))
+                }
                 To::ClusterName(group, kind) => named.map(|name| ObjectRef::new(group, kind, "", name)),
                 To::Object(group, kind) => object((group, kind), false),
                 To::Local(group, kind) => object((group, kind), true),
@@ -118,8 +133,29 @@ impl Rule {
             let section = listener.map(|name| Section::Listener(name.to_owned())).or_else(|| port.map(Section::Port));
             let parent = pointer.rsplit_once('/').and_then(|(parent, _)| value.pointer(parent));
             let optional = field.get("optional").or_else(|| parent?.get("optional")) == Some(&Value::Bool(true));
-            found.push(Reference { to, section, pointer, optional, is_wish: false });
+            let keys = self.keys(&to, field, &pointer, parent);
+            found.push(Reference { to, section, pointer, optional, keys, is_wish: false });
         }
+    }
+
+    /// The keys that are read of what a field names: one beside the name, or those of the items of a volume.
+    fn keys(&self, to: &ObjectRef, field: &Value, pointer: &str, parent: Option<&Value>) -> Vec<Key> {
+        if !to.is("", "ConfigMap") && !to.is("", "Secret") {
+            return Vec::new();
+        }
+        // The name of a Secret stands beside its items in a volume.
+        let (holder, at) = match (field, pointer.rsplit_once('/')) {
+            (Value::Object(_), _) => (Some(field), pointer),
+            (_, Some((above, "secretName"))) => (parent, above),
+            _ => (None, pointer),
+        };
+        let Some(holder) = holder else {
+            let To::Holding(_, _, key) = self.to else { return Vec::new() };
+            return vec![Key { name: key.to_owned(), pointer: pointer.to_owned() }];
+        };
+        let named = each(holder, "key").into_iter().chain(each(holder, "items[].key"));
+        let keys = named.filter_map(|(below, key)| Some((format!("{at}{below}"), key.as_str()?)));
+        keys.map(|(pointer, name)| Key { name: name.to_owned(), pointer }).collect()
     }
 }
 
@@ -135,7 +171,7 @@ pub(super) fn depends_on(value: &Value, found: &mut Vec<Reference>) {
             _ => continue,
         };
         let pointer = "/metadata/annotations/config.kubernetes.io~1depends-on".to_owned();
-        found.push(Reference { to, section: None, pointer, optional: false, is_wish: true });
+        found.push(Reference { to, section: None, pointer, optional: false, keys: Vec::new(), is_wish: true });
     }
 }
 

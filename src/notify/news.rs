@@ -218,7 +218,8 @@ fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String
         (_, Some(result @ (StepOutcome::Failed(_) | StepOutcome::Blocked(_) | StepOutcome::Late(_)))) => {
             Some((What::Failed, crate::report::result(result).raw().to_owned()))
         }
-        _ if change.left.is_empty() => None,
+        // A field that is kept for who takes it over is no drift.
+        _ if change.left.iter().all(|field| field.cause == Cause::Pending) => None,
         _ => {
             let contested = change.because.iter().any(|reason| matches!(reason, Reason::Contested { .. }));
             let fields: Vec<String> = change.left.iter().map(left).collect();

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing in this module knows a kind, a cluster or a file system.
 
+mod credential;
 mod diagnostic;
 mod distance;
 mod origin;
@@ -11,6 +12,7 @@ mod revision;
 mod traced;
 mod untrusted;
 
+pub use credential::{credential, credential_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use distance::distance;
 pub use origin::{Origin, Position, Positions};

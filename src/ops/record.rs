@@ -252,7 +252,7 @@ fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, Stri
         .plan
         .changes
         .iter()
-        .filter(|change| change.action == Action::Unchanged && change.left.is_empty())
+        .filter(|change| change.action == Action::Unchanged && change.left.iter().all(|f| f.cause == Cause::Pending))
         .map(|change| &change.object)
         .collect();
     let good = |reference: &ObjectRef| match done.outcome.results.get(reference) {

@@ -1,12 +1,14 @@
 //! The first half of planning: what seems to differ, decided without a request.
 
+use super::conclude::fixed_fields;
 use super::drift::{Text, differences};
 use super::left::Leaving;
 use super::policy::{Case, Ruling};
 use super::{Action, Cause, Change, FieldChange, Options, Reason};
 use crate::desired::{Desired, Member};
-use crate::fields::{FieldPath, Managers, declare};
+use crate::fields::{FieldPath, Keys, Managers, declare, difference, value_at};
 use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner, parent_of};
+use crate::kinds::named_lists;
 use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::schema::Schema;
@@ -252,9 +254,10 @@ impl Context<'_> {
             masked: self.live.source == Source::Snapshot,
             was_member: self.is_member(change),
             ignored: &ruling.ignored,
+            schema,
         };
         let mut drift = match self.live.source {
-            Source::Revision => against_revision(&text, live),
+            Source::Revision => against_revision(&text, live, schema),
             _ => differences(&text, live),
         };
         let leaving = Leaving {
@@ -265,7 +268,14 @@ impl Context<'_> {
             live,
             managers: &managers,
         };
-        let (left, reasons) = leaving.leave(&mut drift, body);
+        let (mut left, reasons) = leaving.leave(&mut drift, body);
+        left.extend(ruling.kept.iter().map(|path| FieldChange {
+            path: path.clone(),
+            before: value_at(live, path).cloned(),
+            after: None,
+            cause: Cause::Pending,
+            holder: None,
+        }));
         case.judge(body, &was_declared, &mut ruling);
         change.because.extend(reasons);
         change.because.append(&mut ruling.notes);
@@ -294,6 +304,9 @@ impl Context<'_> {
             change.because.push(Reason::taken(path, holder));
         }
         change.taken = ruling.taken.iter().map(|(path, _)| path.clone()).collect();
+        if self.live.source != Source::Cluster {
+            replace_fixed(change, live);
+        }
         let certain = differs && self.live.source != Source::Cluster;
         if !certain && self.live.source != Source::Cluster {
             // Nothing differs for certain and there is no server to ask.
@@ -320,8 +333,18 @@ impl Context<'_> {
     }
 }
 
+/// Without a server to refuse it, a change of a field that cannot be changed in place is known by the kind.
+fn replace_fixed(change: &mut Change, live: &Value) {
+    let fixed = fixed_fields(change, live);
+    if !fixed.is_empty() {
+        change.intended = Action::Replace;
+        change.action = Action::Replace;
+        change.because.push(Reason::Immutable(fixed));
+    }
+}
+
 /// Against another revision there is no ownership: every difference of value is the repository's.
-fn against_revision(text: &Text<'_>, old: &Value) -> super::Drift {
+fn against_revision(text: &Text<'_>, old: &Value, schema: Option<Schema<'_>>) -> super::Drift {
     let mut drift = super::Drift::default();
     let strip = |value: &Value| {
         let mut value = value.clone();
@@ -337,9 +360,8 @@ fn against_revision(text: &Text<'_>, old: &Value) -> super::Drift {
         }
         value
     };
-    for (path, before, after) in
-        crate::fields::difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)))
-    {
+    let keys = Keys { schema, named: named_lists(&text.kind()) };
+    for (path, before, after) in difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)), keys) {
         drift.fields.push(FieldChange { path, before, after, cause: Cause::Pending, holder: None });
     }
     drift

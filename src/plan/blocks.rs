@@ -59,7 +59,7 @@ pub(super) fn block_apps(plan: &mut Plan, desired: &Desired, live: &Live) {
         if let Some((app, object)) =
             app.and_then(|app| Some((app.clone(), apps.get(&(change.partition.as_str(), app))?)))
         {
-            block(change, format!("{object} has errors, so nothing of App {app} is changed."));
+            block(change, Reason::OfErroneousApp { object: object.clone(), app: app.clone() });
         }
     }
 }

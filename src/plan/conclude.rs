@@ -12,12 +12,14 @@ use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::rollout::Rollouts;
 use super::steps::{Stepped, sequence};
-use super::{Action, Answer, Break, Cause, Change, FieldChange, Options, Plan, Reason, Refusal};
-use crate::api::Refused;
+use super::{Action, Answer, Break, Cause, Change, FieldChange, Options, Plan, Reason, Refusal, handed};
+use crate::api::{Invalid, Refused};
 use crate::check;
 use crate::desired::{Desired, Member, glob};
-use crate::fields::{Element, FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
-use crate::graph::Graph;
+use crate::fields::{
+    Element, FieldPath, FieldSet, Holder, Keys, Managers, Operation, declare, difference, schema_at, value_at,
+};
+use crate::graph::{Graph, executor_filled_in, issued_through};
 use crate::inventory::{APPLIED, Destruction, Parent, approved};
 use crate::kinds::{self};
 use crate::live::{Live, Presence, Source, Stored};
@@ -213,7 +215,7 @@ fn check_schemas(desired: &Desired, live: &Live, redefined: &BTreeSet<GroupKind>
 fn settle(change: &mut Change, answer: &Answer, before: &Value, live: &Live, diagnostics: &mut Vec<Diagnostic>) {
     match answer {
         Answer::Accepted(after) => accepted(change, before, after, live),
-        Answer::Refused(refused) => refuse(change, refused, diagnostics),
+        Answer::Refused(refused) => refuse(change, refused, before, diagnostics),
     }
 }
 
@@ -231,7 +233,8 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         if path.ends_with(APPLIED) && old.ours().is_some_and(|o| o.contains(&path)) {
             continue;
         }
-        for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path)) {
+        let keys = Keys { schema: schema_at(schema, &path), named: kinds::named_lists(&change.object.group_kind()) };
+        for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path), keys) {
             let nested = fields.iter().any(|f| path.is_below(&f.path));
             if !nested {
                 fields.push(attributed(change, path, before, after));
@@ -302,8 +305,17 @@ fn attributed(change: &Change, path: FieldPath, before: Option<Value>, after: Op
     FieldChange { path, before, after, cause, holder }
 }
 
-fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnostic>) {
-    if is_immutable(change, refused) {
+/// The fields of a change that cannot be changed in place.
+pub(super) fn fixed_fields(change: &Change, live: &Value) -> Vec<String> {
+    let kind = change.object.group_kind();
+    let fixed = change.fields.iter().filter_map(|field| {
+        kinds::fixed(&kind, live, &field.path, field.before.as_ref(), field.after.as_ref()).map(str::to_owned)
+    });
+    fixed.collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+fn refuse(change: &mut Change, refused: &Refused, before: &Value, diagnostics: &mut Vec<Diagnostic>) {
+    if is_immutable(change, refused, before) {
         change.intended = Action::Replace;
         match refused.proved {
             Some(false) => {
@@ -313,7 +325,8 @@ fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnost
             proved => {
                 change.action = Action::Replace;
                 change.unproved = proved.is_none();
-                let names = refused.invalid.iter().map(|invalid| invalid.field.clone()).collect();
+                let server = || refused.invalid.iter().map(|invalid| invalid.field.clone()).collect();
+                let names = Some(fixed_fields(change, before)).filter(|names| !names.is_empty()).unwrap_or_else(server);
                 change.because.push(Reason::Immutable(names));
                 if change.unproved {
                     change.because.push(Reason::Unproved);
@@ -342,16 +355,16 @@ fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnost
 }
 
 /// Whether a request was refused because a field cannot be changed: by what is known of the kind, or by what the server says.
-fn is_immutable(change: &Change, refused: &Refused) -> bool {
-    let known = kinds::of(&change.object.group_kind()).immutable;
+fn is_immutable(change: &Change, refused: &Refused, before: &Value) -> bool {
+    let fixed = fixed_fields(change, before);
+    // The server names the field, a part of it, or the whole that the field is a part of.
+    let is_part = |of: &str, field: &str| {
+        field.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
     refused.code == 422
         && !refused.invalid.is_empty()
-        && refused.invalid.iter().all(|invalid| {
-            let by_kind = |known: &&str| {
-                let below = invalid.field.strip_prefix(known);
-                below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
-            };
-            invalid.immutable || known.iter().any(by_kind)
+        && refused.invalid.iter().all(|Invalid { field, immutable, .. }| {
+            *immutable || fixed.iter().any(|known| is_part(known, field) || is_part(field, known))
         })
 }
 
@@ -369,20 +382,40 @@ pub fn proof_body(change: &Change) -> Option<Value> {
     Some(body)
 }
 
+/// What of a change's order stands in other objects.
+struct Beside<'a> {
+    enablers: &'a [&'a ObjectRef],
+    executor: Option<ObjectRef>,
+    through: BTreeSet<ObjectRef>,
+}
+
 /// Gives every acting change its steps.
 pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
     let enablers = desired.enablers();
     let acting: Vec<usize> = (0..plan.changes.len()).filter(|i| plan.changes[*i].action.is_acting()).collect();
-    let stepped: Vec<Stepped<'_>> = acting
+    let beside: Vec<Beside<'_>> = acting
         .iter()
         .map(|index| {
+            let change = &plan.changes[*index];
+            let executor = change.body.as_ref().and_then(|body| executor_filled_in(&change.object, body, desired));
+            let enablers = enablers.get(change.partition.as_str()).map_or(&[][..], Vec::as_slice);
+            Beside { enablers, executor, through: issued_through(&change.object, desired, live) }
+        })
+        .collect();
+    let also: Vec<Vec<&ObjectRef>> =
+        beside.iter().map(|beside| beside.enablers.iter().copied().chain(&beside.executor).collect()).collect();
+    let stepped: Vec<Stepped<'_>> = acting
+        .iter()
+        .zip(beside.iter().zip(&also))
+        .map(|(index, (beside, also))| {
             let change = &plan.changes[*index];
             Stepped {
                 object: &change.object,
                 before: live.get(&change.object),
                 after: change.body.as_ref(),
                 replace: change.action == Action::Replace,
-                also: enablers.get(change.partition.as_str()).map_or(&[], Vec::as_slice),
+                also,
+                through: &beside.through,
             }
         })
         .collect();
@@ -404,7 +437,7 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         change.needs.sort();
         change.needs.dedup();
         let breaks = broken.remove(&index).or_else(|| handover(change, desired, live));
-        change.breaks = breaks.or_else(|| rollouts.told(change));
+        change.breaks = breaks.or_else(|| handed::falls_back(change, desired, live)).or_else(|| rollouts.told(change));
     }
     plan.steps = steps;
     plan.order = order;

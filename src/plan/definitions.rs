@@ -7,7 +7,9 @@ use crate::desired::Desired;
 use crate::inventory::Held;
 use crate::live::Live;
 use crate::object::GroupKind;
-use crate::schema::{Schemas, Validator, crd_versions, is_downgraded, is_narrowed, is_set, version_names};
+use crate::schema::{
+    Schemas, Validator, crd_versions, is_downgraded, is_narrowed, is_set, lost_version, version_names,
+};
 use serde_json::Value;
 
 /// Objects that are looked at for fields that would go.
@@ -46,10 +48,7 @@ fn hold(change: &mut Change) -> Held {
 
 /// A version in which objects may be stored cannot go: they could not be read any more.
 fn stored(before: &Value, after: &Value) -> Option<DefinitionLoss> {
-    let stored = before.pointer("/status/storedVersions")?.as_array()?;
-    let kept = version_names(after, |_| true);
-    let lost = stored.iter().filter_map(Value::as_str).find(|version| !kept.contains(version))?;
-    Some(DefinitionLoss::Stored { version: lost.to_owned() })
+    Some(DefinitionLoss::Stored { version: lost_version(before, after)?.to_owned() })
 }
 
 /// An older bundle, or the standard channel over the experimental one.

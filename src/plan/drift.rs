@@ -1,11 +1,14 @@
 //! How a live object differs from the text that would be applied, field by field, and why (design §3).
 
 use super::{Cause, FieldChange, Ownership};
-use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Known, Managers, compare, difference, value_at};
+use crate::fields::{
+    Answer, Declared, FieldPath, FieldSet, Holder, Keys, Known, Managers, compare, difference, value_at,
+};
 use crate::inventory::{APPLIED, Applied};
+use crate::kinds::{fallback, named_lists};
 use crate::live::{MASK, NOT_SHOWN};
-use crate::object::{api_version, split_api_version};
-use crate::schema::with_defaults;
+use crate::object::{GroupKind, api_version, split_api_version};
+use crate::schema::{Schema, with_defaults};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -34,6 +37,16 @@ pub(super) struct Text<'a> {
     pub(super) was_member: bool,
     /// Fields whose holder does not matter while their values are the same.
     pub(super) ignored: &'a BTreeSet<FieldPath>,
+    /// The schema of the whole, where known.
+    pub(super) schema: Option<Schema<'a>>,
+}
+
+impl Text<'_> {
+    /// The kind of the object.
+    pub(super) fn kind(&self) -> GroupKind {
+        let text = |field: &str| self.value.get(field).and_then(Value::as_str).unwrap_or_default();
+        GroupKind::new(split_api_version(text("apiVersion")).0, text("kind"))
+    }
 }
 
 /// Compares a text with the live object.
@@ -100,7 +113,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             }
         }
     }
-    removed(&mut drift, text.declared, &managers, live);
+    removed(&mut drift, text, &managers, live);
     emptied(&mut drift, text, live, same_text || is_recordless);
     unheld(&mut drift, text, &managers);
     let same = before.as_ref().map_or(is_recordless, |before| before.digest == text.applied.digest);
@@ -153,13 +166,15 @@ fn push_leaf(
         (Some(schema), true) => with_defaults(leaf.value, schema),
         _ => leaf.value.clone(),
     };
-    for (path, before, after) in difference(&leaf.path, have, Some(&want)) {
+    let keys = Keys { schema: leaf.schema, named: named_lists(&text.kind()) };
+    for (path, before, after) in difference(&leaf.path, have, Some(&want), keys) {
         fields.push(FieldChange { path, before, after, cause, holder: holder.cloned() });
     }
 }
 
 /// Fields that we hold and no longer declare: the top of each removed part.
-fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live: &Value) {
+fn removed(drift: &mut Drift, text: &Text<'_>, managers: &Managers, live: &Value) {
+    let declared = text.declared;
     let mut tops: Vec<FieldPath> = Vec::new();
     for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
         if declared.set.contains(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
@@ -168,14 +183,20 @@ fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live
         if managers.other_of(&path).is_some() {
             drift.ownership.push(Ownership::Kept(path.clone()));
         } else if let Some(value) = value_at(live, &path) {
-            let before = Some(value.clone());
-            drift.fields.push(FieldChange {
-                path: path.clone(),
-                before,
-                after: None,
-                cause: Cause::Pending,
-                holder: None,
-            });
+            // Nobody holds it any more, so it falls back to its default.
+            let after = fallback(&text.kind(), text.schema, &path);
+            if after.as_ref() == Some(value) {
+                drift.ownership.push(Ownership::Default(path.clone()));
+            } else {
+                let before = Some(value.clone());
+                drift.fields.push(FieldChange {
+                    path: path.clone(),
+                    before,
+                    after,
+                    cause: Cause::Pending,
+                    holder: None,
+                });
+            }
         } else {
             drift.ownership.push(Ownership::Released(path.clone()));
         }

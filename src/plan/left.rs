@@ -223,6 +223,7 @@ mod tests {
             masked: false,
             was_member: true,
             ignored: &ignored,
+            schema: None,
         };
         let mut drift = differences(&seen, live);
         let options = Options { by_agent, now: 10, ..Options::default() };

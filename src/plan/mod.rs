@@ -14,6 +14,7 @@ mod drift;
 mod edit;
 mod gates;
 mod guard;
+mod handed;
 mod left;
 mod owned;
 mod policy;

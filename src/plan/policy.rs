@@ -2,7 +2,7 @@
 //! the Config says to ignore.
 
 use super::Reason;
-use super::edit::{remove, set};
+use super::edit::{put_at, remove, set};
 use crate::desired::{Config, ConflictAction, Desired, IgnoreRule};
 use crate::fields::{Element, FieldPath, Holder, Managers, Operation, declare, value_at};
 use crate::kinds;
@@ -12,6 +12,9 @@ use crate::schema::Schema;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// Kinds whose number of pods an autoscaler may decide.
+const SCALABLE: [&str; 5] = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "SpinApp"];
+
 /// What is decided about one object before anything is sent.
 #[derive(Default)]
 pub(super) struct Ruling {
@@ -19,6 +22,8 @@ pub(super) struct Ruling {
     pub(super) failed: Vec<Reason>,
     /// The paths that are taken, and from whom.
     pub(super) taken: Vec<(FieldPath, Holder)>,
+    /// Fields that are no longer declared and are sent with their live values, until who takes them over has written them.
+    pub(super) kept: Vec<FieldPath>,
     /// Notes for the report.
     pub(super) notes: Vec<Reason>,
     /// Atomic fields in which leaves were ignored: who holds them does not matter while their values are the same.
@@ -52,8 +57,25 @@ impl Case<'_> {
                 && remove(body, &path)
             {
                 ruling.notes.push(Reason::LeftTo { path, by: holder.manager.clone() });
+            } else if let Some(value) = self.given_up(body, &path)
+                && put_at(body, &path, Some(value))
+            {
+                ruling.notes.push(Reason::KeptForAutoscaler { path: path.clone() });
+                ruling.kept.push(path);
             }
         }
+    }
+
+    /// The live value of a field that is no longer declared and that we alone hold, where it is more than its default: without
+    /// us it would fall back to that. An app that hands its pods to an autoscaler must not name their number, so of that one
+    /// the autoscaler comes first.
+    fn given_up(&self, body: &Value, path: &FieldPath) -> Option<&Value> {
+        let ours = self.managers.ours();
+        // Of another revision nothing is recorded: it holds what it declares.
+        let is_ours = ours.is_none_or(|ours| ours.contains(path)) && self.managers.other_of(path).is_none();
+        let value = value_at(self.live, path).filter(|_| is_ours && value_at(body, path).is_none())?;
+        let default = kinds::fallback(&self.object.group_kind(), self.schema, path);
+        (!self.object.is(kinds::SPIN, "SpinApp") && default.as_ref() != Some(value)).then_some(value)
     }
 
     fn ignore(&self, body: &mut Value, rule: &IgnoreRule, ruling: &mut Ruling) {
@@ -83,8 +105,7 @@ impl Case<'_> {
     /// Paths that controllers own by their nature: replicas under an autoscaler, injected CA bundles.
     fn yielded(&self, body: &Value, desired: &Desired, live: &Live) -> Vec<FieldPath> {
         let mut found = Vec::new();
-        let scalable = matches!(self.object.kind.as_str(), "Deployment" | "StatefulSet" | "SpinApp");
-        if scalable && is_autoscaled(self.object, desired, live) {
+        if SCALABLE.contains(&self.object.kind.as_str()) && is_autoscaled(self.object, desired, live) {
             found.push(FieldPath::of(&["spec", "replicas"]));
         }
         let declared = declare(body, self.schema);
@@ -165,8 +186,9 @@ pub fn is_same_but_status(judged: &Value, now: &Value) -> bool {
 /// Whether an autoscaler, wanted or live, targets the object or the Deployment made for it.
 fn is_autoscaled(object: &ObjectRef, desired: &Desired, live: &Live) -> bool {
     let deployment = ObjectRef::new("apps", "Deployment", object.namespace(), &object.name);
+    let is_app = object.is(kinds::SPIN, "SpinApp");
     let targets = |scaler: &ObjectRef, value: &Value| {
-        kinds::references(scaler, value).iter().any(|r| r.to == *object || r.to == deployment)
+        kinds::references(scaler, value).iter().any(|r| r.to == *object || is_app && r.to == deployment)
     };
     kinds::SCALERS.into_iter().any(|(group, kind)| {
         let wanted = desired.of_kind(group, kind, Some(object.namespace()));

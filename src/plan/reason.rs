@@ -10,6 +10,13 @@ use crate::object::{GroupKind, ObjectRef, Origin, Untrusted};
 pub enum Reason {
     /// Findings of severity error are about the object.
     Erroneous,
+    /// Findings of severity error are about another object of its App, of which nothing is changed then.
+    OfErroneousApp {
+        /// The other object.
+        object: ObjectRef,
+        /// The App, `NAMESPACE/NAME`.
+        app: String,
+    },
     /// `metadata.namespace` does not fit the scope of its kind.
     Scope {
         /// Whether the kind is namespaced.
@@ -48,6 +55,11 @@ pub enum Reason {
         path: FieldPath,
         /// Its manager.
         by: Untrusted,
+    },
+    /// A field that is no longer declared keeps its value until its autoscaler writes it.
+    KeptForAutoscaler {
+        /// The field.
+        path: FieldPath,
     },
     /// An `ignore` rule that cannot be followed, since a list has another length live.
     IgnoreMisses {
@@ -264,6 +276,15 @@ pub enum Break {
         /// The backend.
         backend: ObjectRef,
     },
+    /// The pods of an app fall to one until its autoscaler writes their number.
+    ScaledDown {
+        /// What has the pods.
+        target: ObjectRef,
+        /// How many there are.
+        from: i64,
+        /// The autoscaler, where there is one.
+        scaler: Option<ObjectRef>,
+    },
     /// What serves requests is deleted and created again.
     Recreated {
         /// The route or the Service through which the requests come.
@@ -280,6 +301,8 @@ pub enum Ownership {
     Kept(FieldPath),
     /// We give the field up, and it is gone already.
     Released(FieldPath),
+    /// We give the field up, and its value is the default.
+    Default(FieldPath),
     /// Our entry is of another apiVersion.
     ApiVersion {
         /// The one that it is of.

@@ -90,6 +90,7 @@ pub fn drift_only(report: &mut Report) {
     report.changes.retain_mut(|row| {
         row.fields.retain(|field| field.cause == Cause::Drift);
         row.fields.append(&mut row.left);
+        row.fields.retain(|field| field.cause != Cause::Pending);
         if row.vanished && row.intended == Action::Create {
             row.fields = vec![missing()];
         }

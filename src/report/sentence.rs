@@ -40,6 +40,7 @@ fn assessed(reason: &Reason) -> Option<String> {
         ),
         Reason::SecretUnknown => "A snapshot has no Secret values: unknown until apply.".to_owned(),
         Reason::LeftTo { path, by } => format!("{path} is left to {}.", by.raw()),
+        Reason::KeptForAutoscaler { path } => format!("{path} stays as it is until its autoscaler writes it."),
         Reason::IgnoreMisses { rule, list } => {
             format!("The `ignore` rule {rule} does not apply: list {list} has another length in the cluster.")
         }
@@ -95,6 +96,7 @@ fn answered(reason: &Reason) -> Option<String> {
 fn withheld(reason: &Reason) -> Option<String> {
     Some(match reason {
         Reason::Erroneous => "It has errors.".to_owned(),
+        Reason::OfErroneousApp { object, app } => format!("{object} has errors, so nothing of App {app} is changed."),
         Reason::InventoryUnreadable { partition, why } => {
             format!("The inventory of partition {partition} cannot be read: {why}.")
         }
@@ -155,6 +157,7 @@ fn ownership(change: &Ownership) -> String {
         Ownership::Regained(path) => format!("{path} becomes ours again; its value stays."),
         Ownership::Kept(path) => format!("{path} is no longer declared; another manager keeps it."),
         Ownership::Released(path) => format!("{path} is no longer declared."),
+        Ownership::Default(path) => format!("{path} is no longer declared; its value is the default."),
         Ownership::ApiVersion { from } => format!("The apiVersion changes from {from}."),
     }
 }
@@ -226,6 +229,13 @@ pub fn broken(why: &Break) -> Untrusted {
         }
         Break::PodsReplaced { backend } => {
             format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
+        }
+        Break::ScaledDown { target, from, scaler } => {
+            let who = scaler.as_ref().map_or_else(|| "an autoscaler".to_owned(), ToString::to_string);
+            format!(
+                "`spec.replicas` of {target} falls from {from} to 1 until {who} writes it. To keep {from} pods, set its minimum \
+                 above {from} for this change."
+            )
         }
         Break::Recreated { through } => {
             format!("It is deleted and recreated; requests through {through} fail until it is ready again.")

@@ -14,7 +14,7 @@ mod validate;
 
 pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, groups_of, is_known_document};
 pub use defaults::with_defaults;
-pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
+pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, lost_version, version_names};
 pub use features::{Release, Standing, Support, project_of};
 pub use released::{
     Edition, Installed, Numbers, has_editions, is_released, release_numbers, released, releases, versions_in, who_has,

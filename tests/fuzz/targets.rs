@@ -12,7 +12,7 @@ use spinway::desired::{
     self, Amount, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, PLATFORM, ReadError, Tree, pin, with_values, yaml as reader,
 };
 use spinway::fields::{
-    Answer, FieldPath, FieldSet, Known, Managers, compare, declare, difference, pointer_of, restrict, value_at,
+    Answer, FieldPath, FieldSet, Keys, Known, Managers, compare, declare, difference, pointer_of, restrict, value_at,
 };
 use spinway::graph::Graph;
 use spinway::inventory::{Destruction, Held};
@@ -384,7 +384,7 @@ pub fn managed_fields(data: &[u8]) {
     for known in [Known { schema, ..Known::default() }, Known { schema: None, custom: true, applied: true }] {
         assert_eq!(compare(&value, Some(&value), known), Answer::Same);
     }
-    assert_eq!(difference(&FieldPath::default(), Some(&value), Some(&value)), []);
+    assert_eq!(difference(&FieldPath::default(), Some(&value), Some(&value), Keys::default()), []);
 }
 
 /// A merge patch by the words of RFC 7386.

@@ -25,7 +25,11 @@ fn no_code_decides_by_a_sentence() {
     let mut used = vec![false; KNOWN.len()];
     visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut |path, text| {
         // Sentences are made there, and nothing reads them.
-        if path.starts_with("report/") || path == "cli/failure.rs" || path.contains("tests") || path.ends_with("cases.rs") {
+        if path.starts_with("report/")
+            || path == "cli/failure.rs"
+            || path.contains("tests")
+            || path.ends_with("cases.rs")
+        {
             return;
         }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();

@@ -42,6 +42,7 @@ mod guards;
 mod health;
 mod http_server;
 mod injections;
+mod known_kinds;
 mod mermaid;
 mod new;
 mod one_writer;

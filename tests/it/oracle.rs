@@ -5,7 +5,7 @@ pub mod texts;
 use crate::cluster::Cluster;
 use serde_json::{Value, json};
 use spinway::desired::{self, Desired, Entry, Tree};
-use spinway::fields::{declare, difference, value_at};
+use spinway::fields::{Keys, declare, difference, value_at};
 use spinway::inventory::{APPLIED, Parent, find};
 use spinway::live::{Live, Stored};
 use spinway::object::ObjectRef;
@@ -222,7 +222,9 @@ impl Oracle {
         let member = &sent.desired.objects[&sent.reference];
         let schema = self.schemas.schemas.of(&sent.reference.group_kind(), &member.object.version);
         for leaf in declare(&sent.body, schema).leaves {
-            for (path, _, _) in difference(&leaf.path, value_at(live, &leaf.path), value_at(after, &leaf.path)) {
+            for (path, _, _) in
+                difference(&leaf.path, value_at(live, &leaf.path), value_at(after, &leaf.path), Keys::default())
+            {
                 let shown = change
                     .fields
                     .iter()

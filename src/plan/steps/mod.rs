@@ -108,8 +108,10 @@ pub struct Stepped<'a> {
     pub after: Option<&'a Value>,
     /// Whether it is deleted and made again.
     pub replace: bool,
-    /// What the identity that does it needs, whatever the object says.
+    /// What it needs whatever the object says: what the identity that does it needs, and what is filled in.
     pub also: &'a [&'a ObjectRef],
+    /// What comes to be through it, though the object refers to what is made of that.
+    pub through: &'a BTreeSet<ObjectRef>,
 }
 
 /// Something that a state needs.
@@ -177,6 +179,7 @@ pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
 struct Path<'a> {
     object: &'a ObjectRef,
     also: &'a [&'a ObjectRef],
+    through: &'a BTreeSet<ObjectRef>,
     states: Vec<Option<Value>>,
     kinds: Vec<StepKind>,
     wait: Vec<bool>,
@@ -212,7 +215,8 @@ impl<'a> Sequencer<'a> {
                 _ => StepKind::Set,
             };
             let states = vec![change.before.cloned(), change.after.cloned()];
-            paths.push(Path { object: change.object, also: change.also, states, kinds: vec![kind], wait: vec![true] });
+            let Stepped { object, also, through, .. } = *change;
+            paths.push(Path { object, also, through, states, kinds: vec![kind], wait: vec![true] });
         }
         for indexes in by_object.values_mut() {
             indexes.dedup();
@@ -383,8 +387,9 @@ impl<'a> Sequencer<'a> {
                 self.definition_edges(index, &definitions, &mut edges, &nodes, node);
                 for need in &after {
                     let held_open = |p: &usize| self.around.contains(&(index, *p));
-                    for provider in self.providers(need).iter().filter(|p| **p != index && !(step == 0 && held_open(p)))
-                    {
+                    let comes_later = |p: &usize| self.paths[index].through.contains(self.paths[*p].object);
+                    let apart = |p: &usize| *p == index || step == 0 && held_open(p) || comes_later(p);
+                    for provider in self.providers(need).iter().filter(|p| !apart(p)) {
                         if kinds::scales_first(self.paths[index].object, self.states_of(*provider)) {
                             // Switching autoscaling on would drop the replicas to 1: the autoscaler comes first.
                             edges.add(node, nodes[&(*provider, 0)], true);
