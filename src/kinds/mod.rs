@@ -5,6 +5,7 @@
 
 mod autoscaling;
 mod extension;
+mod facts;
 mod gateway;
 mod general;
 mod health;
@@ -26,6 +27,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use facts::{Fact, facts};
 pub use health::{Health, Verdict, World, condition};
 pub use names::wrong_name;
 pub use reference::{Reference, Section, each};

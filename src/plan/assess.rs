@@ -194,9 +194,6 @@ impl Context<'_> {
 
     /// Whether the object is being adopted; an error says whose it is.
     fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, String> {
-        if self.live.source == Source::Revision {
-            return Ok(false);
-        }
         let has_entry = Managers::of(live).ours().is_some();
         match owner(live, self.ids) {
             Owner::Ours(_) => Ok(false),
@@ -264,10 +261,7 @@ impl Context<'_> {
             was_member: self.is_member(change),
             ignored: &ruling.ignored,
         };
-        let mut drift = match self.live.source {
-            Source::Revision => against_revision(&text, live),
-            _ => differences(&text, live),
-        };
+        let mut drift = differences(&text, live);
         let leaving = Leaving {
             object: &change.object,
             state: self.current.get(change.partition.as_str()).map(|parent| &parent.state),
@@ -329,31 +323,6 @@ impl Context<'_> {
             && !rules.is_empty()
             && fields.iter().all(|field| rules.iter().any(|rule| field.path.fits(&rule.path)))
     }
-}
-
-/// Against another revision there is no ownership: every difference of value is the repository's.
-fn against_revision(text: &Text<'_>, old: &Value) -> super::Drift {
-    let mut drift = super::Drift::default();
-    let strip = |value: &Value| {
-        let mut value = value.clone();
-        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            for (map, key) in [("labels", PART_OF), ("annotations", APPLIED)] {
-                if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
-                    entries.shift_remove(key);
-                    if entries.is_empty() {
-                        metadata.shift_remove(map);
-                    }
-                }
-            }
-        }
-        value
-    };
-    for (path, before, after) in
-        crate::fields::difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)))
-    {
-        drift.fields.push(FieldChange { path, before, after, cause: Cause::Pending, holder: None });
-    }
-    drift
 }
 
 fn blocked(mut change: Change, intended: Action, message: impl Into<String>) -> Change {

@@ -96,7 +96,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
                     _ => Cause::Pending,
                 };
                 let holder = other.filter(|_| !mine);
-                push_leaf(&mut drift.fields, text, leaf, have, cause, holder);
+                push_leaf(&mut drift.fields, leaf, have, cause, holder);
             }
         }
     }
@@ -143,16 +143,12 @@ fn holds(value: &Value, word: &str) -> bool {
 /// A leaf that differs; inside an atomic list it is shown at the places that do.
 fn push_leaf(
     fields: &mut Vec<FieldChange>,
-    text: &Text<'_>,
     leaf: &crate::fields::Leaf<'_>,
     have: Option<&Value>,
     cause: Cause,
     holder: Option<&Holder>,
 ) {
-    let want = match (leaf.schema, text.custom) {
-        (Some(schema), true) => with_defaults(leaf.value, schema),
-        _ => leaf.value.clone(),
-    };
+    let want = leaf.schema.map_or_else(|| leaf.value.clone(), |schema| with_defaults(leaf.value, schema));
     for (path, before, after) in difference(&leaf.path, have, Some(&want)) {
         fields.push(FieldChange { path, before, after, cause, holder: holder.cloned() });
     }
