@@ -68,9 +68,9 @@ impl<'a> Context<'a> {
         Self { only: Some(only), ..self }
     }
 
-    /// What is known of a cluster that is really there, beside the repository.
+    /// What is known of live objects, beside the repository.
     pub(super) fn cluster(&self) -> Option<&'a Live> {
-        self.live.filter(|live| matches!(live.source, Source::Cluster | Source::Snapshot))
+        self.live.filter(|live| live.source != Source::None)
     }
 
     /// The types of the cluster, as far as they are known.

@@ -3,8 +3,9 @@
 use super::common::{LiveOptions, Output, Planning, Repository, costing};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::ui;
+use crate::live::Source;
 use crate::ops::{self, Planned};
-use crate::report::{Report, from_plan, health_rows};
+use crate::report::{Report, from_plan, health_rows, mark_known};
 use clap::Args;
 
 /// Show what would change, why, and in which order; nothing is written
@@ -52,7 +53,9 @@ pub(super) fn report(verb: &'static str, planned: &Planned, output: &Output) -> 
 /// The report of a plan, with what it cost.
 pub(super) fn report_of(verb: &'static str, planned: &Planned, health: bool) -> Report {
     let mut report = from_plan(verb, &planned.plan, &planned.desired);
-    if health {
+    mark_known(&mut report, &planned.plan, &planned.known);
+    // A revision has none.
+    if health && planned.reading.live.source != Source::Revision {
         report.health = health_rows(&planned.desired, &planned.reading.live);
     }
     report.revision.clone_from(&planned.repository.revision);

@@ -92,6 +92,9 @@ pub enum ReadError {
     /// The Config is wrong; the findings say where in its text.
     #[error("spinway.yaml cannot be used")]
     Config(Vec<Diagnostic>, String),
+    /// The Config is gone, and what the change is based on has one.
+    #[error("spinway.yaml is gone, and the revision that this is compared with has one")]
+    Gone,
     /// No environment was chosen and there are several.
     #[error("choose an environment with --env: {}", .0.join(", "))]
     NoEnvironment(Vec<String>),
@@ -159,6 +162,19 @@ pub fn environments(tree: &Tree) -> Result<Vec<String>, ReadError> {
 /// The Config cannot be used.
 pub fn config(tree: &Tree) -> Result<Option<Config>, ReadError> {
     Ok(read_config(tree)?.map(|written| written.config))
+}
+
+/// Refuses a change after which nothing can be read any more: its Config cannot be used in one of its environments, or is gone
+/// though the base has one. The rules of the base may judge the change, and would not see it.
+///
+/// # Errors
+/// The Config of the change cannot be used, or is gone.
+pub fn check_rules(base: &Tree, tree: &Tree) -> Result<(), ReadError> {
+    let Some(written) = read_config(tree)? else {
+        return if base.entries.contains_key(CONFIG_FILE) { Err(ReadError::Gone) } else { Ok(()) };
+    };
+    let mut environments = written.config.environments.iter();
+    environments.try_for_each(|environment| written.within(environment).map(drop))
 }
 
 /// A text with the values of an environment; names that have none stay as they are.

@@ -5,6 +5,7 @@
 
 mod autoscaling;
 mod extension;
+mod facts;
 mod fixed;
 mod gateway;
 mod general;
@@ -28,6 +29,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use facts::{Fact, facts};
 pub use fixed::{fallback, fixed};
 pub use health::{Health, Verdict, World, condition};
 pub use issued::{certificates_of, is_issued_through};

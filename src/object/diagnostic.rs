@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The object it is about is not applied, nor what depends on it.
+    /// Something is wrong. Where an apply would go wrong by it, the object is blocked, and what depends on it.
     Error,
     /// Something is likely wrong; nothing is held back.
     Warning,

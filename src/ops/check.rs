@@ -48,7 +48,7 @@ pub struct Beside {
 /// # Errors
 /// The repository, its Config or the snapshot cannot be read, or a snapshot is given for several environments.
 pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
-    let (repository, notices) = under_base(given, beside.base.as_deref())?;
+    let (repository, notices) = given.read_under(beside.base.as_deref())?;
     let environments = environments(given, &repository.tree)?;
     let live = match &beside.snapshot {
         Some(_) if environments.len() > 1 => return Err(ReadError::NoEnvironment(environments).into()),
@@ -66,7 +66,7 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
 /// # Errors
 /// The repository or its Config cannot be read.
 pub fn suggest_rules(given: &Given, base: Option<&str>) -> Result<String, Error> {
-    let (repository, _) = under_base(given, base)?;
+    let (repository, _) = given.read_under(base)?;
     let read = read(&repository.tree, &environments(given, &repository.tree)?)?;
     Ok(check::suggest_rules(&read) + &accounts(&repository.tree, &read)?)
 }
@@ -87,15 +87,6 @@ fn accounts(tree: &Tree, environments: &[Desired]) -> Result<String, Error> {
         Some(format!("---\n# For a platform folder; an administrator applies it. Then write `serviceAccount: {account}` for tenant {name}.\n{text}"))
     });
     Ok(written.collect())
-}
-
-/// A repository, under the rules of a revision where one is given, and what is to be said of that first.
-fn under_base(given: &Given, base: Option<&str>) -> Result<(Repository, Vec<Untrusted>), Error> {
-    let mut repository = given.place.read()?;
-    let Some(base) = base else { return Ok((repository, Vec::new())) };
-    let before = given.at(base).place.read()?;
-    let notices = desired::under_the_rules_of(&before.tree, &mut repository.tree);
-    Ok((repository, notices))
 }
 
 /// The environment that is asked for, or all of them.

@@ -3,13 +3,13 @@
 use super::Error;
 use crate::api::Refused;
 use crate::apply::Monitor;
-use crate::check;
+use crate::check::{self, KnownFindings};
 use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
-use crate::desired::{self, Desired};
+use crate::desired::{self, CONFIG_FILE, Desired, ReadError, Tree};
 use crate::inventory;
 use crate::live::Live;
-use crate::object::{GroupKind, ObjectRef, label, split_api_version};
-use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refusal, Screen};
+use crate::object::{GroupKind, ObjectRef, Untrusted, label, split_api_version};
+use crate::plan::{self, Action, Answer, AsApplied, Assessed, Change, Options, Plan, Prepared, Refusal, Screen};
 use crate::source::{self, Remote, Repository, Standing};
 use futures::stream::{self, StreamExt as _};
 use serde_json_borrow::Value as Listed;
@@ -50,6 +50,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The connection, when there is one.
     pub cluster: Option<Cluster>,
+    /// What is found in the revision that this is compared with; nothing when there is none.
+    pub known: KnownFindings,
     /// Seconds by phase.
     pub seconds: Seconds,
 }
@@ -94,6 +96,17 @@ impl Place {
         }
     }
 
+    /// Reads a revision of it that another one is compared with: one without files where it does not have the folder yet.
+    fn read_base(&self, revision: &str) -> Result<Repository, source::Error> {
+        match self {
+            Self::Directory { directory, .. } => {
+                let (directory, revision) = (directory.clone(), revision.to_owned());
+                source::in_time(move || source::read_base(&directory, &revision))
+            }
+            Self::Pulled { .. } => self.at(revision).read(),
+        }
+    }
+
     /// The same place at another revision.
     fn at(&self, revision: &str) -> Self {
         match self.clone() {
@@ -121,6 +134,32 @@ impl Given {
         let repository = self.place.read()?;
         let desired = desired::read(&repository.tree, self.environment.as_deref())?;
         Ok((repository, desired))
+    }
+
+    /// Reads it, judged by the rules of a revision where one is given; and what is to be said of that first.
+    ///
+    /// # Errors
+    /// One of both cannot be read, or the rules of this one cannot be used.
+    pub fn read_under(&self, base: Option<&str>) -> Result<(Repository, Vec<Untrusted>), Error> {
+        let mut repository = self.place.read()?;
+        let Some(base) = base else { return Ok((repository, Vec::new())) };
+        let before = self.place.read_base(base)?;
+        desired::check_rules(&before.tree, &repository.tree)?;
+        let said = desired::under_the_rules_of(&before.tree, &mut repository.tree);
+        Ok((repository, said))
+    }
+
+    /// What the revision wanted that this is compared with: nothing where it does not have the folder or the environment yet.
+    /// Its Config may not be gone since.
+    fn read_base(&self, revision: &str, has_config: bool) -> Result<Desired, Error> {
+        let base = self.place.read_base(revision)?;
+        if self::has_config(&base.tree) && !has_config {
+            return Err(ReadError::Gone.into());
+        }
+        match desired::read(&base.tree, self.environment.as_deref()) {
+            Err(ReadError::UnknownEnvironment { .. } | ReadError::NoEnvironment(_)) => Ok(Desired::default()),
+            read => Ok(read?),
+        }
     }
 
     /// The same at another revision.
@@ -210,6 +249,7 @@ pub async fn plan_read(
     options: &Options,
 ) -> Result<Planned, Error> {
     let mut seconds = Seconds::default();
+    let mut known = KnownFindings::default();
     let start = Instant::now();
     let mut desired = desired;
     if !matches!(from, LiveSource::Cluster { .. }) {
@@ -229,15 +269,16 @@ pub async fn plan_read(
             ("list", desired, reading)
         }
         LiveSource::Revision(other) => {
-            let (_, other, _) = given.at(other).read_aside().await?;
-            let mut reading = Reading { live: Live::of_desired(&other), ..Reading::default() };
-            reading.live.learn(&desired);
+            let base = read_base_aside(given, other, has_config(&repository.tree)).await?;
+            let AsApplied { live, found } = AsApplied::of(&base, options.now);
+            known = KnownFindings::of(&found);
+            let reading = from_revision(live, &desired);
             ("read", Arc::new(desired), reading)
         }
     };
     seconds.insert(phase, start.elapsed().as_secs_f64());
     let prepared = prepare(&desired).await?;
-    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: None, seconds };
+    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: None, known, seconds };
     Ok(conclude(planned, prepared, options).await)
 }
 
@@ -266,7 +307,8 @@ pub async fn plan_live(
     let (prepared, mut reading) = (prepared?, reading?);
     cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
     seconds.insert("list", start.elapsed().as_secs_f64());
-    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: Some(cluster), seconds };
+    let (plan, known) = (Plan::default(), KnownFindings::default());
+    let planned = Planned { repository, desired, reading, plan, cluster: Some(cluster), known, seconds };
     let mut planned = conclude(planned, prepared, options).await;
     if planned.plan.refused.is_none() && !options.rewrites {
         planned.plan.refused = refuse_older(given, &planned).await;
@@ -346,7 +388,7 @@ async fn hold_back(given: &Given, desired: &mut Desired, maps: &Inventories, now
 
 /// Makes the plan of what was read.
 async fn conclude(mut planned: Planned, prepared: Prepared, options: &Options) -> Planned {
-    let Planned { repository, desired, reading, plan, cluster, seconds } = &mut planned;
+    let Planned { repository, desired, reading, plan, cluster, seconds, known: _ } = &mut planned;
     let options = Options {
         context: cluster.as_ref().map(|c| c.context.clone()).unwrap_or_default(),
         source: repository.source.clone(),
@@ -402,6 +444,41 @@ fn from_snapshot(mut live: Live, objects: &[Listed<'_>], desired: &Arc<Desired>)
             live.keep(reference, stored);
         }
     }
+    Reading { live, parents, broken }
+}
+
+/// What a revision wanted that another one is compared with, held against its own rules.
+async fn read_base_aside(given: &Given, revision: &str, has_config: bool) -> Result<Desired, Error> {
+    let (given, revision) = (given.clone(), revision.to_owned());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut base = given.read_base(&revision, has_config)?;
+        guard(&mut base);
+        Ok(base)
+    });
+    read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
+}
+
+fn has_config(tree: &Tree) -> bool {
+    tree.entries.contains_key(CONFIG_FILE)
+}
+
+/// What is found in the revision that a change is based on, beside the live state by which the change was planned.
+///
+/// # Errors
+/// The revision or its Config cannot be read.
+pub fn findings_of(given: &Given, revision: &str, planned: &Planned) -> Result<KnownFindings, Error> {
+    let mut base = given.read_base(revision, has_config(&planned.repository.tree))?;
+    guard(&mut base);
+    let mut found = base.diagnostics.clone();
+    check::add_findings(&base, &planned.reading.live, &mut found);
+    Ok(KnownFindings::of(&found))
+}
+
+/// Live state as an apply of another revision leaves it, with the inventory that it holds.
+fn from_revision(mut live: Live, desired: &Desired) -> Reading {
+    let maps = live.of_kind("", "ConfigMap", None).filter(|(_, value)| label(value, inventory::ID).is_some());
+    let (parents, broken) = inventory::find(desired, maps.map(|(_, value)| value));
+    plan::take_for_granted(&mut live, desired);
     Reading { live, parents, broken }
 }
 

@@ -6,9 +6,8 @@ use super::left::Leaving;
 use super::policy::{Case, Ruling};
 use super::{Action, Cause, Change, FieldChange, Options, Reason};
 use crate::desired::{Desired, Member};
-use crate::fields::{FieldPath, Keys, Managers, declare, difference, value_at};
+use crate::fields::{FieldPath, Managers, declare, value_at};
 use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner, parent_of};
-use crate::kinds::named_lists;
 use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::schema::Schema;
@@ -190,9 +189,6 @@ impl Context<'_> {
 
     /// Whether the object is being adopted; an error says why it cannot be.
     fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, Reason> {
-        if self.live.source == Source::Revision {
-            return Ok(false);
-        }
         let has_entry = Managers::of(live).ours().is_some();
         match owner(live, self.ids) {
             Owner::Ours(_) => Ok(false),
@@ -256,10 +252,7 @@ impl Context<'_> {
             ignored: &ruling.ignored,
             schema,
         };
-        let mut drift = match self.live.source {
-            Source::Revision => against_revision(&text, live, schema),
-            _ => differences(&text, live),
-        };
+        let mut drift = differences(&text, live);
         let leaving = Leaving {
             object: &change.object,
             state: self.current.get(change.partition.as_str()).map(|parent| &parent.state),
@@ -341,30 +334,6 @@ fn replace_fixed(change: &mut Change, live: &Value) {
         change.action = Action::Replace;
         change.because.push(Reason::Immutable(fixed));
     }
-}
-
-/// Against another revision there is no ownership: every difference of value is the repository's.
-fn against_revision(text: &Text<'_>, old: &Value, schema: Option<Schema<'_>>) -> super::Drift {
-    let mut drift = super::Drift::default();
-    let strip = |value: &Value| {
-        let mut value = value.clone();
-        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            for (map, key) in [("labels", PART_OF), ("annotations", APPLIED)] {
-                if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
-                    entries.shift_remove(key);
-                    if entries.is_empty() {
-                        metadata.shift_remove(map);
-                    }
-                }
-            }
-        }
-        value
-    };
-    let keys = Keys { schema, named: named_lists(&text.kind()) };
-    for (path, before, after) in difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)), keys) {
-        drift.fields.push(FieldChange { path, before, after, cause: Cause::Pending, holder: None });
-    }
-    drift
 }
 
 fn blocked(mut change: Change, intended: Action, reason: Reason) -> Change {

@@ -7,7 +7,7 @@ use crate::desired::{Desired, Member, Tenant, allows_all};
 use crate::graph::{Circle, Graph, LIMITS, Limits, Link, LinkKind, pod_labels};
 use crate::inventory::Held;
 use crate::kinds::{self, Health, Verdict};
-use crate::live::{Live, Observed, Source};
+use crate::live::{Live, Observed};
 use crate::object::{Diagnostic, ObjectRef, Origin, Severity};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,6 @@ pub(super) fn block_circles(plan: &mut Plan, circles: &[Circle]) {
 /// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
 pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
     let observed = Observed::new(desired, live);
-    let offline = matches!(live.source, Source::Revision | Source::None);
     let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
     let blocked = actions.iter().filter(|(_, action)| **action == Action::Blocked).map(|(object, _)| object.clone());
     let mut sick = Vec::new();
@@ -85,7 +84,7 @@ pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, 
             return Some(Reason::NeedBlocked { need: need.clone(), place });
         }
         let changes = !matches!(actions.get(need), Some(Action::Unchanged) | None);
-        if changes || change.action != Action::Create || offline {
+        if changes || change.action != Action::Create {
             return None;
         }
         let health = observed.health(need);

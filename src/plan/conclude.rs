@@ -108,7 +108,8 @@ pub fn conclude(
     }
     plan.destruction = Destruction::new(&live.cluster_uid, &plan.environment, held);
     plan.snapshot = live.age(options.now);
-    if plan.snapshot.as_ref().is_some_and(|age| age.stale) {
+    // An approval names objects by their uids, which only a cluster knows.
+    if live.source == Source::Revision || plan.snapshot.as_ref().is_some_and(|age| age.stale) {
         plan.destruction.digest.clear();
     } else {
         plan.approved = approved(&plan.destruction, &options.approve, &desired.approvals, &plan.parents, options.now);
@@ -129,6 +130,7 @@ pub fn conclude(
             break;
         }
     }
+    check::add_findings(desired, live, &mut plan.diagnostics);
     plan.refused = refusal(&plan, desired, live, options);
     plan.diagnostics
         .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));

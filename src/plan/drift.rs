@@ -109,7 +109,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
                     _ => Cause::Pending,
                 };
                 let holder = other.filter(|_| !mine);
-                push_leaf(&mut drift.fields, text, leaf, have, cause, holder);
+                push_leaf(&mut drift.fields, &text.kind(), leaf, have, cause, holder);
             }
         }
     }
@@ -156,17 +156,14 @@ fn holds(value: &Value, word: &str) -> bool {
 /// A leaf that differs; inside an atomic list it is shown at the places that do.
 fn push_leaf(
     fields: &mut Vec<FieldChange>,
-    text: &Text<'_>,
+    kind: &GroupKind,
     leaf: &crate::fields::Leaf<'_>,
     have: Option<&Value>,
     cause: Cause,
     holder: Option<&Holder>,
 ) {
-    let want = match (leaf.schema, text.custom) {
-        (Some(schema), true) => with_defaults(leaf.value, schema),
-        _ => leaf.value.clone(),
-    };
-    let keys = Keys { schema: leaf.schema, named: named_lists(&text.kind()) };
+    let want = leaf.schema.map_or_else(|| leaf.value.clone(), |schema| with_defaults(leaf.value, schema));
+    let keys = Keys { schema: leaf.schema, named: named_lists(kind) };
     for (path, before, after) in difference(&leaf.path, have, Some(&want), keys) {
         fields.push(FieldChange { path, before, after, cause, holder: holder.cloned() });
     }

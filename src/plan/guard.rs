@@ -1,11 +1,11 @@
 //! What may be deleted, and what waits for approval (design law 6).
 
 use super::{Action, Change, Destructive, Options, Reason, renamed};
-use crate::desired::{Budget, Desired, GROUP, Member, PLATFORM};
+use crate::desired::{Budget, Desired, GROUP, Member};
 use crate::fields::Managers;
 use crate::inventory::{Held, Owner, Parent, ids, keep_mark, owner};
 use crate::kinds::{self, SPIN, each};
-use crate::live::{Coverage, Live, Source};
+use crate::live::{Coverage, Live};
 use crate::object::{Diagnostic, ObjectRef, hex, label, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +23,6 @@ pub(super) fn deletions(
     for (reference, stored) in live.others(&desired.objects) {
         let value = stored.value();
         let partition = match owner(value, &ids) {
-            _ if live.source == Source::Revision => {
-                live.partitions.get(reference).map_or(PLATFORM, String::as_str).to_owned()
-            }
             Owner::Ours(partition) => partition,
             _ => continue,
         };
@@ -34,15 +31,13 @@ pub(super) fn deletions(
         }
         let known = parents.iter().any(|p| p.known_uid(reference) == Some(meta(value, "uid")));
         let mut keep = |id, message: String| diagnostics.push(Diagnostic::warning(id, message).about(reference));
-        if live.source != Source::Revision {
-            if Managers::of(value).ours().is_none() && !known {
-                keep("prune-foreign", format!("{reference} carries our label but was not applied by us; it is kept."));
-                continue;
-            }
-            if let Some(mark) = keep_mark(value) {
-                keep("prune-kept", format!("{reference} is no longer in the repository and is kept: {mark}."));
-                continue;
-            }
+        if Managers::of(value).ours().is_none() && !known {
+            keep("prune-foreign", format!("{reference} carries our label but was not applied by us; it is kept."));
+            continue;
+        }
+        if let Some(mark) = keep_mark(value) {
+            keep("prune-kept", format!("{reference} is no longer in the repository and is kept: {mark}."));
+            continue;
         }
         if let Some(reason) = frozen.get(&partition) {
             keep(

@@ -6,6 +6,7 @@
 //!
 //! **Invariants:** a plan is a value: it alone determines the apply; the same inputs give the same plan.
 
+mod as_applied;
 mod assess;
 mod blocks;
 mod conclude;
@@ -27,6 +28,7 @@ mod screen;
 mod selection;
 mod steps;
 
+pub use as_applied::{AsApplied, take_for_granted};
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::Drift;

@@ -1,10 +1,11 @@
 //! Making a report: the only place where values of objects become text for others, so secrets are masked here.
 
-use super::{FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row, SCHEMA, sentence};
+use super::{FactRow, FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row, SCHEMA, sentence};
+use crate::check::KnownFindings;
 use crate::desired::Desired;
 use crate::fields::FieldPath;
 use crate::inventory::{PART_OF, Parent};
-use crate::kinds::{self, Health, Verdict};
+use crate::kinds::{self, Health, Verdict, facts};
 use crate::live::{Live, MASK, Observed, is_masked};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Untrusted, label};
 use crate::plan::{Action, Cause, Change, FieldChange, OwnDrift, Plan, Reason};
@@ -85,6 +86,12 @@ fn literals(desired: &Desired) -> std::collections::BTreeSet<String> {
     values.filter_map(|(_, v)| v.as_str().map(str::to_owned)).collect()
 }
 
+/// Says of each finding of a plan whether the revision that it is compared with has it too.
+pub fn mark_known(report: &mut Report, plan: &Plan, known: &KnownFindings) {
+    let known = known.among(&plan.diagnostics);
+    report.diagnostics.iter_mut().zip(known).for_each(|(finding, known)| finding.known = known);
+}
+
 /// Leaves only what drifted: the fields of that cause, and objects that are gone.
 pub fn drift_only(report: &mut Report) {
     report.changes.retain_mut(|row| {
@@ -133,6 +140,7 @@ pub fn from_drift(environment: &str, found: &[OwnDrift]) -> Report {
             fields,
             object: name(object, ""),
             partition: partition.clone(),
+            facts: Vec::new(),
             left: Vec::new(),
             action: Action::Update,
             intended: Action::Update,
@@ -215,6 +223,7 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         origin: change.origin.as_ref().map(place),
         steps: Vec::new(),
         fields: change.fields.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
+        facts: fact_rows(change),
         left: change.left.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
         because: change.because.iter().map(sentence::reason).collect(),
         removed: 0,
@@ -224,6 +233,20 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         needs: change.needs.iter().map(|n| name(n, "")).collect(),
         result: None,
     }
+}
+
+/// What an object serves and runs that is made, or made anew.
+fn fact_rows(change: &Change) -> Vec<FactRow> {
+    let is_made = matches!(change.intended, Action::Create | Action::Replace);
+    let mut rows: Vec<FactRow> = Vec::new();
+    for (fact, value) in change.body.iter().filter(|_| is_made).flat_map(|body| facts(&change.object, body)) {
+        let value = Untrusted::new(value);
+        match rows.iter_mut().find(|row| row.what == fact) {
+            Some(row) => row.values.push(value),
+            None => rows.push(FactRow { what: fact, values: vec![value] }),
+        }
+    }
+    rows
 }
 
 fn field_row(object: &ObjectRef, field: &FieldChange, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> FieldRow {
@@ -253,5 +276,6 @@ fn finding(diagnostic: &Diagnostic) -> Finding {
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
         related: diagnostic.related.as_ref().map(|(origin, _)| place(origin)),
+        known: false,
     }
 }

@@ -130,6 +130,15 @@ pub fn read(directory: &Path, revision: Option<&str>) -> Result<Repository, Erro
     }
 }
 
+/// Reads the repository around a directory as a revision has it; one without files where the revision does not have the
+/// directory yet.
+///
+/// # Errors
+/// The directory or the revision cannot be read.
+pub fn read_base(directory: &Path, revision: &str) -> Result<Repository, Error> {
+    git::read_base(&canonical(directory)?, revision)
+}
+
 /// The folder of the repository around a directory: that of the nearest `spinway.yaml` at or above it, else itself.
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 )]
 
 mod action;
+mod against;
 mod agent;
 mod agents;
 mod apply;
@@ -25,6 +26,7 @@ mod cost;
 mod crash;
 mod crds;
 mod definitions;
+mod differential;
 mod drift;
 mod escapes;
 mod etcd;

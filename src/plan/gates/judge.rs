@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Blocks what would move requests to something that is known to be sick, and says of the rest what it waits for. Gives whether
 /// anything was blocked.
 pub(in crate::plan) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) -> bool {
-    if matches!(live.source, Source::Revision | Source::None) || plan.steps.is_empty() {
+    if live.source == Source::None || plan.steps.is_empty() {
         return false;
     }
     let observed = Observed::new(desired, live);
