@@ -144,7 +144,7 @@ pub struct Row {
     pub steps: Vec<StepKind>,
     /// The fields that differ.
     pub fields: Vec<FieldRow>,
-    /// The fields that drifted and are left as they are.
+    /// The fields that are left as they are: drift that is only reported, and what is kept until who takes it over writes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<FieldRow>,
     /// The reasons.
