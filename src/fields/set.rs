@@ -198,6 +198,11 @@ impl FieldSet {
         path.0.iter().try_fold(self, |node, element| node.children.get(element))
     }
 
+    /// Whether it has a path, or one below it.
+    pub fn reaches(&self, path: &FieldPath) -> bool {
+        self.node(path).is_some_and(|node| node.member || !node.children.is_empty())
+    }
+
     /// Whether it has a path.
     pub fn contains(&self, path: &FieldPath) -> bool {
         self.node(path).is_some_and(|node| node.member)
@@ -250,5 +255,19 @@ mod tests {
         let path = FieldPath::spelt(&["f:spec", "f:ports", "k:{\"port\":80}", "f:name"]);
         assert!(path.fits("spec.ports[].name") && path.fits("spec.ports") && path.fits("spec"));
         assert!(!path.fits("spec.ports.name") && !path.fits("spec.port"));
+    }
+
+    #[test]
+    fn a_set_reaches_what_it_has_a_part_of() {
+        let set = FieldSet::parse(&json!({"f:spec": {"f:names": {"f:kind": {}}, "f:whole": {}}}));
+        for (path, contains, reaches) in [
+            (&["spec", "names"][..], false, true),
+            (&["spec", "names", "kind"], true, true),
+            (&["spec", "whole"], true, true),
+            (&["spec", "other"], false, false),
+        ] {
+            let path = FieldPath::of(path);
+            assert_eq!((set.contains(&path), set.reaches(&path)), (contains, reaches), "{path}");
+        }
     }
 }

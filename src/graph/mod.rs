@@ -163,8 +163,10 @@ impl Graph {
                 Link { optional: false, ..Link::new(words.shared("metadata.namespace".to_owned()), origin) },
             );
         }
+        // What comes to be through an object does not come before it.
+        let through = issued_through(reference, desired, &Live::default());
         for found in kinds::references(reference, &object.value) {
-            if found.to == *reference || self.comes_through(reference, &found.to, desired, &Live::default()) {
+            if found.to == *reference || self.is_made_for(&found.to, &through) {
                 continue;
             }
             let to = self.node(&found.to);
@@ -196,26 +198,22 @@ impl Graph {
         }
     }
 
-    /// Whether a Secret comes to be through the Gateway that refers to it: then the Gateway is there first.
-    fn comes_through(&self, gateway: &ObjectRef, secret: &ObjectRef, desired: &Desired, live: &Live) -> bool {
-        if gateway.group != GATEWAY || !secret.is("", "Secret") {
-            return false;
-        }
-        let through = issued_through(gateway, desired, live);
-        let makers = self.find(secret).and_then(|node| self.makers.get(&node));
-        makers.is_some_and(|maker| through.contains(&self.graph[*maker]))
+    /// Whether a Secret is made for one of some certificates.
+    fn is_made_for(&self, secret: &ObjectRef, certificates: &BTreeSet<ObjectRef>) -> bool {
+        let maker = self.find(secret).and_then(|node| self.makers.get(&node));
+        !certificates.is_empty() && maker.is_some_and(|maker| certificates.contains(&self.graph[*maker]))
     }
 
     /// A Gateway does not wait for a certificate that an issuer, which only the cluster has, proves through it.
     fn leave_issued(&mut self, desired: &Desired, live: &Live) {
         for kind in ["Gateway", "ListenerSet"] {
             for (gateway, _) in desired.of_kind(GATEWAY, kind, None) {
+                let through = issued_through(gateway, desired, live);
                 let from = self.node(gateway);
                 let edges: Vec<EdgeIndex> = self.graph.edges(from).map(|edge| edge.id()).collect();
                 for edge in edges {
                     let Some((_, to)) = self.graph.edge_endpoints(edge) else { continue };
-                    let secret = self.graph[to].clone();
-                    if self.comes_through(gateway, &secret, desired, live) {
+                    if self.is_made_for(&self.graph[to], &through) {
                         self.graph.remove_edge(edge);
                     }
                 }
@@ -417,7 +415,7 @@ impl Graph {
 
 /// The certificates of a repository that can only be issued once a Gateway serves.
 pub fn issued_through(gateway: &ObjectRef, desired: &Desired, live: &Live) -> BTreeSet<ObjectRef> {
-    if gateway.group != GATEWAY {
+    if !gateway.is(GATEWAY, "Gateway") && !gateway.is(GATEWAY, "ListenerSet") {
         return BTreeSet::new();
     }
     let issuer = |asked: &ObjectRef| {

@@ -1,19 +1,11 @@
 //! Certificates that are proved through the Gateway that waits for them: cert-manager answers a challenge of ACME (HTTP-01) by a
 //! route of that Gateway, so the Gateway comes first and its certificate later.
 
-use super::{GATEWAY, each, provides};
+use super::{GATEWAY, each};
 use crate::object::ObjectRef;
 use serde_json::Value;
 
 const CERT_MANAGER: &str = "cert-manager.io";
-
-/// The certificates among some objects of a namespace that make a Secret, each with its value.
-pub fn certificates_of<'a>(
-    secret: &ObjectRef,
-    certificates: impl Iterator<Item = (&'a ObjectRef, &'a Value)>,
-) -> Vec<(&'a ObjectRef, &'a Value)> {
-    certificates.filter(|(certificate, value)| provides(certificate, value).contains(secret)).collect()
-}
 
 /// Whether a certificate is issued through a Gateway or ListenerSet: `issuer` finds the object that issues it, where it is
 /// known, and has a solver of HTTP-01 for one of the certificate's names that routes by that Gateway.

@@ -32,7 +32,7 @@ mod tests;
 pub use facts::{Fact, facts};
 pub use fixed::{fallback, fixed};
 pub use health::{Health, Verdict, World, condition};
-pub use issued::{certificates_of, is_issued_through};
+pub use issued::is_issued_through;
 pub use names::wrong_name;
 pub use reference::{Key, Reference, Section, each};
 pub use serving::{leads_to, serving};

@@ -174,7 +174,8 @@ fn removed(drift: &mut Drift, text: &Text<'_>, managers: &Managers, live: &Value
     let declared = text.declared;
     let mut tops: Vec<FieldPath> = Vec::new();
     for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
-        if declared.set.contains(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
+        // Who declares a part of a whole holds on to the whole.
+        if declared.set.reaches(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
             continue;
         }
         if managers.other_of(&path).is_some() {

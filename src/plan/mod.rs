@@ -153,7 +153,7 @@ pub struct Change {
     pub origin: Option<Origin>,
     /// The fields that differ.
     pub fields: Vec<FieldChange>,
-    /// The fields that drifted and are left as they are.
+    /// The fields that are left as they are: drift that is only reported, and what is kept until who takes it over writes it.
     pub left: Vec<FieldChange>,
     /// The reasons; `report` words them.
     pub because: Vec<Reason>,

@@ -149,7 +149,7 @@ pub struct Row {
     /// Of an object that is made: the hosts, paths and ports that it serves, and the images that it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<FactRow>,
-    /// The fields that drifted and are left as they are.
+    /// The fields that are left as they are: drift that is only reported, and what is kept until who takes it over writes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<FieldRow>,
     /// The reasons.

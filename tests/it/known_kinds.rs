@@ -217,7 +217,7 @@ fn utc_now() -> String {
 
 /// An object that spinway applied with these fields.
 fn live(api_version: &str, kind: &str, name: &str, fields: &Value, rest: &Value) -> Value {
-    let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default", "uid": format!("uid-{name}"), "generation": 1,
+    let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default", "annotations": {"spinway.dev/applied": "0:"}, "uid": format!("uid-{name}"), "generation": 1,
         "managedFields": [{"manager": "spinway", "operation": "Apply", "apiVersion": api_version, "time": "2026-11-20T10:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields}]}});
     object.as_object_mut().expect("a map").extend(rest.as_object().expect("a map").clone());
     object
@@ -243,7 +243,7 @@ fn pods_keep_their_number_until_the_autoscaler_that_takes_over_writes_it() {
         ("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
         ("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"),
     ];
-    let held = json!({"f:spec": {"f:replicas": {}, "f:selector": {}, "f:template": {"f:metadata": {"f:labels": {"f:app": {}, "f:tier": {}}},
+    let held = json!({"f:metadata": {"f:annotations": {"f:spinway.dev/applied": {}}}, "f:spec": {"f:replicas": {}, "f:selector": {}, "f:template": {"f:metadata": {"f:labels": {"f:app": {}, "f:tier": {}}},
         "f:spec": {"f:containers": {"k:{\"name\":\"c\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}});
     let template = json!({"metadata": {"labels": {"app": "web", "tier": "web"}}, "spec": {"containers": [{"name": "c", "image": "reg.example/c:1"}]}});
     let web = live(

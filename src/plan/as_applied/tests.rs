@@ -59,7 +59,7 @@ fn has(plan: &Plan, id: &str) -> bool {
 
 #[test]
 fn a_revision_does_not_differ_from_itself() {
-    let policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: infra}\nspec: {podSelector: {}, egress: [{ports: [{port: 53}]}]}\n---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: s, namespace: infra}\nspec: {image: r/a:1, executor: e}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: infra}\nstringData: {k: v}\n";
+    let policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: infra}\nspec: {podSelector: {}, egress: [{ports: [{port: 53}]}]}\n---\napiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: s, namespace: infra}\nspec: {image: r/a:1, executor: e, replicas: 1}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: infra}\nstringData: {k: v}\n";
     let files = [
         ("spinway.yaml", CONFIG),
         ("platform/g.yaml", GATEWAY),
@@ -84,7 +84,7 @@ fn what_goes_is_of_the_partition_that_had_it() {
         ("apps/one/r.yaml", ROUTE),
     ];
     let gone = plan(&base, &base[..3]);
-    assert_eq!(told(&gone), ["Held HTTPRoute cart one", "Blocked Service cart one"]);
+    assert_eq!(told(&gone), ["Blocked Service cart one", "Held HTTPRoute cart one"]);
     assert_eq!(gone.destruction.digest, "", "nobody knows the uids");
     assert_eq!(gone.destruction.objects.len(), 1);
     // Moved to another tenant, it is that one's to change.
