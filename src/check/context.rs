@@ -299,7 +299,7 @@ pub(super) struct Parent<'a> {
 
 /// The object that a parent reference names, where it is of a kind that has listeners: what a route in a mesh (`Service`) or one
 /// that another object delegates to has as its parent is for its controller to judge.
-fn listening_parent(reference: &Value, own: &str) -> Option<ObjectRef> {
+pub(super) fn listening_parent(reference: &Value, own: &str) -> Option<ObjectRef> {
     let text = |field: &str| reference.get(field).and_then(Value::as_str);
     let (group, kind) = (text("group").unwrap_or(GATEWAY), text("kind").unwrap_or("Gateway"));
     let listens = group == GATEWAY && matches!(kind, "Gateway" | "ListenerSet");

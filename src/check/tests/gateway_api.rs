@@ -161,6 +161,22 @@ fn a_newer_controller_is_judged_by_the_newest_known_and_says_so() {
 }
 
 #[test]
+fn the_controller_of_a_gateway_says_nothing_of_a_mesh() {
+    let config = "  controllers: [{gatewayClass: c, release: traefik@3.7.10}]\n";
+    let gateway = object("Gateway", "v1", "gatewayClassName: c, listeners: [{name: l, port: 80, protocol: HTTP}]");
+    let set = object("ListenerSet", "v1", "parentRef: {name: r}, listeners: [{name: l, port: 81, protocol: HTTP}]");
+    let of = |parent: &str| {
+        let route =
+            object("HTTPRoute", "v1", &format!("parentRefs: [{parent}], rules: [{{timeouts: {{request: 5s}}}}]"));
+        let found = said("SPW031", config, &(gateway.clone() + &set.replace("name: r,", "name: set,") + &route));
+        found.iter().filter(|said| said.contains("timeouts")).count()
+    };
+    assert_eq!(of("{name: r}"), 1);
+    assert_eq!(of("{kind: ListenerSet, name: set}"), 1);
+    assert_eq!(of("{group: \"\", kind: Service, name: r}"), 0);
+}
+
+#[test]
 fn a_feature_that_came_later_than_the_release_is_noted() {
     let gateway = object("Gateway", "v1", "gatewayClassName: c, listeners: [{name: l, port: 80, protocol: HTTP}]");
     let route = gateway

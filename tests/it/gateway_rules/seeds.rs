@@ -13,9 +13,10 @@ pub struct Seed {
 impl Seed {
     /// The object under a name.
     pub fn named(&self, name: &str) -> Value {
-        let mut metadata = json!({"name": name, "namespace": "default"});
+        let labels = json!({"app.kubernetes.io/name": "a", "team": "b_2"});
+        let mut metadata = json!({"name": name, "namespace": "default", "labels": labels});
         if self.kind == "GatewayClass" {
-            metadata = json!({"name": name});
+            metadata = json!({"name": name, "labels": labels});
         }
         json!({"apiVersion": format!("{}/{}", super::GATEWAY, self.version), "kind": self.kind, "metadata": metadata, "spec": self.spec})
     }
