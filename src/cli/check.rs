@@ -8,9 +8,10 @@ use crate::object::{GroupKind, Severity, Untrusted};
 use crate::ops::{self, Beside, Checked};
 use crate::report::{self, Report};
 use crate::schema::Release;
+use crate::source;
 use clap::Args;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Check the repository without a cluster: what it says, and what its tenants may
 ///
@@ -79,12 +80,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let text = vec![Target { format: Format::Text, file: None }];
     for target in if arguments.output.is_empty() { &text } else { &arguments.output } {
-        target.write(&rendered(target, &checked)?)?;
+        target.write(&rendered(target, &checked, &arguments.repository.directory)?)?;
     }
     Ok(if checked.count(Severity::Error) > 0 { FAILED } else { 0 })
 }
 
-fn rendered(target: &Target, checked: &Checked) -> Result<String, Failure> {
+fn rendered(target: &Target, checked: &Checked, directory: &Path) -> Result<String, Failure> {
+    // GitHub names files from the root of the Git repository, wherever this one begins in it.
+    let of_git = || {
+        let folder = source::place_in_git(directory);
+        let found: Vec<_> = checked.found.iter().map(|finding| finding.clone().below(&folder)).collect();
+        Report { notices: checked.notices.clone(), ..report::from_check(&found) }
+    };
     let made = Report { notices: checked.notices.clone(), ..report::from_check(&checked.found) };
     Ok(match target.format {
         Format::Text => {
@@ -94,9 +101,9 @@ fn rendered(target: &Target, checked: &Checked) -> Result<String, Failure> {
         }
         Format::Json => made.json() + "\n",
         Format::Markdown => report::markdown(&made),
-        Format::Sarif => format!("{:#}\n", report::sarif(&made)),
+        Format::Sarif => format!("{:#}\n", report::sarif(&of_git())),
         Format::Junit => report::junit(&made),
-        Format::Github => report::github(&made),
+        Format::Github => report::github(&of_git()),
         _ => return Err(Failure::usage("check has the formats text, json, markdown, sarif, junit and github")),
     })
 }

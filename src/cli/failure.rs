@@ -117,7 +117,7 @@ impl From<ops::NewError> for Failure {
                 Self::failed(message, "Nothing was written. Mend that file, or choose another name.")
             }
             NewError::Changed(_) => Self::failed(message, "Nothing was written. Run the same command again."),
-            NewError::Wrong(Wrong::Value { .. }) => Self::usage(message),
+            NewError::Wrong(Wrong::Value { .. } | Wrong::NoNamespace { .. }) => Self::usage(message),
             NewError::Wrong(Wrong::TenantThere { .. }) => {
                 Self::failed(message, "Nothing was written. Edit that entry, or choose another name.")
             }

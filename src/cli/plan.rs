@@ -4,6 +4,7 @@ use super::common::{LiveOptions, Output, Planning, Repository, costing};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::ui;
 use crate::live::Source;
+use crate::object::did_you_mean;
 use crate::ops::{self, Planned};
 use crate::report::{Report, from_plan, health_rows, mark_known};
 use clap::Args;
@@ -39,6 +40,12 @@ pub(super) async fn planned(
     planning: &Planning,
 ) -> Result<Planned, Failure> {
     let planned = ops::plan(&repository.given(), &live.source(), &planning.options()).await?;
+    let tenants: Vec<&str> = planned.desired.rules().partitions();
+    for asked in planning.options().select.tenants.iter().filter(|asked| !tenants.contains(&asked.as_str())) {
+        let meant = did_you_mean(asked, tenants.iter().copied());
+        let meant = meant.unwrap_or_else(|| format!("There are: {}.", tenants.join(", ")));
+        return Err(Failure::usage(format!("there is no tenant `{asked}`. {meant}")));
+    }
     if planned.plan.changes.is_empty() && !planning.options().select.is_everything() {
         return Err(Failure::usage("the selection matches no object of the repository"));
     }

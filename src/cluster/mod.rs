@@ -70,12 +70,23 @@ pub enum Error {
     Server(String),
 }
 
+/// The namespace of a kubeconfig context, as kubectl takes it for objects that declare none; none where nothing says it, also since
+/// the kubeconfig cannot be used, which connecting tells.
+pub fn context_namespace(kubeconfig: Option<&Path>, context: Option<&str>) -> Option<String> {
+    let file = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from).ok()?;
+    let wanted = context.or(file.current_context.as_deref())?;
+    let named = file.contexts.iter().find(|known| known.name == wanted)?;
+    named.context.as_ref()?.namespace.clone().filter(|namespace| !namespace.is_empty())
+}
+
 /// A connection to an API server; clones share it.
 #[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
     /// The kubeconfig context in use.
     pub context: String,
+    /// The namespace of that context.
+    pub namespace: String,
     /// The URL of the API server, by which what is kept on disk is told apart.
     server: String,
     shared: Arc<Shared>,
@@ -126,12 +137,13 @@ impl Cluster {
         config.headers.push((header::USER_AGENT, agent));
         // Requests are repeated here, where each is counted and the pace is kept.
         config.default_retry = false;
-        let server = config.cluster_url.to_string();
+        let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
         Ok(Self {
             client,
             context,
+            namespace,
             server,
             shared: Arc::new(shared),
             fence: None,

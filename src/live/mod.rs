@@ -86,6 +86,8 @@ pub struct Live {
     pub coverage: BTreeMap<GroupKind, Coverage>,
     /// When it was read, RFC 3339; empty when unknown.
     pub time: String,
+    /// The namespace of the kubeconfig context that it was read by; empty when unknown.
+    pub namespace: String,
     objects: BTreeMap<ObjectRef, Stored>,
     absent: BTreeSet<ObjectRef>,
     unreadable: BTreeMap<ObjectRef, String>,

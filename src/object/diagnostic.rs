@@ -70,6 +70,17 @@ impl Diagnostic {
         self
     }
 
+    /// The same where files are named from a folder above: `folder` is that of the repository in it.
+    #[must_use]
+    pub fn below(mut self, folder: &str) -> Self {
+        if folder.is_empty() {
+            return self;
+        }
+        let places = self.origin.iter_mut().chain(self.related.iter_mut().map(|(origin, _)| origin));
+        places.for_each(|place| place.file = format!("{folder}/{}", place.file).into());
+        self
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -14,7 +14,7 @@ mod untrusted;
 
 pub use credential::{credential, credential_of};
 pub use diagnostic::{Diagnostic, Severity};
-pub use distance::distance;
+pub use distance::{did_you_mean, distance, nearest};
 pub use origin::{Origin, Position, Positions};
 pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};

@@ -55,7 +55,8 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
         Some(path) => Some(snapshot(path)?),
         None => None,
     };
-    let read = read(&repository.tree, &environments)?;
+    let plain = live.as_ref().map(|live| live.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let read = read_in(&repository.tree, &environments, plain.unwrap_or(desired::DEFAULT_NAMESPACE))?;
     let found = find(&read, beside.controller.as_ref(), live.as_ref());
     let at_apply = check::at_apply(&read, live.as_ref());
     Ok(Checked { repository, environments, notices, found, at_apply })
@@ -99,8 +100,13 @@ fn environments(given: &Given, tree: &Tree) -> Result<Vec<String>, ReadError> {
 
 /// What these environments of a tree want; of a tree without Config all that it has.
 pub(super) fn read(tree: &Tree, environments: &[String]) -> Result<Vec<Desired>, ReadError> {
+    read_in(tree, environments, desired::DEFAULT_NAMESPACE)
+}
+
+/// As [`read`]; `plain` is the namespace of objects that declare none in a tree without Config.
+fn read_in(tree: &Tree, environments: &[String], plain: &str) -> Result<Vec<Desired>, ReadError> {
     if environments.is_empty() {
-        return Ok(vec![desired::read(tree, None)?]);
+        return Ok(vec![desired::read_in(tree, None, plain)?]);
     }
     environments.iter().map(|environment| desired::read(tree, Some(environment))).collect()
 }

@@ -4,7 +4,7 @@ use super::Error;
 use crate::api::Refused;
 use crate::apply::Monitor;
 use crate::check::{self, KnownFindings};
-use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
+use crate::cluster::{self, CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
 use crate::desired::{self, CONFIG_FILE, Desired, ReadError, Tree};
 use crate::inventory;
 use crate::live::Live;
@@ -125,14 +125,45 @@ pub struct Given {
     pub environment: Option<String>,
 }
 
+impl LiveSource {
+    /// The namespace of objects that declare none, without a Config: as kubectl takes it.
+    fn namespace(&self) -> String {
+        let named = match self {
+            Self::Cluster { kubeconfig, context } => {
+                cluster::context_namespace(kubeconfig.as_deref(), context.as_deref())
+            }
+            Self::Snapshot(path) => {
+                let read = std::fs::read(path).ok();
+                read.and_then(|text| Some(Live::from_snapshot(&text).ok()?.0.namespace))
+            }
+            Self::Revision(_) => None,
+        };
+        named.filter(|name| !name.is_empty()).unwrap_or_else(usual_namespace)
+    }
+}
+
+fn usual_namespace() -> String {
+    desired::DEFAULT_NAMESPACE.to_owned()
+}
+
 impl Given {
     /// Reads the repository and what it wants.
     ///
     /// # Errors
     /// The repository or its Config cannot be read.
     pub fn read(&self) -> Result<(Repository, Desired), Error> {
+        self.read_in(usual_namespace)
+    }
+
+    /// As [`Given::read`]; `plain` is asked for the namespace of objects that declare none where there is no Config.
+    ///
+    /// # Errors
+    /// The repository or its Config cannot be read.
+    pub fn read_in(&self, plain: impl FnOnce() -> String) -> Result<(Repository, Desired), Error> {
         let repository = self.place.read()?;
-        let desired = desired::read(&repository.tree, self.environment.as_deref())?;
+        let has_config = repository.tree.entries.contains_key(desired::CONFIG_FILE);
+        let plain = if has_config { usual_namespace() } else { plain() };
+        let desired = desired::read_in(&repository.tree, self.environment.as_deref(), &plain)?;
         Ok((repository, desired))
     }
 
@@ -170,7 +201,7 @@ impl Given {
     /// What an earlier revision wanted.
     async fn read_earlier(&self, revision: &str) -> Result<Desired, Error> {
         let Place::Pulled { remote, .. } = &self.place else {
-            return self.at(revision).read_aside().await.map(|(_, desired, _)| desired);
+            return self.at(revision).read_aside(usual_namespace).await.map(|(_, desired, _)| desired);
         };
         let (remote, revision, environment) = (Arc::clone(remote), revision.to_owned(), self.environment.clone());
         let read = tokio::task::spawn_blocking(move || {
@@ -181,11 +212,14 @@ impl Given {
     }
 
     /// Reads it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
-    async fn read_aside(&self) -> Result<(Repository, Desired, f64), Error> {
+    async fn read_aside(
+        &self,
+        plain: impl FnOnce() -> String + Send + 'static,
+    ) -> Result<(Repository, Desired, f64), Error> {
         let given = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let start = Instant::now();
-            let (repository, desired) = given.read()?;
+            let (repository, desired) = given.read_in(plain)?;
             Ok((repository, desired, start.elapsed().as_secs_f64()))
         });
         read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
@@ -219,8 +253,10 @@ impl Connected {
 /// # Errors
 /// The repository, its Config or the live state cannot be read at all.
 pub async fn plan(given: &Given, from: &LiveSource, options: &Options) -> Result<Planned, Error> {
+    let source = from.clone();
+    let plain = move || source.namespace();
     let LiveSource::Cluster { kubeconfig, context } = from else {
-        let (repository, desired, read) = given.read_aside().await?;
+        let (repository, desired, read) = given.read_aside(plain).await?;
         let mut planned = plan_read(given, (repository, desired), from, options).await?;
         *planned.seconds.entry("read").or_default() += read;
         return Ok(planned);
@@ -232,7 +268,7 @@ pub async fn plan(given: &Given, from: &LiveSource, options: &Options) -> Result
         let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
         Ok::<_, Error>((connected, start.elapsed().as_secs_f64()))
     });
-    let (repository, desired, read) = given.read_aside().await?;
+    let (repository, desired, read) = given.read_aside(plain).await?;
     let (connected, discover) = connecting.await.map_err(|error| Error::Thread(error.to_string()))??;
     let seconds = Seconds::from([("read", read), ("discover", discover)]);
     plan_live(given, (repository, desired), connected, seconds, options).await
@@ -321,7 +357,8 @@ pub async fn plan_live(
 /// # Errors
 /// The repository, its Config or the live state cannot be read at all.
 pub async fn plan_again(given: &Given, cluster: Cluster, options: &Options) -> Result<Planned, Error> {
-    let (repository, desired, read) = given.read_aside().await?;
+    let namespace = cluster.namespace.clone();
+    let (repository, desired, read) = given.read_aside(move || namespace).await?;
     let start = Instant::now();
     let types = cluster.types().await?;
     let seconds = Seconds::from([("read", read), ("discover", start.elapsed().as_secs_f64())]);

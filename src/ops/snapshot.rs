@@ -24,6 +24,7 @@ pub async fn snapshot(cluster: &Cluster, desired: &Arc<Desired>) -> Result<Live,
             return Err(unread(&refused));
         }
     }
+    reading.live.namespace.clone_from(&cluster.namespace);
     Ok(reading.live)
 }
 

@@ -12,7 +12,9 @@ mod released;
 mod rules;
 mod validate;
 
-pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, groups_of, is_known_document};
+pub use builtin::{
+    VERSION as BUILTIN_VERSION, compact_crd, compact_document, groups, groups_of, is_known_document, kinds_of,
+};
 pub use defaults::with_defaults;
 pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, lost_version, version_names};
 pub use features::{Release, Standing, Support, project_of};

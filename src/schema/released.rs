@@ -145,6 +145,11 @@ pub fn versions_in(kind: &GroupKind, edition: Edition) -> Vec<&'static str> {
     versions
 }
 
+/// The kinds of a group that any release has.
+pub(super) fn kinds_of(group: &str) -> impl Iterator<Item = &'static str> + use<'_> {
+    TABLE.rows.iter().filter(move |row| row.kind.group == group).map(|row| row.kind.kind.as_str())
+}
+
 /// Which releases have the node at a pointer of a kind, for people: `the experimental channel of Gateway API 1.6`.
 pub fn who_has(kind: &GroupKind, version: &str, pointer: &str) -> Option<String> {
     let rows = TABLE.of_kind(kind).filter(|row| row.version == version);

@@ -10,6 +10,8 @@ use std::path::Path;
 
 /// The most files and folders of a revision that are looked at: a few objects of Git may stand for any number of paths.
 const MAX_ENTRIES: usize = 500_000;
+/// The longest target of a link that is looked at, in bytes: as long as a path may be.
+const MAX_LINK: usize = 4096;
 /// The deepest folder that is read.
 const MAX_DEPTH: usize = 64;
 
@@ -217,6 +219,15 @@ impl<'a> Walk<'a> {
         read.map(drop)
     }
 
+    /// Where a link leads; the target of a link is short.
+    fn link(&mut self, id: Oid) -> Result<String, git2::Error> {
+        self.whole(id)?;
+        if self.repository.odb()?.read_header(id)?.0 > MAX_LINK {
+            return Ok(String::new());
+        }
+        Ok(String::from_utf8_lossy(self.repository.find_blob(id)?.content()).into_owned())
+    }
+
     fn folder(&mut self, tree: &git2::Tree<'_>, prefix: &str, depth: usize) -> Result<(), git2::Error> {
         for entry in tree {
             let is_text = std::str::from_utf8(entry.name_bytes()).is_ok();
@@ -247,7 +258,8 @@ impl<'a> Walk<'a> {
             }
             match (entry.kind(), entry.filemode()) {
                 (_, 0o120_000) => {
-                    self.made.entries.insert(path, Entry::Symlink);
+                    let target = self.link(entry.id())?;
+                    self.made.entries.insert(path, Entry::Symlink(target));
                 }
                 (Some(ObjectType::Commit), _) => {
                     self.made.entries.insert(path, Entry::Submodule);
@@ -301,6 +313,14 @@ fn whole(repository: &git2::Repository, id: Oid) -> Result<(), git2::Error> {
         Ok(_) => Ok(()),
         Err(_) => Err(git2::Error::from_str(&format!("object {name} is damaged; run `git fsck`"))),
     }
+}
+
+/// The path of a folder in its work tree.
+pub(super) fn place_in_work_tree(root: &Path) -> Option<String> {
+    let repository = git2::Repository::discover(root).ok()?;
+    let inside = root.strip_prefix(repository.workdir()?.canonicalize().ok()?).ok()?;
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+    Some(parts.join("/"))
 }
 
 /// The identity of a folder of a checkout that has a remote.

@@ -149,6 +149,12 @@ pub fn root(directory: &Path) -> Result<PathBuf, Error> {
     Ok(found.unwrap_or(&given).to_owned())
 }
 
+/// The path of the repository around a directory within its Git work tree: what GitHub names files from. Empty where both are the
+/// same folder, or where there is no Git repository.
+pub fn place_in_git(directory: &Path) -> String {
+    root(directory).ok().and_then(|root| git::place_in_work_tree(&root)).unwrap_or_default()
+}
+
 fn canonical(directory: &Path) -> Result<PathBuf, Error> {
     directory.canonicalize().map_err(|error| Error::Directory { path: directory.to_owned(), error })
 }
