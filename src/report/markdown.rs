@@ -139,7 +139,7 @@ fn change(row: &Row, out: &mut String) {
         let _ = writeln!(out, "- cannot be undone: {}", why.markdown());
     }
     for fact in &row.facts {
-        let values = fact_values(fact, false, Untrusted::markdown);
+        let values = fact_values(fact, false, Untrusted::code_span);
         let _ = writeln!(out, "- {} {values}", fact_word(fact.what));
     }
     if !row.fields.is_empty() {

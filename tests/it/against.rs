@@ -196,7 +196,7 @@ fn what_is_held_has_no_digest_and_says_how_to_get_one() {
 #[test]
 fn a_plan_of_which_all_is_blocked_says_so_first() {
     let repo = shop();
-    repo.write("apps/two/maps.yaml", &config_map("kept", "w").replace("default", "one"));
+    repo.write("apps/two/new.yaml", &config_map("new", "w").replace("default", "one"));
     for (format, head) in [("text", "plan of test: every change is blocked"), ("markdown", "## spinway plan of")] {
         let text = stdout(&plan(&repo, &["-o", format]));
         let first = text.lines().next().unwrap_or_default();
@@ -226,7 +226,7 @@ fn what_is_made_tells_what_it_serves_and_runs() {
     repo.edit(
         "apps/one/cart.yaml",
         "  image: reg.example/cart:1.0.0",
-        "  rollout: blueGreen\n  image: reg.example/cart:1.0.0",
+        "  rollout: {type: blueGreen}\n  image: reg.example/cart:1.0.0",
     );
     repo.commit("versions");
     repo.edit("apps/one/cart.yaml", "cart:1.0.0", "cart:1.7.3");
