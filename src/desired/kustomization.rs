@@ -92,14 +92,14 @@ fn listed(kustomization: &Value) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::Entry;
+    use crate::desired::{Config, Entry};
 
     fn used(files: &[(&str, &str)]) -> (Used, Vec<String>) {
         let entries = files.iter().map(|(path, text)| ((*path).to_owned(), Entry::File(text.as_bytes().to_vec())));
         let tree = Tree::of(entries.collect());
         let owner = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
-        let used = Used::by(&tree, &tree.manifests(), owner);
-        let taken = tree.manifests().into_iter().filter(|path| used.takes(path)).map(str::to_owned).collect();
+        let used = Used::by(&tree, &tree.manifests(&Config::default()), owner);
+        let taken = tree.manifests(&Config::default()).into_iter().filter(|path| used.takes(path)).map(str::to_owned).collect();
         (used, taken)
     }
 

@@ -487,7 +487,7 @@ mod tests {
         for (path, target, _) in links {
             tree.add(path.to_owned(), Entry::Symlink(target.to_owned()));
         }
-        let read = tree.manifests();
+        let read = tree.manifests(&Config::default());
         for (path, _, hides) in links {
             assert_eq!(read.contains(&path), hides, "{path}");
         }
