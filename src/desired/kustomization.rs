@@ -99,7 +99,8 @@ mod tests {
         let tree = Tree::of(entries.collect());
         let owner = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
         let used = Used::by(&tree, &tree.manifests(&Config::default()), owner);
-        let taken = tree.manifests(&Config::default()).into_iter().filter(|path| used.takes(path)).map(str::to_owned).collect();
+        let taken =
+            tree.manifests(&Config::default()).into_iter().filter(|path| used.takes(path)).map(str::to_owned).collect();
         (used, taken)
     }
 

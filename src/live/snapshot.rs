@@ -7,7 +7,7 @@ use crate::object::{GroupKind, ObjectRef, Untrusted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
-use serde_json_borrow::Value as Borrowed;
+use serde_json_borrow::{ObjectAsVec, Value as Borrowed};
 
 use std::fmt::Write as _;
 
@@ -23,6 +23,9 @@ pub enum SnapshotError {
     /// It is of another version.
     #[error("a snapshot of format `{0}`; this version reads `{SCHEMA}`")]
     Schema(String),
+    /// A field of an object stands twice, so that readers do not agree which one counts.
+    #[error("not a snapshot: field `{0}` of an object stands twice")]
+    Twice(String),
 }
 
 /// A file as it is read: its objects stay in its bytes.
@@ -175,14 +178,46 @@ impl Live {
             live.kinds.insert(kind, Served { versions: row.versions, plural: row.plural, namespaced: row.namespaced });
         }
         live.absent = file.absent.into_iter().collect();
-        Ok((live, file.objects))
+        match file.objects.iter().find_map(twice) {
+            Some(field) => Err(SnapshotError::Twice(field)),
+            None => Ok((live, file.objects)),
+        }
     }
+}
+
+/// A field that stands twice where it says which object it is: at the top or in the metadata.
+fn twice(object: &Borrowed<'_>) -> Option<String> {
+    let among = |map: &ObjectAsVec<'_>| {
+        let fields: Vec<&str> = map.iter().map(|(field, _)| field).collect();
+        let is_again = |(at, field): &(usize, &&str)| fields[..*at].contains(field);
+        fields.iter().enumerate().find(is_again).map(|(_, field)| (*field).to_owned())
+    };
+    let object = object.as_object()?;
+    among(object).or_else(|| among(object.get("metadata")?.as_object()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::live::Presence;
+
+    #[test]
+    fn a_snapshot_in_which_a_field_stands_twice_is_refused() {
+        let with = |object: &str| {
+            format!(
+                "{{\"schema\": \"{SCHEMA}\", \"time\": \"\", \"cluster\": \"\", \"kinds\": [], \"absent\": [], \"objects\": [{object}]}}"
+            )
+        };
+        let of = |metadata: &str, rest: &str| {
+            let text = with(&format!(
+                "{{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {{\"name\": \"a\"{metadata}}}{rest}}}"
+            ));
+            Live::from_snapshot(text.as_bytes()).err().map(|error| error.to_string())
+        };
+        assert_eq!(of("", ""), None);
+        assert!(of(", \"name\": \"b\"", "").is_some_and(|error| error.contains("`name`")));
+        assert!(of("", ", \"metadata\": {\"name\": \"b\"}").is_some_and(|error| error.contains("`metadata`")));
+    }
 
     #[test]
     fn a_snapshot_keeps_what_was_proven() {

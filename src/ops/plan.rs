@@ -161,7 +161,7 @@ impl Given {
     /// The repository or its Config cannot be read.
     pub fn read_in(&self, plain: impl FnOnce() -> String) -> Result<(Repository, Desired), Error> {
         let repository = self.place.read()?;
-        let has_config = repository.tree.entries.contains_key(desired::CONFIG_FILE);
+        let has_config = repository.tree.entries.contains_key(CONFIG_FILE);
         let plain = if has_config { usual_namespace() } else { plain() };
         let desired = desired::read_in(&repository.tree, self.environment.as_deref(), &plain)?;
         Ok((repository, desired))
