@@ -3,11 +3,12 @@
 use crate::object::{has_command, is_hidden, seen};
 use serde_json::Value;
 
-/// A value as YAML; as JSON, which is YAML too, where a block of text in it would be misread: by kubectl, which takes a tab that
-/// begins one for indentation, by a runner of GitHub Actions that prints it, or by people, who do not see all characters.
+/// A value as YAML; as JSON, which is YAML too, where it would be misread: by kubectl, which takes a tab that begins a block of text
+/// for indentation and a line that begins as a separator for one, by a runner of GitHub Actions that prints it, or by people, who do not see all characters.
 pub fn yaml(value: &Value) -> String {
     let text = serde_yaml::to_string(value).unwrap_or_default();
-    if has_command(&text) || begins_with_tab(value) || text.chars().any(is_hidden) {
+    let is_separator = |line: &str| line.starts_with("---") || line.starts_with("...");
+    if has_command(&text) || begins_with_tab(value) || text.lines().any(is_separator) || text.chars().any(is_hidden) {
         return seen(&format!("{value:#}\n")).replace("##[", "\\u0023#[");
     }
     text
@@ -46,6 +47,11 @@ mod tests {
             let (documents, found) = crate::desired::yaml::read(&"a".into(), &written);
             assert!(found.is_empty() && !has_command(&written) && !written.contains(is_hidden), "{written}");
             assert_eq!(documents[0].value, value, "{written}");
+        }
+        for value in [json!("----"), json!({"----": 1}), json!({"...a": {"---": "b"}})] {
+            let written = yaml(&value);
+            let (documents, found) = crate::desired::yaml::read(&"a".into(), &written);
+            assert!(found.is_empty() && documents.len() == 1 && documents[0].value == value, "{written}");
         }
     }
 }
