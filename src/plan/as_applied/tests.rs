@@ -84,7 +84,7 @@ fn what_goes_is_of_the_partition_that_had_it() {
         ("apps/one/r.yaml", ROUTE),
     ];
     let gone = plan(&base, &base[..3]);
-    assert_eq!(told(&gone), ["Held HTTPRoute cart one", "Blocked Service cart one"]);
+    assert_eq!(told(&gone), ["Blocked Service cart one", "Held HTTPRoute cart one"]);
     assert_eq!(gone.destruction.digest, "", "nobody knows the uids");
     assert_eq!(gone.destruction.objects.len(), 1);
     // Moved to another tenant, it is that one's to change.
