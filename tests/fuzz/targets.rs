@@ -372,7 +372,7 @@ pub fn managed_fields(data: &[u8]) {
     for leaf in &declared.leaves {
         assert!(declared.set.contains(&leaf.path));
         // Items of lists may stand twice; fields do not.
-        if leaf.path.0.iter().all(|element| element.starts_with("f:")) {
+        if leaf.path.0.iter().all(|element| element.name().is_some()) {
             assert_eq!(value_at(&value, &leaf.path), Some(leaf.value));
             assert_eq!(value.pointer(&pointer_of(&value, &leaf.path)), Some(leaf.value));
         }
@@ -686,6 +686,8 @@ fn hostile(texts: &[&str]) -> Report {
             facts: vec![FactRow { what: Fact::Path, values: vec![next().into(), next().into()] }],
             left: vec![field],
             because: vec![next().into()],
+            removed: 1,
+            vanished: false,
             breaks: Some(next().into()),
             irreversible: Some(next().into()),
             needs: vec![name(&mut next)],
