@@ -18,6 +18,7 @@ pub mod registry;
 #[cfg(feature = "world")]
 pub mod source;
 
+pub mod api;
 pub mod apply;
 pub mod check;
 pub mod desired;

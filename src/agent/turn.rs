@@ -6,7 +6,7 @@ use crate::desired::{Desired, DriftRule, Tree};
 use crate::inventory::{self, Parent};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::ops::{self, Connected, Event, Given, Lock, Outcome, Place, Planned, REPLANS, Seconds, is_idle, lost};
-use crate::plan::{self, Leave, Options, OwnDrift, drift_of_owned};
+use crate::plan::{Leave, Options, OwnDrift, drift_of_owned};
 use crate::source::{PullError, Pulled, Repository};
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -388,7 +388,7 @@ async fn read(given: &Given) -> Result<(Repository, Desired), ops::Error> {
     read.await.unwrap_or_else(|error| Err(ops::Error::Thread(error.to_string())))
 }
 
-fn unreadable(refused: &plan::Refused) -> Trouble {
+fn unreadable(refused: &crate::api::Refused) -> Trouble {
     let text = format!("inventories cannot be read: {} {}", refused.code, refused.message.terminal());
     ops::Error::from(crate::cluster::Error::Server(text)).into()
 }

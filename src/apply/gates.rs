@@ -1,10 +1,11 @@
 //! How the gates of steps stand, by what was read last.
 
+use crate::api::Refused;
 use crate::desired::Desired;
 use crate::kinds::{self, Health, SPIN, Verdict};
 use crate::live::{Live, Observed};
 use crate::object::{GroupKind, ObjectRef, Untrusted};
-use crate::plan::{self, Gate, Plan, Proof, Refused, Users};
+use crate::plan::{self, Gate, Plan, Proof, Users};
 use crate::routing::is_route_kind;
 use std::cell::OnceCell;
 

@@ -9,13 +9,14 @@ mod outcome;
 mod retry;
 
 pub use gates::{Gatekeeper, Standing};
-pub use monitor::{Asked, BREACH, Monitor};
-pub use outcome::StepOutcome;
-pub use retry::{Class, LEASE_LOST, classify, delay};
+pub use monitor::{Asked, Monitor};
+pub use outcome::{StepOutcome, Trouble};
+pub use retry::{Class, classify, delay};
 
+use crate::api::Refused;
 use crate::kinds::{Health, Verdict};
 use crate::object::{ObjectRef, Untrusted};
-use crate::plan::{Gate, Plan, Refused, StepKind};
+use crate::plan::{Gate, Plan, StepKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an object without any status may hold others back, in seconds (law 3).
@@ -33,11 +34,11 @@ pub enum State {
     /// It is done.
     Done,
     /// It failed, and why.
-    Failed(Untrusted),
+    Failed(Trouble),
     /// Something it needs failed.
-    Blocked(Untrusted),
+    Blocked(Trouble),
     /// What it waits for was still on its way when its time was over: the next run goes on with it.
-    Late(Untrusted),
+    Late(Trouble),
     /// It was not begun, since the run was interrupted.
     NotBegun,
 }
@@ -202,8 +203,7 @@ impl<'a> Run<'a> {
     fn rested(&mut self, step: usize) {
         match self.answers.remove(&step) {
             Some(Answers { other: Some(how), .. }) => {
-                let text = format!("the Gateway did not switch to the new version of the route in time: {}", how.raw());
-                self.set(step, State::Late(Untrusted::new(text)));
+                self.set(step, State::Late(Trouble::NotSwitched(how)));
             }
             _ => self.has_rested(step),
         }
@@ -248,29 +248,18 @@ impl<'a> Run<'a> {
         let state = match standing {
             Standing::NotYet(_, health) if is_open(&health, waited) => None,
             Standing::Open => None,
-            Standing::NotYet(object, health) if waited > self.deadline => Some(State::Late(Untrusted::new(format!(
-                "{object} is not healthy after {:.0} s: {}",
-                self.deadline,
-                shown(&health).raw()
-            )))),
+            Standing::NotYet(object, health) if waited > self.deadline => {
+                Some(State::Late(Trouble::NotHealthy { object: Some(object), seconds: whole(self.deadline), health }))
+            }
             Standing::NotYet(..) => {
                 self.shut.insert(step, since);
                 self.opening.insert(step);
                 return;
             }
-            Standing::Sick(object, health) => Some(State::Blocked(Untrusted::new(format!(
-                "It needs {object}, which is not healthy: {}",
-                shown(&health).raw()
-            )))),
-            Standing::Used(user) => Some(State::Blocked(Untrusted::new(format!("{user} still refers to it.")))),
-            Standing::Unreadable(kind, why) => Some(State::Blocked(Untrusted::new(format!(
-                "{kind} cannot be listed ({}), so it is unknown whether a route still references it. Grant `list` on {kind} in all \
-                 namespaces; `spinway install --permissions` prints the Roles.",
-                why.raw()
-            )))),
-            Standing::NotOurs => Some(State::Blocked(Untrusted::new(
-                "it was changed meanwhile and does not belong to this inventory any more.",
-            ))),
+            Standing::Sick(need, health) => Some(State::Blocked(Trouble::NeedSick { need, health })),
+            Standing::Used(user) => Some(State::Blocked(Trouble::Used(user))),
+            Standing::Unreadable(kind, why) => Some(State::Blocked(Trouble::Unreadable { kind, why })),
+            Standing::NotOurs => Some(State::Blocked(Trouble::NotOurs)),
         };
         self.gated.remove(&step);
         match state {
@@ -322,16 +311,12 @@ impl<'a> Run<'a> {
                 if self.states[then] != State::Waiting {
                     continue;
                 }
-                let object = self.object(first);
+                let need = self.object(first).clone();
                 let state = match &self.states[first] {
-                    State::Failed(why) => {
-                        State::Blocked(Untrusted::new(format!("It needs {object}, which failed: {}", why.raw())))
-                    }
+                    State::Failed(why) => State::Blocked(Trouble::NeedFailed { need, why: Box::new(why.clone()) }),
                     State::NotBegun => State::NotBegun,
-                    State::Late(_) => {
-                        State::Late(Untrusted::new(format!("It needs {object}, which is not healthy yet.")))
-                    }
-                    _ => State::Blocked(Untrusted::new(format!("It needs {object}, which is blocked."))),
+                    State::Late(_) => State::Late(Trouble::NeedLate(need)),
+                    _ => State::Blocked(Trouble::NeedBlocked(need)),
                 };
                 self.states[then] = state;
                 self.ready.remove(&then);
@@ -401,12 +386,7 @@ impl<'a> Run<'a> {
 
     /// The API server refused a step's request for good.
     pub fn refused(&mut self, step: usize, refused: &Refused) {
-        let conflicts: Vec<String> =
-            refused.conflicts.iter().map(|(field, manager)| format!("{}: {}", field.raw(), manager.raw())).collect();
-        let details = if conflicts.is_empty() { refused.message.raw().to_owned() } else { conflicts.join("; ") };
-        let (code, reason) = (refused.code, &refused.reason);
-        let why = format!("the API server refused it ({code} {reason}): {details}");
-        self.set(step, State::Failed(Untrusted::new(why)));
+        self.set(step, State::Failed(Trouble::Refused(Box::new(refused.clone()))));
     }
 
     /// A step that was begun is not sent any more, since the run was interrupted.
@@ -421,22 +401,19 @@ impl<'a> Run<'a> {
         let waited = now - since;
         let state = match (self.plan.steps[step].kind, health) {
             (StepKind::Delete, None) => State::Done,
-            (StepKind::Delete, Some(health)) if waited > self.deadline => State::Failed(Untrusted::new(format!(
-                "it is not gone after {:.0} s. {}",
-                self.deadline,
-                health.message.raw()
-            ))),
+            (StepKind::Delete, Some(health)) if waited > self.deadline => {
+                State::Failed(Trouble::NotGone { seconds: whole(self.deadline), why: health.message.clone() })
+            }
             (StepKind::Delete, Some(_)) => return,
-            (_, None) => State::Failed(Untrusted::new("it was deleted by someone else meanwhile.")),
+            (_, None) => State::Failed(Trouble::Deleted),
             (_, Some(health)) => match health.verdict {
                 Verdict::Current => State::Done,
-                Verdict::Failed => State::Failed(shown(health)),
+                Verdict::Failed => State::Failed(Trouble::Unhealthy(health.clone())),
                 Verdict::Unknown if is_open(health, waited) => State::Done,
-                _ if waited > self.deadline => State::Late(Untrusted::new(format!(
-                    "not healthy after {:.0} s: {}",
-                    self.deadline,
-                    shown(health).raw()
-                ))),
+                _ if waited > self.deadline => {
+                    let (seconds, health) = (whole(self.deadline), health.clone());
+                    State::Late(Trouble::NotHealthy { object: None, seconds, health })
+                }
                 _ => return,
             },
         };
@@ -480,13 +457,9 @@ fn is_open(health: &Health, waited: f64) -> bool {
     health.verdict == Verdict::Unknown && (waited > NO_STATUS || health.reason.raw() != "NoStatus")
 }
 
-fn shown(health: &Health) -> Untrusted {
-    let (reason, message) = (health.reason.raw(), health.message.raw());
-    Untrusted::new(match (reason.is_empty(), message.is_empty()) {
-        (true, _) => message.to_owned(),
-        (false, true) => reason.to_owned(),
-        (false, false) => format!("{reason}: {message}"),
-    })
+/// Whole seconds.
+pub fn whole(seconds: f64) -> u64 {
+    seconds.round() as u64
 }
 
 #[cfg(test)]
@@ -606,7 +579,7 @@ mod tests {
         assert!(run.start_ready(64.9).is_empty(), "a proxy follows the old state, whatever else answers since");
         assert!(!run.rests(), "a newer commit may end that");
         assert!(run.start_ready(65.1).is_empty());
-        assert!(matches!(&run.states()[0], State::Late(why) if why.raw().contains("200")));
+        assert!(matches!(&run.states()[0], State::Late(Trouble::NotSwitched(how)) if how.raw().contains("200")));
     }
 
     #[test]
@@ -620,9 +593,9 @@ mod tests {
         run.observed(3, Some(&Health::current()), 1.0);
         run.start_ready(0.0);
         assert!(run.is_finished());
-        assert!(
-            matches!(&run.states()[1], State::Blocked(why) if why.raw().contains("ConfigMap ns/c0, which failed: Invalid: no"))
-        );
+        let State::Blocked(Trouble::NeedFailed { need, why }) = &run.states()[1] else { panic!("{:?}", run.states()) };
+        assert_eq!(need.to_string(), "ConfigMap ns/c0");
+        assert_eq!(**why, Trouble::Unhealthy(Health::failed("Invalid", "no")));
         assert!(matches!(run.states()[2], State::Blocked(_)));
         assert_eq!(run.states()[3], State::Done);
     }

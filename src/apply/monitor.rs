@@ -10,9 +10,6 @@ use crate::object::{GroupKind, ObjectRef};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The reason of its refusals. A turn ends with the first one: it is a fault of this program.
-pub const BREACH: &str = "Breach";
-
 /// The checks of a tenant's namespaces and kinds, by the ids that `suppressions` name.
 const OF_NAMESPACES: &str = "SPW101";
 const OF_KINDS: &str = "SPW102";

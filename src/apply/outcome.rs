@@ -1,7 +1,9 @@
-//! What became of a change, as a value: `report::result` words it.
+//! What became of a change, as values: `report` words them.
 
 use super::State;
-use crate::object::Untrusted;
+use crate::api::Refused;
+use crate::kinds::Health;
+use crate::object::{GroupKind, ObjectRef, Untrusted};
 
 /// What became of the change of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +15,69 @@ pub enum StepOutcome {
     /// It was not begun, since the run was interrupted.
     NotBegun,
     /// What it waits for was still on its way when its time was over; the next run goes on with it.
-    Late(Untrusted),
-    /// It failed, and why.
-    Failed(Untrusted),
-    /// What it needs failed or is sick, and why it was not begun.
-    Blocked(Untrusted),
+    Late(Trouble),
+    /// It failed.
+    Failed(Trouble),
+    /// What it needs failed or is sick, so it was not begun.
+    Blocked(Trouble),
+}
+
+/// What went wrong with a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The API server refused the request for good.
+    Refused(Box<Refused>),
+    /// The object was written and is not healthy.
+    Unhealthy(Health),
+    /// The object was not healthy when its time was over.
+    NotHealthy {
+        /// The object that is waited for; none for the step's own.
+        object: Option<ObjectRef>,
+        /// The time that it had, in seconds.
+        seconds: u64,
+        /// How it was then.
+        health: Health,
+    },
+    /// The object was not gone when its time was over.
+    NotGone {
+        /// The time that it had, in seconds.
+        seconds: u64,
+        /// What holds it, as the API server says.
+        why: Untrusted,
+    },
+    /// Someone deleted the object after it was written.
+    Deleted,
+    /// Someone changed the object, and it does not belong to this inventory any more.
+    NotOurs,
+    /// Another object still refers to the one that is to be deleted.
+    Used(ObjectRef),
+    /// Objects that may refer to the one that is to be deleted cannot be listed.
+    Unreadable {
+        /// Their kind.
+        kind: GroupKind,
+        /// Why.
+        why: Untrusted,
+    },
+    /// The Gateway went on answering as before; how it answered.
+    NotSwitched(Untrusted),
+    /// What it needs is not healthy.
+    NeedSick {
+        /// What it needs.
+        need: ObjectRef,
+        /// How it is.
+        health: Health,
+    },
+    /// What it needs failed.
+    NeedFailed {
+        /// What it needs.
+        need: ObjectRef,
+        /// What went wrong with that.
+        why: Box<Trouble>,
+    },
+    /// What it needs was not healthy in time.
+    NeedLate(ObjectRef),
+    /// What it needs is blocked.
+    NeedBlocked(ObjectRef),
 }
 
 impl StepOutcome {

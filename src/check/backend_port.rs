@@ -1,7 +1,7 @@
 //! SPW005.
 
 use super::{Check, Context};
-use crate::fields::{FieldSet, Managers};
+use crate::fields::{Element, FieldSet, Managers};
 use crate::kinds::{self, SPIN, Section, each};
 use crate::object::{Diagnostic, ObjectRef, Severity};
 use serde_json::Value;
@@ -67,8 +67,8 @@ fn foreign(service: &Value) -> Vec<i64> {
     let managers = Managers::of(service);
     let ours = managers.ours().map(FieldSet::paths).unwrap_or_default();
     let holds = |port: i64| {
-        let key = format!("\"port\":{port},");
-        ours.iter().any(|path| path.0.get(2).is_some_and(|item| item.contains(&key)))
+        let names = |item: &Element| item.keys().get("port").and_then(Value::as_i64) == Some(port);
+        ours.iter().any(|path| path.0.get(2).is_some_and(names))
     };
     of_service(service).unwrap_or_default().into_iter().filter(|port| !holds(*port)).collect()
 }

@@ -6,6 +6,8 @@ use crate::live::Live;
 use crate::object::Diagnostic;
 use crate::object::ObjectRef;
 
+mod kinds;
+
 const CONFIG: &str = "\
 apiVersion: spinway.dev/v1alpha1
 kind: Config
@@ -178,10 +180,11 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW004", http("parentRef: []"), "`kubectl explain httproute.spec` lists the fields."),
         ("SPW004", http("parentRef: []").replace("namespace: shop}", "namespace: shop, labels: {a: b c}}"), "metadata.labels.a: Invalid value"),
         ("SPW004", rule("matches: [{path: {type: Prefix}}]"), "[error] `kubectl explain httproute.spec.rules.matches.path.type` says what it takes."),
-        ("SPW004", http("").replace("/v1\n", "/v1alpha2\n").replace("HTTPRoute", "UDPRoute"), "kind: of the experimental channel of Gateway API"),
         ("SPW004", rule("matches: [{path: {type: Prefix}}]"), "4:35 spec.rules[0].matches[0].path.type: Unsupported value: \"Prefix\": supported values: \"Exact\", \"PathPrefix\", \"RegularExpression\""),
         ("SPW004", rule("sessionPersistence: {sessionName: a}"), "spec.rules[0].sessionPersistence: of the experimental channel of Gateway API"),
-        ("SPW004", http("").replace("/v1\n", "/v7\n"), "1:1 gateway.networking.k8s.io/v7 HTTPRoute is not in this release of Gateway API."),
+        ("SPW004", rule("matches: [{path: {value: cart}}]"), "4:35 spec.rules[0].matches[0].path.value: Invalid value: \"cart\": must start with `/` when `type` is PathPrefix [error] Write `/cart`."),
+        ("SPW004", rule("filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}], backendRefs: [{name: s, port: 80}]"), "spec.rules[0].filters[0]: Invalid value: RequestRedirect must not be used together with backendRefs [error]"),
+        ("SPW004", gateway("{name: l, port: 80, protocol: TLS}"), "spec.listeners[0].tls.mode: Required value"),
         ("SPW004", app("cart", "executor: e, replicas: \"2\""), "spec.replicas: expected numeric (int or float), got \"2\""),
         ("SPW004", service("s", "{port: 0}"), "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"),
         ("SPW004", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: s, namespace: shop}\nspec: {template: {spec: {containers: [{name: a}]}}}\n".to_owned(), "4:39 spec.template.spec.containers[0].image: Required value"),
@@ -194,8 +197,8 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW005", rule("backendRefs: [{name: s, port: 81}]") + &service("s", "{port: 80}, {port: 82}"), "Service shop/s has no port 81."),
         ("SPW006", app("cart.v2", "executor: e"), "4:12 `cart.v2` is no name of a SpinApp."),
         ("SPW006", app(&"x".repeat(53), "executor: e"), "is no name of a SpinApp."),
-        ("SPW007", app("cart", "replicas: 1"), "SpinApp shop/cart names no executor."),
-        ("SPW007", app("cart", "executor: \"\""), "SpinApp shop/cart names no executor."),
+        ("SPW007", app("cart", "replicas: 1"), "SpinApp shop/cart has no `spec.executor`, and the executors of the cluster are not known here. [warning]"),
+        ("SPW007", app("cart", "executor: \"\"") + &executor("infra", "shim"), "fills in `shim`, the first of the cluster by name, which namespace `shop` does not have. [error]"),
         ("SPW008", app("cart", "executor: e, replicas: 2, enableAutoscaling: true"), "has `replicas` beside `enableAutoscaling`"),
         ("SPW008", app("cart", "executor: e, replicas: 2") + "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: h, namespace: shop}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: cart}, maxReplicas: 3}\n", "is scaled by HorizontalPodAutoscaler shop/h without"),
         ("SPW008", app("cart", "executor: e, enableAutoscaling: true"), "has no autoscaler in the repository. [warning]"),
@@ -204,6 +207,8 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW010", rule(&format!("{CART}, backendRefs: [{{kind: Service, name: cart, port: 80}}]")) + &app("cart", "executor: e"), "The Spin app sees requests with /cart in front."),
         ("SPW011", rule(&format!("matches: [{{path: {{value: /a}}}}, {{path: {{value: /b}}}}], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match"),
         ("SPW011", rule(&format!("matches: [{{path: {{type: Exact, value: /a}}}}], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match"),
+        ("SPW011", rule(&format!("matches: [], filters: [{STRIP}]")), "ReplacePrefixMatch needs exactly one match, by PathPrefix. [error]"),
+        ("SPW011", rule(&format!("matches: [{{path: {{type: Exact, value: /a}}}}], backendRefs: [{{name: a, port: 80, filters: [{STRIP}]}}, {{name: b, port: 80, filters: [{STRIP}]}}]")), "ReplacePrefixMatch needs exactly one match, by PathPrefix. [warning]"),
         ("SPW011", rule("matches: [{path: {type: Exact, value: /a}}], filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]"), "ReplacePrefixMatch needs exactly one match"),
         ("SPW012", rule(&format!("{CART}, filters: [{STRIP}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{set: [{{name: Set-Cookie, value: \"a=b; path=/\"}}]}}}}]")), "The answer leads to /, outside of /cart."),
         ("SPW012", rule(&format!("{CART}, filters: [{STRIP}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{add: [{{name: location, value: /carts}}]}}}}]")), "The answer leads to /carts, outside of /cart."),
@@ -218,7 +223,12 @@ fn found() -> Vec<(&'static str, String, &'static str)> {
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {k: v}\n".to_owned(), "1:1 Secret shop/s holds its values in Git."),
         ("SPW024", "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: s, namespace: shop}\n".to_owned(), "1:1 policy/v1beta1 of PodDisruptionBudget is not served any more, since Kubernetes 1.25."),
         ("SPW024", http("").replace("/v1\n", "/v1beta1\n"), "is served for the sake of older manifests alone. [note] Write gateway.networking.k8s.io/v1."),
-        ("SPW024", http("").replace("/v1\n", "/v1alpha2\n"), "is not served any more, since Gateway API 1.7"),
+        ("SPW024", http("").replace("/v1\n", "/v7\n"), "1:1 gateway.networking.k8s.io/v7 of HTTPRoute is not served by any known release of Gateway API. [error] Write gateway.networking.k8s.io/v1."),
+        ("SPW024", http("").replace("/v1\n", "/v1alpha2\n").replace("HTTPRoute", "UDPRoute"), "1:1 gateway.networking.k8s.io/v1alpha2 of UDPRoute is served by the experimental channel of Gateway API alone. [warning] Write gateway.networking.k8s.io/v1."),
+        ("SPW035", rule("backendRefs: [{group: apps, kind: Deployment, name: cart, port: 80}]"), "4:31 HTTPRoute shop/r sends requests to Deployment shop/cart, which is not a valid kind of backend. [error] Reference the Service"),
+        ("SPW035", rule("filters: [{type: RequestMirror, requestMirror: {backendRef: {group: core.spinkube.dev, kind: SpinApp, name: cart, port: 80}}}]"), "[error] Write `{name: cart, port: 80}`: SpinKube makes a Service of that name."),
+        ("SPW035", rule("backendRefs: [{kind: Pod, name: cart, port: 80}]"), "to Pod shop/cart, which is not a valid kind of backend."),
+        ("SPW035", rule("backendRefs: [{name: s, port: 80}]") + &service("s", "{port: 80}").replace("selector: {a: b}, ports: [{port: 80}]", "type: ExternalName, externalName: a.example"), "is of type ExternalName, which not every Gateway controller supports as a backend. [note]"),
         ("SPW024", "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: s, namespace: shop}\n".to_owned(), "is not served any more"),
         ("SPW025", http("hostnames: [\"*.example\"]"), "4:20 HTTPRoute shop/r serves all of *.example."),
         ("SPW026", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e"), "SpinApp shop/cart is served, and nothing says when it is ready."),
@@ -297,6 +307,7 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW005", rule("backendRefs: [{name: cart, port: 80}]") + &app("cart", "executor: e")),
         ("SPW005", rule("backendRefs: [{name: s, port: 82}]") + &service("s", "{port: 80}, {port: 82}")),
         ("SPW005", rule("backendRefs: [{name: unknown, port: 82}]")),
+        ("SPW005", rule("backendRefs: [{name: s, port: 80}]") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: shop}\nspec: {type: ExternalName, externalName: a.example}\n"),
         ("SPW005", rule("backendRefs: [{name: s, port: 80}]") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: shop}\nspec: {type: ExternalName, externalName: a.example, ports: [{port: 81}]}\n"),
         ("SPW006", app(&"x".repeat(52), "executor: e")),
         ("SPW006", app("cart-2", "executor: e")),
@@ -335,6 +346,8 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {}\n".to_owned()),
         ("SPW021", "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop, annotations: {spinway.dev/ignore: \"SPW021: an example\"}}\nstringData: {k: v}\n".to_owned()),
         ("SPW024", http("")),
+        ("SPW035", rule("backendRefs: [{name: s, port: 80}, {group: multicluster.x-k8s.io, kind: ServiceImport, name: s, port: 80}, {group: gateway.networking.k8s.io, kind: HTTPRoute, name: s}]")),
+        ("SPW035", rule("filters: [{type: ExtensionRef, extensionRef: {group: apps, kind: Deployment, name: s}}], backendRefs: [{name: s, port: 80, filters: [{type: ExtensionRef, extensionRef: {group: \"\", kind: ConfigMap, name: s}}]}]")),
         ("SPW024", "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: g, namespace: shop}\n".to_owned()),
         ("SPW024", "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: s, namespace: shop}\n".to_owned()),
         ("SPW025", http("hostnames: [a.example]")),
@@ -390,8 +403,10 @@ fn each_check_finds_what_it_is_for_and_nothing_else() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Those of tenants and of protected environments have tests of their own.
-    let elsewhere = |id: &str| id.starts_with("SPW1") || matches!(id, "SPW017" | "SPW020");
+    // Those of tenants, of protected environments and of what is known of kinds have tests of their own.
+    let elsewhere = |id: &str| {
+        id.starts_with("SPW1") || matches!(id, "SPW017" | "SPW020" | "SPW034") || ("SPW041".."SPW045").contains(&id)
+    };
     for check in CHECKS.iter().filter(|check| !elsewhere(check.id)) {
         assert!(found().iter().any(|(id, ..)| *id == check.id), "{} has no failing case", check.id);
         assert!(passed().iter().any(|(id, _)| *id == check.id), "{} has no passing case", check.id);

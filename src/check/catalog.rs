@@ -1,12 +1,13 @@
 //! All checks, by id.
 
 use super::{
-    Check, ambiguous_scalar, api_version, app_name, backend_port, certificate, cors_credentials, crd_bundle,
-    crd_versions, dangling_reference, duplicate_match, environments, executor, feature, fields, grpc_and_http,
-    health_check, helm_hook, image_tag, kept_prefix, prefix_condition, reference_grant, replicas, root_absolute,
-    route_attachment, secret_in_git, spin_info, suppress, tenant_bounds, tenant_egress, tenant_gateway,
-    tenant_hostname, tenant_identity, tenant_image, tenant_kind, tenant_namespace, tenant_open, tenant_path,
-    tenant_privilege, tenant_service_account, timeout, wildcard_host, zero_weights,
+    Check, ambiguous_scalar, api_version, app_name, backend_kind, backend_port, certificate, cors_credentials,
+    crd_bundle, crd_versions, credential_in_git, dangling_reference, duplicate_match, environments, executor, feature,
+    fields, grpc_and_http, health_check, helm_hook, image_latest, image_tag, kept_prefix, known_release, made_twice,
+    missing_key, prefix_condition, reference_grant, replicas, root_absolute, route_attachment, secret_in_git,
+    spin_info, suppress, tenant_bounds, tenant_egress, tenant_gateway, tenant_hostname, tenant_identity, tenant_image,
+    tenant_kind, tenant_namespace, tenant_open, tenant_path, tenant_privilege, tenant_service_account, timeout,
+    wildcard_host, zero_weights,
 };
 
 /// All checks, by id.
@@ -40,6 +41,12 @@ pub const CHECKS: &[&Check] = &[
     &feature::CHECK,
     &crd_bundle::CHECK,
     &crd_versions::CHECK,
+    &known_release::CHECK,
+    &backend_kind::CHECK,
+    &missing_key::CHECK,
+    &made_twice::CHECK,
+    &image_latest::CHECK,
+    &credential_in_git::CHECK,
     &suppress::CHECK,
     &tenant_namespace::CHECK,
     &tenant_kind::CHECK,

@@ -2,8 +2,8 @@
 
 use super::suppress::Wishes;
 use super::{
-    Check, Context, app_name, backend_port, cors_credentials, prefix_condition, reference_grant, route_attachment,
-    zero_weights,
+    Check, Context, app_name, backend_kind, backend_port, cors_credentials, executor, made_twice, missing_key,
+    prefix_condition, reference_grant, replicas, route_attachment, zero_weights,
 };
 use crate::desired::Desired;
 use crate::kinds::{self, GATEWAY};
@@ -13,14 +13,19 @@ use std::collections::BTreeSet;
 
 /// The checks that say of an object by itself, with what it refers to, that it will not work. Fields are held against
 /// schemas, and versions against what is served, by the plan itself.
-const OF_OBJECTS: [&Check; 7] = [
+const OF_OBJECTS: [&Check; 12] = [
     &reference_grant::CHECK,
     &route_attachment::CHECK,
     &backend_port::CHECK,
+    &backend_kind::CHECK,
     &app_name::CHECK,
     &cors_credentials::CHECK,
     &prefix_condition::CHECK,
     &zero_weights::CHECK,
+    &executor::CHECK,
+    &replicas::CHECK,
+    &missing_key::CHECK,
+    &made_twice::CHECK,
 ];
 
 /// Whether a check is among those that plans hold what they change against.

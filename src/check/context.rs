@@ -9,7 +9,7 @@ use crate::live::{Live, Presence, Source};
 use crate::object::{Diagnostic, Object, ObjectRef, distance, escape};
 use crate::schema::{CRD_GROUP, Release, Schemas};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
@@ -26,7 +26,7 @@ pub struct Context<'a> {
     /// The objects that are asked about, when it is not all of them.
     only: Option<&'a BTreeSet<ObjectRef>>,
     graph: OnceLock<Graph>,
-    made: OnceLock<BTreeSet<ObjectRef>>,
+    makers: OnceLock<BTreeMap<ObjectRef, Vec<ObjectRef>>>,
     bound: OnceLock<Vec<(&'a Member, &'a Tenant)>>,
     /// How many names were looked for that may have been meant.
     looked_up: AtomicUsize,
@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
     /// A repository held against its own rules.
     pub fn new(desired: &'a Desired) -> Self {
         let rules = desired.rules();
-        let (graph, made, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (graph, makers, bound) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Self {
             desired,
             rules,
@@ -47,7 +47,7 @@ impl<'a> Context<'a> {
             live: None,
             only: None,
             graph,
-            made,
+            makers,
             bound,
             looked_up: AtomicUsize::new(0),
         }
@@ -68,9 +68,9 @@ impl<'a> Context<'a> {
         Self { only: Some(only), ..self }
     }
 
-    /// What is known of a cluster that is really there, beside the repository.
+    /// What is known of live objects, beside the repository.
     pub(super) fn cluster(&self) -> Option<&'a Live> {
-        self.live.filter(|live| matches!(live.source, Source::Cluster | Source::Snapshot))
+        self.live.filter(|live| live.source != Source::None)
     }
 
     /// The types of the cluster, as far as they are known.
@@ -94,10 +94,17 @@ impl<'a> Context<'a> {
         self.rules.externals.iter().any(|external| external.matches(object))
     }
 
-    /// What controllers make for the objects of the repository.
-    fn made(&self) -> &BTreeSet<ObjectRef> {
-        let objects = || self.desired.objects.values().map(|member| &member.object);
-        self.made.get_or_init(|| objects().flat_map(|o| kinds::provides(&o.reference, &o.value)).collect())
+    /// What controllers make for the objects of the repository, with those for which they do.
+    pub(super) fn makers(&self) -> &BTreeMap<ObjectRef, Vec<ObjectRef>> {
+        self.makers.get_or_init(|| {
+            let mut makers: BTreeMap<ObjectRef, Vec<ObjectRef>> = BTreeMap::new();
+            for object in self.desired.objects.values().map(|member| &member.object) {
+                for made in kinds::provides(&object.reference, &object.value) {
+                    makers.entry(made).or_default().push(object.reference.clone());
+                }
+            }
+            makers
+        })
     }
 
     /// The object that may have been meant by a name, one of the repository or made for one: of the same kind, and of the
@@ -108,7 +115,7 @@ impl<'a> Context<'a> {
             return None;
         }
         let declared = self.desired.of_kind(&wanted.group, &wanted.kind, None).map(|(reference, _)| reference);
-        let made = self.made().iter().filter(|made| made.is(&wanted.group, &wanted.kind));
+        let made = self.makers().keys().filter(|made| made.is(&wanted.group, &wanted.kind));
         let near = declared.chain(made).filter(|known| dangling_reference::resembles(wanted, known));
         let near = near.min_by_key(|known| {
             let elsewhere = known.namespace != wanted.namespace;
@@ -126,9 +133,7 @@ impl<'a> Context<'a> {
     pub(super) fn parents(&self, route: &'a Object) -> Vec<(String, &'a Value, &'a Object)> {
         let own = route.reference.namespace();
         let known = each(&route.value, "spec.parentRefs[]").into_iter().filter_map(|(pointer, parent)| {
-            let text = |field: &str| parent.get(field).and_then(Value::as_str);
-            let (kind, name) = (text("kind").unwrap_or("Gateway"), text("name").unwrap_or_default());
-            let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
+            let gateway = listening_parent(parent, own)?;
             Some((pointer, parent, &self.desired.counting(&gateway)?.object))
         });
         known.collect()
@@ -138,13 +143,7 @@ impl<'a> Context<'a> {
     pub(super) fn listening(&self, route: &'a Object) -> Vec<Parent<'a>> {
         let own = route.reference.namespace();
         let known = each(&route.value, "spec.parentRefs[]").into_iter().filter_map(|(pointer, reference)| {
-            let text = |field: &str| reference.get(field).and_then(Value::as_str);
-            let (group, kind) = (text("group").unwrap_or(GATEWAY), text("kind").unwrap_or("Gateway"));
-            if group != GATEWAY || !matches!(kind, "Gateway" | "ListenerSet") {
-                return None;
-            }
-            let name = text("name").unwrap_or_default();
-            let gateway = ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name);
+            let gateway = listening_parent(reference, own)?;
             let declared = self.desired.counting(&gateway).map(|member| &member.object);
             let value = declared.map(|object| &object.value).or_else(|| self.cluster()?.get(&gateway))?;
             Some(Parent { pointer, reference, gateway, value, declared })
@@ -296,6 +295,16 @@ pub(super) struct Parent<'a> {
     pub(super) value: &'a Value,
     /// As the repository has it, if it does.
     pub(super) declared: Option<&'a Object>,
+}
+
+/// The object that a parent reference names, where it is of a kind that has listeners: what a route in a mesh (`Service`) or one
+/// that another object delegates to has as its parent is for its controller to judge.
+pub(super) fn listening_parent(reference: &Value, own: &str) -> Option<ObjectRef> {
+    let text = |field: &str| reference.get(field).and_then(Value::as_str);
+    let (group, kind) = (text("group").unwrap_or(GATEWAY), text("kind").unwrap_or("Gateway"));
+    let listens = group == GATEWAY && matches!(kind, "Gateway" | "ListenerSet");
+    let name = text("name").unwrap_or_default();
+    listens.then(|| ObjectRef::new(GATEWAY, kind, text("namespace").unwrap_or(own), name))
 }
 
 /// Whether an object is a route of Gateway API.

@@ -2,8 +2,9 @@
 
 use super::{Check, Context};
 use crate::desired::Desired;
+use crate::live::Presence;
 use crate::object::{Diagnostic, Object, Severity};
-use crate::schema::{CRD_GROUP, crd_versions, is_set, version_names};
+use crate::schema::{CRD_GROUP, crd_versions, is_set, lost_version, version_names};
 
 pub(super) const CHECK: Check = Check {
     id: "SPW033",
@@ -46,6 +47,15 @@ fn of_definition(context: &Context<'_>, definition: &Object) -> Vec<Diagnostic> 
             let message = format!("{kind} has {} versions that are stored.", stored.len());
             say(&format!("/spec/versions/{index}"), Severity::Error, message);
         }
+    }
+    if let Presence::Present(live) = context.presence(&definition.reference)
+        && let Some(lost) = lost_version(live, &definition.value)
+    {
+        let message = format!(
+            "{} has no version {lost}, in which the cluster may have stored objects (`status.storedVersions`).",
+            definition.reference
+        );
+        say("/spec/versions", Severity::Error, message);
     }
     found
 }

@@ -1,5 +1,6 @@
 //! SPW031.
 
+use super::context::listening_parent;
 use super::{Check, Context};
 use crate::kinds::{GATEWAY, each};
 use crate::live::Presence;
@@ -14,7 +15,7 @@ pub(super) const CHECK: Check = Check {
     name: "feature",
     severity: Severity::Warning,
     guards: false,
-    what: "A route or Gateway uses what the controller that serves it does not have.",
+    what: "A route or Gateway uses what the controller that serves it does not have, or may not have.",
     why: "Most of Gateway API is optional. A controller that lacks a feature either refuses the whole route or, worse, accepts it \
           and leaves the field out: the conditions say so in a reason that nobody reads.",
     example: "# spinway.yaml: controllers: [{gatewayClass: nginx, release: nginx-gateway-fabric@2.7.0}]\napiVersion: gateway.networking.k8s.io/v1\n\
@@ -81,6 +82,17 @@ fn of_object(context: &Context<'_>, object: &Object) -> Vec<Diagnostic> {
             let severity = if DECISIVE.contains(feature) { Severity::Error } else { CHECK.severity };
             found.push(Diagnostic { severity, ..finding });
         }
+        for (pointer, feature) in &used {
+            let Some(suite) = release.tested_before(feature) else { continue };
+            let field = crate::object::dotted(pointer);
+            let message = format!(
+                "It is not known whether {release} has `{field}` ({feature}): it was tested with Gateway API {suite}, whose tests did \
+                 not have it yet."
+            );
+            let help = "Look into its documentation, or declare the release in `controllers` of spinway.yaml that is installed.";
+            let finding = context.finding(&CHECK, object, pointer, message).help(help);
+            found.push(Diagnostic { severity: Severity::Note, ..finding });
+        }
     }
     found
 }
@@ -91,7 +103,8 @@ pub(super) fn releases(context: &Context<'_>, object: &Object) -> BTreeMap<Strin
     classes.filter_map(|class| release(context, &class)).map(|release| (release.to_string(), release)).collect()
 }
 
-/// The GatewayClasses that serve an object; empty names stand for Gateways that are not in the repository.
+/// The GatewayClasses that serve an object; empty names stand for Gateways that are not in the repository. A parent without listeners,
+/// such as the Service of a mesh, is served by no class.
 fn classes(context: &Context<'_>, object: &Object) -> Vec<String> {
     let class_of =
         |gateway: &Value| gateway.pointer("/spec/gatewayClassName").and_then(Value::as_str).map(str::to_owned);
@@ -99,13 +112,16 @@ fn classes(context: &Context<'_>, object: &Object) -> Vec<String> {
         return class_of(&object.value).into_iter().collect();
     }
     let own = object.reference.namespace();
+    let declared = |parent: &ObjectRef| context.desired.counting(parent).map(|member| &member.object.value);
     let parents = ["spec.parentRefs[]", "spec.parentRef"].into_iter().flat_map(|path| each(&object.value, path));
     let mut classes: Vec<String> = parents
-        .map(|(_, parent)| {
-            let text = |field: &str| parent.get(field).and_then(Value::as_str);
-            let gateway =
-                ObjectRef::new(GATEWAY, "Gateway", text("namespace").unwrap_or(own), text("name").unwrap_or_default());
-            context.desired.counting(&gateway).and_then(|member| class_of(&member.object.value)).unwrap_or_default()
+        .filter_map(|(_, parent)| listening_parent(parent, own))
+        .map(|parent| {
+            let set = declared(&parent)
+                .filter(|_| parent.kind == "ListenerSet")
+                .and_then(|set| set.pointer("/spec/parentRef"));
+            let gateway = set.and_then(|of_set| listening_parent(of_set, parent.namespace())).unwrap_or(parent);
+            declared(&gateway).and_then(class_of).unwrap_or_default()
         })
         .collect();
     classes.sort();

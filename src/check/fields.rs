@@ -1,11 +1,14 @@
 //! SPW004.
 
 use super::{Check, Context};
-use crate::desired::{Channel, Desired};
-use crate::kinds::wrong_values;
+use crate::desired::Desired;
+use crate::kinds::{broken_rules, is_filled_in, wrong_values};
 use crate::live::Live;
 use crate::object::{Diagnostic, GroupKind, Object, ObjectRef, Severity, dotted, escape};
-use crate::schema::{Installed, Released, Schema, Schemas, Validator, Violation, released, who_has};
+use crate::schema::{
+    Edition, Installed, Schema, Schemas, Validator, Violation, has_editions, is_released, released, who_has,
+    with_defaults,
+};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashSet};
 
@@ -17,8 +20,9 @@ pub(super) const CHECK: Check = Check {
     what: "A field that its kind does not have, or a value that it refuses.",
     why: "The API server would refuse the object, at the time when it is applied. It is told by the schema and the rules (CEL) of \
           the definition in the repository, the snapshot or the cluster, else by built-in tables of Kubernetes, Gateway API and \
-          SpinKube. Rules in CEL are only known where there is a definition; what built-in kinds demand beyond their schema is \
-          known in part, and the rest is verified at apply. Plans hold an object of a custom kind back that its definition refuses, \
+          SpinKube, which have the rules of Gateway API 1.5 to 1.7 too (`gatewayApi` in spinway.yaml says which release and channel \
+          are installed). What is not in them is verified at apply: to have all of it checked before, keep the definitions of Gateway \
+          API in the repository or use `--snapshot`. What built-in kinds require beyond their schema is known in part. Plans hold an object of a custom kind back that its definition refuses, \
           unless spinway.yaml suppresses that.",
     example: "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart, namespace: checkout}\nspec:\n  \
               parentRef: [{namespace: infra, name: public}]",
@@ -28,11 +32,7 @@ pub(super) const CHECK: Check = Check {
 
 fn run(context: &Context<'_>) -> Vec<Diagnostic> {
     let own = context.desired.schemas();
-    let gateway_api = &context.rules.gateway_api;
-    let installed = Installed {
-        release: gateway_api.release.as_deref(),
-        experimental: gateway_api.channel.map(|channel| channel == Channel::Experimental),
-    };
+    let installed = context.rules.gateway_api.installed();
     let mut validator = Validator::default();
     let mut found = Vec::new();
     for object in context.objects() {
@@ -54,6 +54,8 @@ pub struct AtApply {
     pub built_in: BTreeSet<ObjectRef>,
     /// Kinds of which there is no definition.
     pub undefined: BTreeSet<GroupKind>,
+    /// Kinds of Gateway API that were judged by tables, since there is no definition.
+    pub by_table: BTreeSet<GroupKind>,
 }
 
 /// What of some environments is verified at apply.
@@ -62,10 +64,18 @@ pub fn at_apply(environments: &[Desired], live: Option<&Live>) -> AtApply {
     for desired in environments {
         let context = Context::new(desired).beside(live);
         let own = context.desired.schemas();
+        let installed = context.rules.gateway_api.installed();
         for object in context.objects() {
             let kind = object.reference.group_kind();
             let custom = [&own, context.schemas()].iter().any(|schemas| schemas.is_custom(&kind, &object.version));
-            if custom || released(&kind, &object.version, Installed::default()).is_some() {
+            if custom {
+                continue;
+            }
+            if has_editions(&kind) && !installed.editions().is_empty() {
+                made.by_table.insert(kind);
+                continue;
+            }
+            if is_released(&kind) && !has_editions(&kind) {
                 continue;
             }
             match context.schemas().of(&kind, &object.version) {
@@ -88,50 +98,77 @@ pub fn wrong_fields<'a>(object: &Object, schemas: &'a Schemas, validator: &mut V
     findings(object, wrong)
 }
 
-/// What is wrong with the fields of an object of which there is no definition, by the tables of releases.
-fn by_table<'a>(object: &Object, installed: Installed<'_>, validator: &mut Validator<'a>) -> Vec<Diagnostic> {
-    match released(&object.reference.group_kind(), &object.version, installed) {
-        Some(Released::Schema(schema)) => {
-            let mut found = findings(object, validator.violations(&object.value, schema));
-            if installed.experimental.is_none() {
-                found.extend(experimental(object, installed));
-            }
-            found
-        }
-        Some(Released::Elsewhere) => {
-            // Which release is installed is not known where nobody says it.
-            let severity = if installed.release.is_some() { CHECK.severity } else { Severity::Warning };
-            vec![Diagnostic { severity, ..not_released(object) }]
-        }
-        None => findings(object, Vec::new()),
+/// What is wrong with the fields of an object of which there is no definition, by the tables of releases. What may be installed
+/// and accepts it makes that a warning.
+fn by_table(object: &Object, installed: Installed, validator: &mut Validator<'_>) -> Vec<Diagnostic> {
+    let kind = object.reference.group_kind();
+    let editions = if has_editions(&kind) { installed.editions() } else { Installed::default().editions() };
+    let mut judged: Vec<(Edition, Vec<Violation>)> =
+        editions.iter().filter_map(|edition| Some((*edition, violations(object, *edition, validator)?))).collect();
+    let Some((_, mut wrong)) = judged.pop() else { return findings(object, Vec::new()) };
+    let narrower = judged.pop();
+    if wrong.is_empty() {
+        // The standard channel may be installed: its rules count, its fields are looked at below.
+        wrong.extend(narrower.into_iter().flat_map(|(edition, wrong)| {
+            let known = wrong.into_iter().filter(|violation| violation.help.is_some());
+            known.map(move |violation| unsure(violation, &format!("{edition} refuses it.")))
+        }));
+    } else if let Some(edition) = accepting(object, installed, narrower.as_ref(), validator) {
+        let wrong_here = std::mem::take(&mut wrong).into_iter();
+        wrong.extend(wrong_here.map(|violation| unsure(violation, &format!("{edition} accepts it."))));
     }
+    let mut found = findings(object, wrong);
+    if installed.experimental.is_none() {
+        found.extend(experimental(object, &editions));
+    }
+    found
 }
 
-fn not_released(object: &Object) -> Diagnostic {
+/// What an edition refuses of an object; none where it does not have the kind in this version.
+fn violations(object: &Object, edition: Edition, validator: &mut Validator<'_>) -> Option<Vec<Violation>> {
     let kind = object.reference.group_kind();
-    let who = who_has(&kind, &object.version, "").unwrap_or_else(|| "another version of it".to_owned());
-    let message = format!("{} {} is not in this release of Gateway API.", object.api_version(), kind.kind);
-    let help = format!("{who} has it. `gatewayApi` in spinway.yaml says which release and channel are installed.");
-    Diagnostic::new(CHECK.severity, CHECK.id, message)
-        .at(object.origin_of("/apiVersion"))
-        .about(&object.reference)
-        .help(help)
+    let schema = released(&kind, &object.version, edition)?;
+    let mut wrong = validator.violations(&object.value, schema);
+    let broken = broken_rules(&kind, &object.version, &with_defaults(&object.value, schema), edition);
+    let said: HashSet<String> = wrong.iter().map(|violation| violation.pointer.clone()).collect();
+    wrong.extend(broken.into_iter().filter(|violation| !said.contains(&violation.pointer)));
+    Some(wrong)
+}
+
+/// An edition that may be installed and accepts an object which the newest one refuses.
+fn accepting(
+    object: &Object,
+    installed: Installed,
+    narrower: Option<&(Edition, Vec<Violation>)>,
+    validator: &mut Validator<'_>,
+) -> Option<Edition> {
+    if let Some((edition, _)) = narrower.filter(|(_, wrong)| wrong.is_empty()) {
+        return Some(*edition);
+    }
+    if !has_editions(&object.reference.group_kind()) {
+        return None;
+    }
+    let older = installed.possible().into_iter().filter(|edition| !installed.editions().contains(edition));
+    older.rev().find(|edition| violations(object, *edition, validator).is_some_and(|wrong| wrong.is_empty()))
+}
+
+/// A violation that depends on what is installed.
+fn unsure(violation: Violation, why: &str) -> Violation {
+    let said = violation.help.as_ref().map(|help| format!("{help} ")).unwrap_or_default();
+    let help = format!("{said}{why} `gatewayApi` in spinway.yaml says which release and channel are installed.");
+    Violation { sure: false, help: Some(help), ..violation }
 }
 
 /// Fields that only the experimental channel has: whether they are there depends on the definition that is installed.
-fn experimental(object: &Object, installed: Installed<'_>) -> Vec<Diagnostic> {
+fn experimental(object: &Object, editions: &[Edition]) -> Vec<Diagnostic> {
     let schema = |experimental: bool| {
-        let installed = Installed { experimental: Some(experimental), ..installed };
-        match released(&object.reference.group_kind(), &object.version, installed) {
-            Some(Released::Schema(schema)) => Some(schema),
-            _ => None,
-        }
+        let edition = editions.iter().find(|edition| edition.experimental == experimental)?;
+        released(&object.reference.group_kind(), &object.version, *edition)
     };
     let mut pointers = Vec::new();
-    match (schema(false), schema(true)) {
-        (Some(standard), Some(all)) => beyond(&object.value, standard, all, "", &mut pointers),
-        (None, Some(_)) => pointers.push("/kind".to_owned()),
-        _ => {}
+    // Versions that only one of them has are for another check.
+    if let (Some(standard), Some(all)) = (schema(false), schema(true)) {
+        beyond(&object.value, standard, all, "", &mut pointers);
     }
     let finding = |pointer: &String| {
         let message = format!("{}: of the experimental channel of Gateway API", dotted(pointer));
@@ -162,6 +199,9 @@ fn beyond(value: &Value, without: Schema<'_>, with: Schema<'_>, pointer: &str, f
 
 /// Findings of what is wrong by the schema, and of what is wrong whatever the schema says.
 fn findings(object: &Object, mut wrong: Vec<Violation>) -> Vec<Diagnostic> {
+    // An admission webhook fills in what is missing before the schema is applied.
+    let kind = object.reference.group_kind();
+    wrong.retain(|found| object.value.pointer(&found.pointer).is_some() || !is_filled_in(&kind, &found.pointer));
     let values = wrong_values(&object.reference, &object.value);
     let pointers = |all: &[Violation]| all.iter().map(|violation| violation.pointer.clone()).collect::<HashSet<_>>();
     // Of what both say the surer is said.
@@ -195,6 +235,9 @@ fn help(object: &Object, violation: &Violation) -> String {
         let steps = pointer.split('/').skip(1).filter(|step| !step.bytes().all(|b| b.is_ascii_digit()));
         std::iter::once(kind.as_str()).chain(steps).collect::<Vec<_>>().join(".")
     };
+    if let Some(help) = &violation.help {
+        return help.clone();
+    }
     if !violation.unknown {
         return format!("`kubectl explain {}` says what it takes.", explain(&violation.pointer));
     }

@@ -1,12 +1,14 @@
 //! Checks: rules that a repository is held against, each with a stable id, in a file of its own.
 //!
 //! **Invariants:** a check reads what it is given and changes nothing; a finding stands where its mistake is written. Checks
-//! that guard ([`Check::guards`]) are part of every plan, and nobody whom they bind can switch them off. Those that say of an
-//! object that it will not work are part of every plan that changes it ([`of_changes`]).
+//! that guard ([`Check::guards`]) keep what they find from being applied, and nobody whom they bind can switch them off. So do
+//! those that say of an object that it will not work, in every plan that changes it ([`of_changes`]). What all others find is
+//! part of every plan too ([`add_findings`]), and keeps nothing from being applied.
 
 mod ambiguous_scalar;
 mod api_version;
 mod app_name;
+mod backend_kind;
 mod backend_port;
 mod baseline;
 mod catalog;
@@ -16,17 +18,23 @@ mod context;
 mod cors_credentials;
 mod crd_bundle;
 mod crd_versions;
+mod credential_in_git;
 mod dangling_reference;
 mod duplicate_match;
 mod environments;
 mod executor;
 mod feature;
 mod fields;
+mod findings;
 mod grpc_and_http;
 mod health_check;
 mod helm_hook;
+mod image_latest;
 mod image_tag;
 mod kept_prefix;
+mod known_release;
+mod made_twice;
+mod missing_key;
 mod prefix_condition;
 mod reading;
 mod reference_grant;
@@ -58,7 +66,9 @@ pub use baseline::{baseline, fingerprint, without_known};
 pub use catalog::CHECKS;
 pub use changes::of_changes;
 pub use context::Context;
+pub use credential_in_git::is_shown;
 pub use fields::{AtApply, at_apply, wrong_fields};
+pub use findings::{KnownFindings, add_findings};
 pub use suggest::suggest_rules;
 pub use suppress::leave_out_by_config;
 pub use tenant_bounds::without_namespaces;
@@ -165,6 +175,21 @@ pub fn accepted(mut desired: Desired) -> Desired {
     desired
 }
 
+/// What all checks find in one environment, and what reading it found, without what it asks not to be told of.
+fn of_environment(
+    desired: &Desired,
+    wishes: &mut Wishes,
+    controller: Option<&Release>,
+    live: Option<&Live>,
+) -> Vec<Diagnostic> {
+    let context = Context::new(desired).served_by(controller).beside(live);
+    let mut found = parallel::each(CHECKS, |check| check.run(&context)).concat();
+    found.extend(context.graph().circles(desired).into_iter().map(|circle| circle.finding));
+    found.extend(desired.diagnostics.iter().map(reading::with_help));
+    wishes.leave_out(&mut found);
+    found
+}
+
 /// What all checks find in environments of one repository, and what reading them found, without what the repository asks
 /// not to be told of, with a reason.
 ///
@@ -174,12 +199,7 @@ pub fn all(environments: &[Desired], controller: Option<&Release>, live: Option<
     let mut wishes: Vec<Wishes> = environments.iter().map(Wishes::of).collect();
     let mut all = Vec::new();
     for (desired, wishes) in environments.iter().zip(&mut wishes) {
-        let context = Context::new(desired).served_by(controller).beside(live);
-        let mut found = parallel::each(CHECKS, |check| check.run(&context)).concat();
-        found.extend(context.graph().circles(desired).into_iter().map(|circle| circle.finding));
-        found.extend(desired.diagnostics.iter().map(reading::with_help));
-        wishes.leave_out(&mut found);
-        all.extend(found);
+        all.extend(of_environment(desired, wishes, controller, live));
     }
     let mut between = environments::across(environments);
     between.extend(crd_bundle::across(environments));

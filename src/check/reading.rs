@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 40] = [
+const READING: [(&str, &str, &str); 48] = [
     (
         "app",
         "A field of an App is wrong.",
@@ -39,17 +39,24 @@ const READING: [(&str, &str, &str); 40] = [
     ("file-encoding", "A manifest is not UTF-8.", "Save it as UTF-8."),
     (
         "file-helm",
-        "A file of a Helm chart stands among plain manifests.",
-        "Render it first (`helm template`) and commit the result, or list it in .spinwayignore.",
+        "A Helm chart stands among plain manifests; nothing in its folder is read. Without a Config it is a note.",
+        "Render it (`helm template`) and commit the result, or list the folder in .spinwayignore.",
     ),
     (
         "file-kustomization",
-        "A kustomization stands among plain manifests.",
-        "Render it first (`kustomize build`) and commit the result, or list it in .spinwayignore.",
+        "A kustomization is not built. Neither it, nor the manifests in its folder, nor the files and folders that it lists are applied.",
+        "Render it into a source (`kubectl kustomize FOLDER`) and list the folder in .spinwayignore. To apply its files as they are, list \
+         the kustomization alone in .spinwayignore.",
+    ),
+    (
+        "file-name",
+        "The name of a file is nearly that of a manifest or of .spinwayignore, so it is not read: `cart.YAML`, `cart.ymal`.",
+        "Rename it, or list it in .spinwayignore.",
     ),
     (
         "file-no-object",
-        "A document has no apiVersion or no kind.",
+        "A document has no apiVersion or no kind, or is read by a tool and not by an API server (a kubeconfig, a Talos or Skaffold \
+         file). Without a Config it is a note.",
         "Move it out of the sources, or list the file in .spinwayignore.",
     ),
     ("file-size", "A manifest has more than 8 MiB.", "Split it, or list it in .spinwayignore."),
@@ -60,8 +67,14 @@ const READING: [(&str, &str, &str); 40] = [
     ),
     (
         "file-symlink",
-        "A symbolic link stands among the sources: links are never followed.",
+        "A symbolic link that may hide manifests stands among the sources: links are never followed. A link that is not named like a \
+         manifest and leads to a file hides none. Without a Config it is a note.",
         "Put the file itself there, or list the path in .spinwayignore.",
+    ),
+    (
+        "file-template",
+        "Note: without a Config, a file is a template that is not YAML before another tool has filled it in.",
+        "Render it and commit the result, or list the file in .spinwayignore.",
     ),
     (
         "file-unowned",
@@ -77,14 +90,37 @@ const READING: [(&str, &str, &str); 40] = [
         "Remove one of the references.",
     ),
     (
+        "kind-unknown",
+        "A kind or its group is nearly one of spinway, SpinKube, Gateway API or Kubernetes, and is not known: `kind: app`, \
+         `spinway.io/v1alpha1`, `HttpRoute`. The object is not applied.",
+        "Write the kind or apiVersion that the finding names. If it is a kind of another project, add its CustomResourceDefinition to the \
+         sources or to `externals` in spinway.yaml.",
+    ),
+    (
         "local-kind",
         "A Config or Approval stands where it counts for nothing.",
         "Keep the Config in spinway.yaml, and Approvals below `approvals.paths`, which no tenant may have.",
     ),
     (
+        "namespace-default",
+        "Note: without a Config, objects that declare no namespace are in that of the kubeconfig context (offline: of the snapshot), else \
+         in `default`.",
+        "Set metadata.namespace, or choose the context whose namespace is meant.",
+    ),
+    (
+        "object-encrypted",
+        "An object is encrypted with SOPS: it is not applied, since apps would get ciphertext.",
+        "Decrypt it in the cluster: a SealedSecret, an ExternalSecret, or an operator for SOPS. spinway does not decrypt.",
+    ),
+    (
         "object-kind",
         "apiVersion or kind are not of the form that Kubernetes has.",
         "Use letters, digits, `.`, `/` and `-`.",
+    ),
+    (
+        "object-mark",
+        "An annotation or label of spinway is misspelt, or has a value that means nothing.",
+        "Write the name or value that the finding names.",
     ),
     (
         "object-metadata",
@@ -98,8 +134,15 @@ const READING: [(&str, &str, &str); 40] = [
     ),
     (
         "object-namespace",
-        "An object of a namespace says none; or, a warning, one of the whole cluster says one.",
-        "Add metadata.namespace, or remove it: what a repository means must not depend on a kubeconfig.",
+        "A namespaced object has no `metadata.namespace`, and neither its source nor its tenant names one; or, a warning, a \
+         cluster-scoped object has one.",
+        "Set `metadata.namespace`, or give its source one in spinway.yaml: `sources: [{path: PATH, namespace: NAME}]`. A tenant with exactly \
+         one namespace needs neither.",
+    ),
+    (
+        "object-patch",
+        "A document has `$patch`: it is a strategic merge patch of kustomize, and not an object.",
+        "Write a `Patch` of spinway.dev/v1alpha1, or list the file in .spinwayignore.",
     ),
     (
         "patch",
@@ -113,8 +156,8 @@ const READING: [(&str, &str, &str); 40] = [
     ),
     (
         "patch-unmatched",
-        "A Patch matches nothing.",
-        "Mend its target, or remove it: a patch without effect is a change that someone believes in.",
+        "The target of a Patch matches no object.",
+        "Correct the target, or remove the Patch: a patch without effect is a change that someone believes in.",
     ),
     (
         "source-missing",
@@ -131,6 +174,12 @@ const READING: [(&str, &str, &str); 40] = [
         "A tenant exceeds a limit: 32 MiB of manifests, 10,000 of them, 100,000 files and folders, 20,000 documents, 1,000,000 values, 1,000 patches, or 32 MiB added by \
          patches. None of its files is read and nothing of it is pruned; other tenants are not affected.",
         "Remove files, or split the folder between two tenants in spinway.yaml.",
+    ),
+    (
+        "value-literal",
+        "`${name}` is applied as it is written, since no values are replaced in the object: a warning where the environment has a value \
+         of that name, else a note.",
+        "Annotate the object with `spinway.dev/substitute: enabled`, or write another name.",
     ),
     (
         "value-unknown",
@@ -223,7 +272,7 @@ mod tests {
         let mut texts = Vec::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/desired"), &mut texts);
         let text = texts.concat();
-        let call = r#"(?:Diagnostic::(?:error|warning|note)|fail|unread|foreign|say)\(\s*(?:Severity::\w+,[^,]+,\s*)?(?:severity,[^,]+,\s*)?"([a-z]+(?:-[a-z]+)*)""#;
+        let call = r#"(?:Diagnostic::(?:error|warning|note)|Diagnostic::new\(severity,|fail|unread|unread_at|hidden|foreign|say)\(?\s*(?:Severity::\w+,[^,]+,\s*)?(?:severity,[^,]+,\s*)?"([a-z]+(?:-[a-z]+)*)""#;
         let call = regex::Regex::new(call).unwrap_or_else(|error| unreachable!("{error}"));
         let written: BTreeSet<&str> =
             call.captures_iter(&text).filter_map(|found| Some(found.get(1)?.as_str())).collect();

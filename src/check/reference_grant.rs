@@ -3,7 +3,7 @@
 use super::{Check, Context};
 use crate::graph::{Grants, grants_reference};
 use crate::kinds::{self, GATEWAY};
-use crate::live::Coverage;
+use crate::live::{Coverage, Source};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Severity};
 
 pub(super) const CHECK: Check = Check {
@@ -64,6 +64,6 @@ fn is_granted(context: &Context<'_>, declared: &Grants<'_>, from: &ObjectRef, to
     }
     let Some(live) = context.cluster() else { return false };
     let mut found = live.of_kind(GATEWAY, &kind.kind, Some(to.namespace()));
-    !matches!(live.coverage.get(&kind), Some(Coverage::All))
-        || found.any(|(_, grant)| grants_reference(grant, from, to))
+    let may_be_unseen = live.source != Source::Revision && !matches!(live.coverage.get(&kind), Some(Coverage::All));
+    may_be_unseen || found.any(|(_, grant)| grants_reference(grant, from, to))
 }

@@ -13,7 +13,8 @@ pub(super) const CHECK: Check = Check {
     guards: false,
     what: "A SpinApp and an autoscaler both decide the number of its pods, or neither does.",
     why: "With `enableAutoscaling` SpinKube leaves the number to an autoscaler and refuses `replicas`. Without it the operator and \
-          the autoscaler write against each other. With it and no autoscaler there is one pod for ever.",
+          the autoscaler write against each other. With it and no autoscaler there is one pod for ever. With neither `replicas` of at \
+          least 1 nor `enableAutoscaling` SpinKube's webhook refuses the app.",
     example: "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: cart, namespace: checkout}\nspec: \
               {image: a, executor: e, replicas: 2, enableAutoscaling: true}",
     remedy: "Either `replicas`, or `enableAutoscaling: true` with a HorizontalPodAutoscaler or ScaledObject of its Deployment.",
@@ -35,6 +36,10 @@ fn run(context: &Context<'_>) -> Vec<Diagnostic> {
             (false, Some(scaler)) => {
                 ("/spec", format!("is scaled by {scaler} without `enableAutoscaling`"), Severity::Error)
             }
+            (false, None) if replicas < 1 => match app.value.pointer("/spec/replicas") {
+                Some(value) => ("/spec/replicas", format!("has `replicas: {value}`; the least is 1"), Severity::Error),
+                None => ("/spec", "has neither `replicas` nor `enableAutoscaling`".to_owned(), Severity::Error),
+            },
             (true, None) => {
                 ("/spec/enableAutoscaling", "has no autoscaler in the repository".to_owned(), Severity::Warning)
             }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 mod allowed;
 mod attacks;
 mod bounds;
+mod gateway_api;
 
 const CONFIG: &str = r#"
 apiVersion: spinway.dev/v1alpha1
@@ -164,7 +165,6 @@ fn escapes() -> Vec<(&'static str, String)> {
         ("SPW101", "apiVersion: v1\nkind: List\nitems:\n  - {apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: catalog}}\n".to_owned()),
         ("SPW101", app("replicas: 1").replace("namespace: checkout", "namespace: catalog")),
         ("SPW101", app("replicas: 1").replace("namespace: checkout", "namespace: \"${elsewhere}\"")),
-        ("object-namespace", map("name: x")),
         ("object-name", map("generateName: x-, namespace: checkout")),
         ("object-name", map("name: ../../catalog/x, namespace: checkout")),
         ("object-name", map("name: x, namespace: \"checkout/../catalog\"")),
@@ -492,7 +492,9 @@ fn one_mistake_is_said_once_and_where_it_stands() {
     };
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: prices}\n---\n";
     assert_eq!(told(&(map.to_owned() + &patch("kind: ConfigMap, name: x", "{data: {a: \"2\"}}"))), ["3 SPW101"]);
-    assert_eq!(told("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"), ["3 object-namespace"]);
+    // What declares no namespace is in the only one of its tenant.
+    assert_eq!(told("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"), [""; 0]);
+    assert_eq!(told("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: x}\n"), ["2 SPW102"]);
     let open = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: x\n  namespace: checkout\n  annotations:\n    \
                 a: b\n    spinway.dev/not-enforced: https://evil.example\nspec: {podSelector: {}, policyTypes: [Egress]}\n";
     assert_eq!(told(open), ["8 SPW107"]);
@@ -511,10 +513,10 @@ fn what_stands_beside_a_mistake_does_not_excuse_it() {
     ] {
         assert_eq!(told(&(spin("a: b") + "---\n" + &limiting(policy))), ["SPW107"], "{policy}");
     }
-    // An object that only forgot its namespace.
+    // An object that takes the namespace of its tenant.
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n";
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\n";
-    assert_eq!(told(&(map.to_owned() + role)), ["object-namespace", "SPW102"]);
+    assert_eq!(told(&(map.to_owned() + role)), ["SPW102"]);
 }
 
 #[test]

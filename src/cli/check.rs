@@ -4,12 +4,14 @@ use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::check::{self, AtApply, CHECKS};
-use crate::object::{Severity, Untrusted};
+use crate::object::{GroupKind, Severity, Untrusted};
 use crate::ops::{self, Beside, Checked};
 use crate::report::{self, Report};
 use crate::schema::Release;
+use crate::source;
 use clap::Args;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Check the repository without a cluster: what it says, and what its tenants may
 ///
@@ -78,12 +80,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let text = vec![Target { format: Format::Text, file: None }];
     for target in if arguments.output.is_empty() { &text } else { &arguments.output } {
-        target.write(&rendered(target, &checked)?)?;
+        target.write(&rendered(target, &checked, &arguments.repository.directory)?)?;
     }
     Ok(if checked.count(Severity::Error) > 0 { FAILED } else { 0 })
 }
 
-fn rendered(target: &Target, checked: &Checked) -> Result<String, Failure> {
+fn rendered(target: &Target, checked: &Checked, directory: &Path) -> Result<String, Failure> {
+    // GitHub names files from the root of the Git repository, wherever this one begins in it.
+    let of_git = || {
+        let folder = source::place_in_git(directory);
+        let found: Vec<_> = checked.found.iter().map(|finding| finding.clone().below(&folder)).collect();
+        Report { notices: checked.notices.clone(), ..report::from_check(&found) }
+    };
     let made = Report { notices: checked.notices.clone(), ..report::from_check(&checked.found) };
     Ok(match target.format {
         Format::Text => {
@@ -93,9 +101,9 @@ fn rendered(target: &Target, checked: &Checked) -> Result<String, Failure> {
         }
         Format::Json => made.json() + "\n",
         Format::Markdown => report::markdown(&made),
-        Format::Sarif => format!("{:#}\n", report::sarif(&made)),
+        Format::Sarif => format!("{:#}\n", report::sarif(&of_git())),
         Format::Junit => report::junit(&made),
-        Format::Github => report::github(&made),
+        Format::Github => report::github(&of_git()),
         _ => return Err(Failure::usage("check has the formats text, json, markdown, sarif, junit and github")),
     })
 }
@@ -114,18 +122,26 @@ fn summary(checked: &Checked) -> String {
 }
 
 /// What only the API server can say, in a sentence.
-fn at_apply(AtApply { built_in, undefined }: &AtApply) -> String {
-    let kinds: Vec<String> = undefined.iter().map(ToString::to_string).collect();
+fn at_apply(AtApply { built_in, undefined, by_table }: &AtApply) -> String {
+    let named = |kinds: &BTreeSet<GroupKind>| kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut parts = Vec::new();
     match built_in.len() {
         0 => {}
         1 => parts.push("what Kubernetes demands of 1 object of its own kinds beyond its schema".to_owned()),
         n => parts.push(format!("what Kubernetes demands of {n} objects of its own kinds beyond their schema")),
     }
-    if !kinds.is_empty() {
-        parts.push(format!("kinds without a definition here ({})", kinds.join(", ")));
+    if !undefined.is_empty() {
+        parts.push(format!("kinds without a definition here ({})", named(undefined)));
     }
-    if parts.is_empty() { String::new() } else { format!("Verified at apply: {}.\n", parts.join("; ")) }
+    let verified = if parts.is_empty() { String::new() } else { format!("Verified at apply: {}.\n", parts.join("; ")) };
+    if by_table.is_empty() {
+        return verified;
+    }
+    format!(
+        "{verified}Checked by built-in tables of Gateway API: {}. Keep its definitions in the repository, or use `--snapshot`, to check \
+         all of their rules.\n",
+        by_table.iter().map(|kind| kind.kind.as_str()).collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn explain(asked: &str) -> Result<u8, Failure> {

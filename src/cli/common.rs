@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use crate::cluster::{Cluster, Traffic};
 use crate::desired::Desired;
-use crate::object::unobeyed;
+use crate::object::{Severity, unobeyed};
 use crate::ops::{self, Given, LiveSource, Place};
 use crate::plan::Selection;
 use crate::report::{Bytes, FieldRow, Report};
@@ -267,6 +267,8 @@ pub(super) enum FailOn {
     Blocked,
     Unhealthy,
     Drift,
+    /// Errors that are found, but for those of the revision that the change is compared with.
+    Findings,
 }
 
 impl Output {
@@ -314,6 +316,11 @@ impl Output {
     }
 }
 
+/// Whether a report has errors that the revision it is compared with does not have.
+pub(super) fn brings_errors(report: &Report) -> bool {
+    report.diagnostics.iter().any(|finding| finding.severity == Severity::Error && !finding.known)
+}
+
 /// Whether a report holds anything of a kind that counts as a failure.
 pub(super) fn fails_on(fail_on: &[FailOn], report: &Report) -> bool {
     use crate::kinds::Verdict;
@@ -324,6 +331,7 @@ pub(super) fn fails_on(fail_on: &[FailOn], report: &Report) -> bool {
         FailOn::Held => report.changes.iter().any(|c| c.action == Action::Held),
         FailOn::Blocked => report.changes.iter().any(|c| c.action == Action::Blocked),
         FailOn::Unhealthy => report.health.iter().any(|row| sick(row.verdict)),
-        FailOn::Drift => report.changes.iter().any(|c| !c.left.is_empty() || c.fields.iter().any(drifted)),
+        FailOn::Findings => brings_errors(report),
+        FailOn::Drift => report.changes.iter().any(|c| c.left.iter().chain(&c.fields).any(drifted)),
     })
 }

@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 /// Reports drift.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let output = &arguments.inspect.output;
-    let (report, refused) = match arguments.inspect.look().await? {
+    let (report, refused) = match arguments.inspect.look("drift").await? {
         Seen::Inventory(seen) => {
             let (cluster, reading) = *seen;
             let found = drift_of_owned(&reading.live, &reading.parents);

@@ -30,6 +30,11 @@ impl Failure {
         Self { code: USAGE, message: Untrusted::new(message), hint: "", diagnostics: Vec::new(), tree: Box::default() }
     }
 
+    /// The command was used wrongly, and there is another way.
+    pub(super) fn usage_but(message: impl Into<String>, hint: &'static str) -> Self {
+        Self { hint, ..Self::usage(message) }
+    }
+
     /// It could not be done.
     pub(super) fn failed(message: impl Into<String>, hint: &'static str) -> Self {
         Self { code: FAILED, message: Untrusted::new(message), hint, diagnostics: Vec::new(), tree: Box::default() }
@@ -67,6 +72,9 @@ impl From<ops::Error> for Failure {
         let (code, hint) = match &error {
             ops::Error::Read(ReadError::Config(..)) => {
                 (REFUSED, "Nothing was done: the rules of the repository cannot be read.")
+            }
+            ops::Error::Read(ReadError::Gone) => {
+                (REFUSED, "Restore the file. To stop using environments and tenants, delete their objects first.")
             }
             ops::Error::Read(_) => (USAGE, ""),
             ops::Error::Cluster(cluster::Error::Config(_)) => {
@@ -109,7 +117,7 @@ impl From<ops::NewError> for Failure {
                 Self::failed(message, "Nothing was written. Mend that file, or choose another name.")
             }
             NewError::Changed(_) => Self::failed(message, "Nothing was written. Run the same command again."),
-            NewError::Wrong(Wrong::Value { .. }) => Self::usage(message),
+            NewError::Wrong(Wrong::Value { .. } | Wrong::NoNamespace { .. }) => Self::usage(message),
             NewError::Wrong(Wrong::TenantThere { .. }) => {
                 Self::failed(message, "Nothing was written. Edit that entry, or choose another name.")
             }

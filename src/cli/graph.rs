@@ -1,6 +1,6 @@
 //! `spinway graph`.
 
-use super::common::{Format, Output, Repository, Target};
+use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
 use crate::graph::Graph;
@@ -19,8 +19,18 @@ pub(super) struct Arguments {
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     why: Option<Vec<String>>,
     /// The format, and a file for it; may be given several times [text, json, dot, mermaid]
-    #[command(flatten)]
-    output: Output,
+    #[arg(
+        short,
+        long,
+        env = "SPINWAY_OUTPUT",
+        value_name = "FORMAT[=FILE]",
+        value_delimiter = ',',
+        default_value = "text"
+    )]
+    output: Vec<Target>,
+    /// Show errors only
+    #[arg(short, long, env = "SPINWAY_QUIET")]
+    quiet: bool,
 }
 
 /// Shows the graph.
@@ -29,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let graph = Graph::build(&desired, &Live::default());
     let cycles: Vec<_> = graph.circles(&desired).into_iter().map(|circle| circle.finding).collect();
     let found: Vec<_> = desired.diagnostics.iter().chain(&cycles).cloned().collect();
-    ui::diagnostics(&found, &repository.tree, arguments.output.quiet);
+    ui::diagnostics(&found, &repository.tree, arguments.quiet);
     if let Some(ends) = &arguments.why {
         let [from, to] = [find(&graph, &ends[0])?, find(&graph, &ends[1])?];
         let Some(chain) = graph.why(&from, &to) else {
@@ -40,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         target.write(&why_text(&chain))?;
         return Ok(0);
     }
-    for target in arguments.output.targets() {
+    for target in &arguments.output {
         let text = match target.format {
             Format::Text => graph_text(&graph),
             Format::Dot => dot(&graph),

@@ -47,7 +47,7 @@ fn text(parents: &[&Parent]) -> String {
     for parent in parents {
         out.push_str(&format!("{}\n", Untrusted::new(parent.partition.as_str()).terminal()));
         for stop in &parent.stops {
-            out.push_str(&format!("  {}\n", stop.text().terminal()));
+            out.push_str(&format!("  {}\n", crate::report::stop(stop).terminal()));
         }
         for entry in parent.state.history.iter().rev() {
             out.push_str(&line(entry));

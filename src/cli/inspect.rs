@@ -36,7 +36,13 @@ pub(super) enum Seen {
 
 impl Inspect {
     /// Looks: at the inventory when no repository is given or around.
-    pub(super) async fn look(&self) -> Result<Seen, Failure> {
+    pub(super) async fn look(&self, verb: &str) -> Result<Seen, Failure> {
+        if self.live.against.is_some() {
+            return Err(Failure::usage_but(
+                format!("`{verb}` needs live state, and the revision of --against has none"),
+                "Use a cluster or --snapshot FILE. `spinway plan --against REV` shows what differs between revisions.",
+            ));
+        }
         if self.repository.is_absent() && self.live.snapshot.is_none() {
             let cluster = self.live.connection.connect().await?;
             let reading = cluster.observe_owned(&self.inventory_namespace, readable).await;

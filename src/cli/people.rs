@@ -74,7 +74,10 @@ pub(super) fn end(text: &str) -> Result<String, Failure> {
 
 /// Says what stops something now.
 pub(super) fn tell(stop: &Stop) {
-    super::ui::progress(&format!("{} The agent's next turn, and every apply, does so.", stop.text().terminal()));
+    super::ui::progress(&format!(
+        "{} The agent's next turn, and every apply, does so.",
+        crate::report::stop(&stop).terminal()
+    ));
 }
 
 impl From<PeopleError> for Failure {

@@ -3,8 +3,10 @@
 use super::common::{LiveOptions, Output, Planning, Repository, costing};
 use super::failure::{DIFFERENT, FAILED, Failure, REFUSED};
 use super::ui;
+use crate::live::Source;
+use crate::object::did_you_mean;
 use crate::ops::{self, Planned};
-use crate::report::{Report, from_plan, health_rows};
+use crate::report::{Report, from_plan, health_rows, mark_known};
 use clap::Args;
 
 /// Show what would change, why, and in which order; nothing is written
@@ -38,6 +40,12 @@ pub(super) async fn planned(
     planning: &Planning,
 ) -> Result<Planned, Failure> {
     let planned = ops::plan(&repository.given(), &live.source(), &planning.options()).await?;
+    let tenants: Vec<&str> = planned.desired.rules().partitions();
+    for asked in planning.options().select.tenants.iter().filter(|asked| !tenants.contains(&asked.as_str())) {
+        let meant = did_you_mean(asked, tenants.iter().copied());
+        let meant = meant.unwrap_or_else(|| format!("There are: {}.", tenants.join(", ")));
+        return Err(Failure::usage(format!("there is no tenant `{asked}`. {meant}")));
+    }
     if planned.plan.changes.is_empty() && !planning.options().select.is_everything() {
         return Err(Failure::usage("the selection matches no object of the repository"));
     }
@@ -52,7 +60,9 @@ pub(super) fn report(verb: &'static str, planned: &Planned, output: &Output) -> 
 /// The report of a plan, with what it cost.
 pub(super) fn report_of(verb: &'static str, planned: &Planned, health: bool) -> Report {
     let mut report = from_plan(verb, &planned.plan, &planned.desired);
-    if health {
+    mark_known(&mut report, &planned.plan, &planned.known);
+    // A revision has none.
+    if health && planned.reading.live.source != Source::Revision {
         report.health = health_rows(&planned.desired, &planned.reading.live);
     }
     report.revision.clone_from(&planned.repository.revision);

@@ -2,6 +2,8 @@
 
 use super::common::{Connection, Format, Repository, Target};
 use super::failure::Failure;
+use crate::cluster;
+use crate::desired::DEFAULT_NAMESPACE;
 use crate::ops;
 use clap::Args;
 use std::path::PathBuf;
@@ -21,7 +23,10 @@ pub(super) struct Arguments {
 
 /// Saves live state.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let (_, desired) = arguments.repository.read()?;
+    let Connection { kubeconfig, context } = arguments.connection.clone();
+    let named = || cluster::context_namespace(kubeconfig.as_deref(), context.as_deref());
+    let plain = || named().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    let (_, desired) = arguments.repository.given().read_in(plain)?;
     let desired = Arc::new(desired);
     let cluster = arguments.connection.connect().await?;
     let live = ops::snapshot(&cluster, &desired).await?;

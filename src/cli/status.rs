@@ -19,7 +19,7 @@ pub(super) struct Arguments {
 /// Reports health.
 pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let output = &arguments.inspect.output;
-    let mut report = match arguments.inspect.look().await? {
+    let mut report = match arguments.inspect.look("status").await? {
         Seen::Inventory(seen) => {
             let (cluster, reading) = *seen;
             let health = owned_health(&reading.live, &reading.parents);

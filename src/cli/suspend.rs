@@ -41,7 +41,7 @@ pub(super) async fn suspend(arguments: Suspend) -> Result<u8, Failure> {
 /// Resumes.
 pub(super) async fn resume(arguments: Resume) -> Result<u8, Failure> {
     for stop in arguments.place.find().await?.resume(&arguments.which.part()).await? {
-        super::ui::progress(&format!("Ended: {}", stop.text().terminal()));
+        super::ui::progress(&format!("Ended: {}", crate::report::stop(&stop).terminal()));
     }
     Ok(0)
 }

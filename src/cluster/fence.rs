@@ -1,9 +1,8 @@
 //! Until when writes may be sent. Kubernetes cannot refuse a write because of who held a lease, so each write is held
 //! against this clock right before it is sent.
 
-use crate::apply::LEASE_LOST;
+use crate::api::{Fault, Refused};
 use crate::object::Untrusted;
-use crate::plan::Refused;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -70,7 +69,7 @@ impl Fence {
             return Ok(());
         }
         let message = Untrusted::new("the lease of this environment is not held any more, so nothing is written");
-        Err(Refused { reason: LEASE_LOST.to_owned(), message, ..Refused::default() })
+        Err(Refused { reason: "LeaseLost".to_owned(), fault: Fault::LeaseLost, message, ..Refused::default() })
     }
 }
 

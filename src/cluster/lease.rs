@@ -2,10 +2,10 @@
 //! never by comparing times that different machines wrote, and every write of it builds on what was read.
 
 use super::{Cluster, Fence};
+use crate::api::Refused;
 use crate::apply::{Class, classify};
 use crate::live::Served;
 use crate::object::{ObjectRef, meta};
-use crate::plan::Refused;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 

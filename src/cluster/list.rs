@@ -1,9 +1,9 @@
 //! LIST requests: their paths, and what is kept of all their pages.
 
 use super::{Cluster, get, not_json};
+use crate::api::Refused;
 use crate::live::{Served, Stored};
 use crate::object::{GroupKind, ObjectRef, api_version};
-use crate::plan::Refused;
 use serde_json::Value;
 use serde_json_borrow::Value as Listed;
 use std::collections::BTreeSet;

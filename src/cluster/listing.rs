@@ -3,12 +3,13 @@
 use super::discovery::Types;
 use super::list::List;
 use super::{Cluster, Error};
+use crate::api::Refused;
 use crate::desired::Desired;
 use crate::inventory::{Parent, find, ids};
 use crate::kinds::{GATEWAY, SPIN};
 use crate::live::{Coverage, Live, Served, Source, Stored};
 use crate::object::{GroupKind, ObjectRef};
-use crate::plan::{Refused, Screen};
+use crate::plan::Screen;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

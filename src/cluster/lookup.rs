@@ -3,12 +3,12 @@
 use super::list::List;
 use super::listing::{Reading, is_secret, is_short, wanted_version};
 use super::{CONCURRENCY, Cluster};
+use crate::api::Refused;
 use crate::desired::{Desired, Selector};
 use crate::graph::Graph;
 use crate::kinds::SPIN;
 use crate::live::{Coverage, Live, Served};
 use crate::object::{GroupKind, ObjectRef, api_version, label};
-use crate::plan::Refused;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -27,9 +27,9 @@ pub use observe::{Observer, Sought};
 pub use watch::{Watches, watched};
 pub use write::{Mode, is_other, with_identity};
 
-use crate::apply::{Asked, BREACH, Monitor};
+use crate::api::{Fault, Invalid, Refused};
+use crate::apply::{Asked, Monitor};
 use crate::object::{ObjectRef, Untrusted};
-use crate::plan::Refused;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt as _;
@@ -70,12 +70,23 @@ pub enum Error {
     Server(String),
 }
 
+/// The namespace of a kubeconfig context, as kubectl takes it for objects that declare none; none where nothing says it, also since
+/// the kubeconfig cannot be used, which connecting tells.
+pub fn context_namespace(kubeconfig: Option<&Path>, context: Option<&str>) -> Option<String> {
+    let file = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from).ok()?;
+    let wanted = context.or(file.current_context.as_deref())?;
+    let named = file.contexts.iter().find(|known| known.name == wanted)?;
+    named.context.as_ref()?.namespace.clone().filter(|namespace| !namespace.is_empty())
+}
+
 /// A connection to an API server; clones share it.
 #[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
     /// The kubeconfig context in use.
     pub context: String,
+    /// The namespace of that context.
+    pub namespace: String,
     /// The URL of the API server, by which what is kept on disk is told apart.
     server: String,
     shared: Arc<Shared>,
@@ -126,12 +137,13 @@ impl Cluster {
         config.headers.push((header::USER_AGENT, agent));
         // Requests are repeated here, where each is counted and the pace is kept.
         config.default_retry = false;
-        let server = config.cluster_url.to_string();
+        let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = kube::Client::try_from(config).map_err(|e| wrong(&e))?;
         let shared = Shared { traffic: Mutex::default(), pace: Pace::new(MOST) };
         Ok(Self {
             client,
             context,
+            namespace,
             server,
             shared: Arc::new(shared),
             fence: None,
@@ -177,7 +189,12 @@ impl Cluster {
             if let Some(fence) = &self.fence {
                 fence.close();
             }
-            Refused { message: Untrusted::new(message), reason: BREACH.to_owned(), ..Refused::default() }
+            Refused {
+                message: Untrusted::new(message),
+                reason: "Breach".to_owned(),
+                fault: Fault::Breach,
+                ..Refused::default()
+            }
         })
     }
 
@@ -243,7 +260,7 @@ impl Cluster {
             }
             let bytes = self.all(answer.into_body()).await?;
             let status: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(code))?;
-            return Err(refusal(code, &status));
+            return Err(Refused::of(code, &status));
         }
     }
 
@@ -303,12 +320,8 @@ fn transport(message: String) -> Refused {
 }
 
 fn not_json(code: u16) -> Refused {
-    Refused {
-        code,
-        reason: "NotJson".to_owned(),
-        message: Untrusted::new("the answer is no JSON"),
-        ..Refused::default()
-    }
+    let message = Untrusted::new("the answer is not valid JSON");
+    Refused { reason: "NotJson".to_owned(), message, ..Refused::of(code, &Value::Null) }
 }
 
 /// Bounds each wait for the server in time.
@@ -340,36 +353,15 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// A `Status` of Kubernetes as a refusal.
-fn refusal(code: u16, status: &Value) -> Refused {
-    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let causes = status.pointer("/details/causes").and_then(Value::as_array).cloned().unwrap_or_default();
-    let (conflicts, invalid): (Vec<&Value>, Vec<&Value>) =
-        causes.iter().partition(|c| text(c, "reason") == "FieldManagerConflict");
-    Refused {
-        code,
-        reason: text(status, "reason"),
-        message: Untrusted::new(text(status, "message")),
-        conflicts: conflicts
-            .into_iter()
-            .map(|c| (Untrusted::new(text(c, "field")), Untrusted::new(text(c, "message"))))
-            .collect(),
-        invalid: invalid.into_iter().map(|c| (text(c, "field"), text(c, "message"))).collect(),
-        proved: None,
-    }
-}
-
 /// Takes secret values out of a refusal: the API server repeats them in messages about ill-typed Secrets. Of a Secret
 /// only the fields are kept; of other objects the given values are struck out.
 fn redact(object: &ObjectRef, body: &Value, refused: Refused) -> Refused {
     if object.is("", "Secret") {
-        let fields: Vec<String> = refused.invalid.iter().map(|(field, _)| field.clone()).collect();
+        let fields: Vec<String> = refused.invalid.iter().map(|invalid| invalid.field.clone()).collect();
         let about = if fields.is_empty() { String::new() } else { format!(" about {}", fields.join(", ")) };
         let message = Untrusted::new(format!("the message{about} is withheld, since it may repeat a secret value"));
-        let immutable = |(field, message): (String, String)| {
-            (field, if message.contains("immutable") { "field is immutable".to_owned() } else { String::new() })
-        };
-        return Refused { message, invalid: refused.invalid.into_iter().map(immutable).collect(), ..refused };
+        let silent = |invalid: Invalid| Invalid { message: String::new(), ..invalid };
+        return Refused { message, invalid: refused.invalid.into_iter().map(silent).collect(), ..refused };
     }
     let mut values = Vec::new();
     if object.is("core.spinkube.dev", "SpinApp") {
@@ -394,7 +386,7 @@ fn redact(object: &ObjectRef, body: &Value, refused: Refused) -> Refused {
     };
     Refused {
         message: Untrusted::new(strike(refused.message.raw())),
-        invalid: refused.invalid.iter().map(|(field, message)| (field.clone(), strike(message))).collect(),
+        invalid: refused.invalid.iter().map(|i| Invalid { message: strike(&i.message), ..i.clone() }).collect(),
         ..refused
     }
 }

@@ -2,7 +2,7 @@
 //! with a page, and pages may be as large as the API server likes best (ADR 0006).
 
 use super::not_json;
-use crate::plan::Refused;
+use crate::api::Refused;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json_borrow::Value;

@@ -1,10 +1,10 @@
 //! Requests about one object.
 
 use super::{Cluster, redact};
+use crate::api::Refused;
 use crate::fields::MANAGER;
 use crate::live::Served;
 use crate::object::{ObjectRef, Untrusted, api_version, meta};
-use crate::plan::Refused;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 

@@ -2,14 +2,17 @@
 
 use super::Member;
 use super::deletions::Deletions;
+use super::releases::quoted;
 use super::settle::Settle;
+use super::shape::Flaw;
+use super::spelling::misspelt_name;
 use super::tree::{Pattern, below, glob};
 use crate::kinds::{GATEWAY, HealthRule, SPIN};
-use crate::object::{Diagnostic, ObjectRef, Origin};
-use crate::schema::Release;
-use schemars::JsonSchema;
+use crate::object::{Diagnostic, ObjectRef, Origin, did_you_mean, seconds};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The API group of the local kinds.
@@ -22,7 +25,7 @@ pub const PLATFORM: &str = "platform";
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
     /// Paths that every environment reads.
-    pub sources: Vec<String>,
+    pub sources: Vec<Source>,
     /// Where the inventory is kept.
     pub inventory: InventoryConfig,
     /// The environments, in the order of promotion.
@@ -60,6 +63,60 @@ pub struct Config {
     pub defaults: Value,
 }
 
+/// A path that is read: `apps`, or `{path: apps, namespace: shop}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "WrittenSource")]
+pub struct Source {
+    /// The folder or file.
+    pub path: String,
+    /// The namespace of the objects below it that declare none.
+    pub namespace: Option<String>,
+}
+
+/// A source as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a path, or `{path: PATH, namespace: NAME}`")]
+enum WrittenSource {
+    /// Its path alone.
+    Path(String),
+    /// With more.
+    Entry(SourceEntry),
+}
+
+/// A path that is read, and the namespace of what declares none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SourceEntry {
+    /// The folder or file.
+    path: String,
+    /// The namespace of the objects below it that declare none.
+    #[serde(default)]
+    namespace: Option<String>,
+}
+
+impl From<WrittenSource> for Source {
+    fn from(written: WrittenSource) -> Self {
+        match written {
+            WrittenSource::Path(path) => Self { path, namespace: None },
+            WrittenSource::Entry(SourceEntry { path, namespace }) => Self { path, namespace },
+        }
+    }
+}
+
+impl JsonSchema for Source {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Source".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WrittenSource::json_schema(generator)
+    }
+}
+
 /// The executors that Apps run by, each of which must be in the namespace of the App.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -80,7 +137,9 @@ impl Default for Executors {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GatewayApi {
-    /// The release: `1.6`; default: the newest that is known.
+    /// The release: `1.6`; `v1.6` and `1.6.1` mean the same. Default: the newest that is known.
+    #[serde(deserialize_with = "quoted")]
+    #[schemars(with = "Option<String>")]
     pub release: Option<String>,
     /// The channel; default: not known, so fields of the experimental one are noted and not refused.
     pub channel: Option<Channel>,
@@ -163,7 +222,7 @@ pub struct Environment {
     /// Its name.
     pub name: String,
     /// Paths that only this environment reads.
-    pub sources: Vec<String>,
+    pub sources: Vec<Source>,
     /// Values for `${name}`.
     pub values: BTreeMap<String, Value>,
     /// Which cluster it may touch.
@@ -468,14 +527,6 @@ pub struct Approval {
     pub reason: String,
 }
 
-/// Reads `spec` of a local kind, naming the field of an error.
-///
-/// # Errors
-/// A field is unknown, missing or of the wrong type; the JSON pointer of it and the message.
-pub fn spec<'a, T: Deserialize<'a>>(object: &'a Value) -> Result<T, (String, String)> {
-    typed(object.get("spec").unwrap_or(&Value::Null), "/spec")
-}
-
 /// Reads a value that stands at a JSON pointer, naming the field of an error.
 ///
 /// # Errors
@@ -494,6 +545,49 @@ pub fn typed<'a, T: Deserialize<'a>>(value: &'a Value, at: &str) -> Result<T, (S
         }
         (pointer, error.into_inner().to_string())
     })
+}
+
+impl Approval {
+    /// What is wrong with it beyond its types: it would approve nothing.
+    pub(super) fn flaws(&self, rules: &Config) -> Vec<Flaw> {
+        let mut found = Vec::new();
+        let mut add = |field: &str, message: String, help: String| {
+            found.push(Flaw { pointer: format!("/spec/{field}"), message, help: Some(help) });
+        };
+        let known: Vec<&str> = rules.environments.iter().map(|environment| environment.name.as_str()).collect();
+        if !known.contains(&self.environment.as_str()) {
+            let meant = did_you_mean(&self.environment, known.iter().copied());
+            let help = meant.unwrap_or_else(|| format!("The Config has: {}.", known.join(", ")));
+            add("environment", format!("There is no environment `{}`", self.environment), help);
+        }
+        let digits = self.digest.strip_prefix("sha256:");
+        if digits.is_none_or(|digits| digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit())) {
+            let help = "Copy the destruction digest that the plan prints: `sha256:` and hexadecimal digits.".to_owned();
+            add("digest", format!("`{}` is not a digest", self.digest), help);
+        }
+        if seconds(&self.expires).is_none() {
+            let help = "Write a time of RFC 3339: `2026-11-29T12:00:00Z`.".to_owned();
+            add("expires", format!("`{}` is not a time", self.expires), help);
+        }
+        found
+    }
+}
+
+/// The pointers of the defaults that a Config has for Apps: parts of their `spec`, and of what they override by environment.
+pub(super) fn defaults_of(spec: &Value) -> Vec<String> {
+    let each = |list: &str| {
+        let count = spec.get(list).and_then(Value::as_array).map_or(0, Vec::len);
+        (0..count).map(|index| format!("/{list}/{index}/defaults")).collect::<Vec<_>>()
+    };
+    let layers = std::iter::once("/defaults".to_owned()).chain(each("tenants")).chain(each("environments"));
+    let mut found = Vec::new();
+    for layer in layers.filter(|pointer| spec.pointer(pointer).is_some()) {
+        let by_environment = spec.pointer(&format!("{layer}/environments")).and_then(Value::as_object);
+        let names = by_environment.into_iter().flat_map(|map| map.keys());
+        found.extend(names.map(|name| format!("/spec{layer}/environments/{}", crate::object::escape(name))));
+        found.push(format!("/spec{layer}"));
+    }
+    found
 }
 
 /// Whether a text names a service account: `NAMESPACE/NAME`.
@@ -532,6 +626,7 @@ impl Config {
     fn platform_paths(&self) -> impl Iterator<Item = &str> {
         let named = self.platform.paths.as_deref();
         let sources = self.sources.iter().chain(self.environments.iter().flat_map(|environment| &environment.sources));
+        let sources = sources.map(|source| &source.path);
         let apart = |source: &&String| {
             let mut paths = self.tenants.iter().flat_map(|tenant| &tenant.paths);
             paths.all(|path| below(path, source).is_none() && below(source, path).is_none())
@@ -585,6 +680,28 @@ impl Config {
         std::iter::once(PLATFORM).chain(self.tenants.iter().map(|t| t.name.as_str())).collect()
     }
 
+    /// The kinds in its rules that are misspelt, so that a rule would hold for nothing: pointer, message and help.
+    pub(super) fn misspelt_kinds(&self) -> Vec<(String, String, String)> {
+        let mut named: Vec<(String, Option<&String>, Option<&String>)> = Vec::new();
+        let selectors = [("externals", &self.externals), ("adopt", &self.adopt)];
+        for (list, selectors) in selectors {
+            let rows = selectors.iter().enumerate();
+            named.extend(rows.map(|(at, row)| (format!("{list}/{at}"), row.group.as_ref(), row.kind.as_ref())));
+        }
+        let rows = self.ignore.iter().enumerate();
+        named.extend(rows.map(|(at, row)| (format!("ignore/{at}"), row.group.as_ref(), row.kind.as_ref())));
+        let rows = self.conflicts.rules.iter().enumerate();
+        named.extend(rows.map(|(at, row)| (format!("conflicts/rules/{at}"), None, row.kind.as_ref())));
+        let rows = self.suppressions.iter().enumerate();
+        named.extend(rows.map(|(at, row)| (format!("suppressions/{at}"), row.group.as_ref(), row.kind.as_ref())));
+        let told = named.into_iter().filter_map(|(place, group, kind)| {
+            let meant = misspelt_name(kind?, group.map(String::as_str))?;
+            let message = format!("There is no kind `{}`, so the entry holds for no object.", kind?);
+            Some((format!("/spec/{place}/kind"), message, format!("Did you mean `{meant}`?")))
+        });
+        told.collect()
+    }
+
     /// What is wrong with it beyond its types.
     pub fn check(&self, origin: &Origin) -> Vec<Diagnostic> {
         let mut found = Vec::new();
@@ -592,11 +709,6 @@ impl Config {
         let names = self.environments.iter().map(|e| &e.name).chain(self.tenants.iter().map(|t| &t.name));
         for name in names.filter(|name| !is_dns_label(name)) {
             say(format!("`{name}` is no name for an environment or tenant: use lower-case letters, digits and `-`."));
-        }
-        for controller in &self.controllers {
-            if let Err(why) = Release::parse(&controller.release) {
-                say(format!("In `controllers`: {why}."));
-            }
         }
         if self.environments.is_empty() {
             say("The Config has no environments.".to_owned());
@@ -611,6 +723,13 @@ impl Config {
                     "Environment `{}` is protected, so it must name its cluster by uid (of namespace kube-system).",
                     environment.name
                 ));
+            }
+        }
+        for source in self.sources.iter().chain(self.environments.iter().flat_map(|environment| &environment.sources)) {
+            if let Some(namespace) =
+                source.namespace.as_ref().filter(|name| !name.contains("${") && !is_dns_label(name))
+            {
+                say(format!("`{namespace}` of source `{}` is not a valid name of a namespace.", source.path));
             }
         }
         let mut seen = std::collections::BTreeSet::from([PLATFORM]);

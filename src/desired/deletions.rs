@@ -48,16 +48,6 @@ impl Budget {
     pub fn of_partition(&self, size: usize) -> usize {
         (size.saturating_mul(self.percent) / 100).max(self.count)
     }
-
-    /// The window in words.
-    pub fn span(&self) -> String {
-        let (count, unit) = match self.window {
-            seconds if seconds % 3600 == 0 => (seconds / 3600, "hour"),
-            seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
-            seconds => (seconds, "second"),
-        };
-        format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-    }
 }
 
 /// The seconds of a window as it is written; none for what is none.
@@ -144,7 +134,6 @@ mod tests {
         assert_eq!(config(spec), Ok(Budget { count: 7, percent: 50, total: 20, window: 48 * 3600 }));
         assert_eq!(Budget { percent: 10, ..Budget::default() }.of_partition(45), 4);
         assert_eq!(Budget { count: 0, percent: 0, ..Budget::default() }.of_partition(1000), 0);
-        assert_eq!(Budget { window: 1800, ..Budget::default() }.span(), "30 minutes");
     }
 
     #[test]

@@ -11,10 +11,10 @@ pub const LOCAL_KINDS: [&str; 4] = ["App", "Patch", "Config", "Approval"];
 /// The JSON schema (draft 2020-12) of a local kind; none for other kinds.
 pub fn json_schema(kind: &str) -> Option<Value> {
     let spec = match kind {
-        "App" => spec::<App>(),
-        "Patch" => spec::<patch::Spec>(),
-        "Config" => spec::<Config>(),
-        "Approval" => spec::<Approval>(),
+        "App" => spec_of::<App>(),
+        "Patch" => spec_of::<patch::Spec>(),
+        "Config" => spec_of::<Config>(),
+        "Approval" => spec_of::<Approval>(),
         _ => return None,
     };
     let mut spec = spec.to_value();
@@ -23,10 +23,8 @@ pub fn json_schema(kind: &str) -> Option<Value> {
     let text = json!({"type": "string"});
     let texts = json!({"type": "object", "additionalProperties": text});
     let mut metadata = json!({"name": text, "labels": texts, "annotations": texts});
-    let mut needed = vec!["name"];
     if kind == "App" {
         metadata["namespace"] = text;
-        needed.push("namespace");
     }
     let mut schema = json!({
         "$schema": dialect,
@@ -37,7 +35,7 @@ pub fn json_schema(kind: &str) -> Option<Value> {
         "properties": {
             "apiVersion": {"const": format!("{GROUP}/v1alpha1")},
             "kind": {"const": kind},
-            "metadata": {"type": "object", "required": needed, "properties": metadata},
+            "metadata": {"type": "object", "required": ["name"], "properties": metadata},
             "spec": spec,
         },
     });
@@ -47,6 +45,7 @@ pub fn json_schema(kind: &str) -> Option<Value> {
     Some(schema)
 }
 
-fn spec<T: JsonSchema>() -> Schema {
+/// The JSON schema of the `spec` of a local kind.
+pub(super) fn spec_of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
 }

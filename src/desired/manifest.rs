@@ -1,8 +1,13 @@
 //! One file of the repository: its documents, as objects.
 
+use super::kustomization::Used;
+use super::marks::{self, SUBSTITUTE};
+use super::shape::{self, Flaw};
+use super::spelling::{VERSION, is_of_a_tool};
+use super::tree::{is_kustomization, meant_name};
 use super::{
-    Amount, Approval, Desired, Entry, FileOwner, GROUP, Member, Shares, Tree, app, below, canonical::canonical, config,
-    patch, values, yaml,
+    Amount, Approval, Desired, Entry, FileOwner, GROUP, LOCAL_KINDS, Member, Shares, Tree, app, below,
+    canonical::canonical, patch, values, yaml,
 };
 use crate::kinds;
 use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced, split_api_version};
@@ -18,6 +23,8 @@ pub(super) struct Found {
     pub(super) patches: Vec<patch::Patch>,
     pub(super) approvals: Vec<Approval>,
     pub(super) asides: Vec<yaml::Aside>,
+    /// Where a Config stands that is not read.
+    pub(super) configs: Vec<Origin>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) unread: BTreeSet<String>,
     /// What stands in files that nobody owns.
@@ -42,11 +49,19 @@ impl Found {
         self.patches.extend(later.patches);
         self.approvals.extend(later.approvals);
         self.asides.extend(later.asides);
+        self.configs.extend(later.configs);
         self.diagnostics.extend(later.diagnostics);
         self.unread.extend(later.unread);
         self.unowned.extend(later.unowned);
     }
 }
+
+/// Where a file begins.
+const START: Position = Position { line: 1, column: 1 };
+/// What values begin with that SOPS has encrypted.
+const CIPHERTEXT: &str = "ENC[AES256_GCM,";
+/// The directive of a strategic merge patch: a document with it is no object.
+const DIRECTIVE: &str = "$patch";
 
 struct File<'a> {
     tree: &'a Tree,
@@ -55,22 +70,50 @@ struct File<'a> {
     partition: String,
     desired: &'a Desired,
     shares: &'a Shares,
+    used: &'a Used,
+    /// Whether `${` stands in its text.
+    has_names: bool,
+    /// Whether a value of SOPS stands in its text.
+    is_encrypted: bool,
+    /// Whether a directive of a strategic merge patch stands in its text.
+    has_directives: bool,
     found: &'a mut Found,
 }
 
 /// Reads one file into `found`.
-pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, shares: &Shares, found: &mut Found) {
-    let mut file = File { tree, path: Arc::from(path), partition: desired.partition_of(path), desired, shares, found };
+pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, shares: &Shares, used: &Used, found: &mut Found) {
+    let partition = desired.partition_of(path);
+    let mut file = File {
+        tree,
+        path: Arc::from(path),
+        partition,
+        desired,
+        shares,
+        used,
+        has_names: false,
+        is_encrypted: false,
+        has_directives: false,
+        found,
+    };
     if desired.rules().owner_of(path) == FileOwner::Nobody {
         return file.unowned();
     }
+    if let (Some(meant), Some(Entry::File(_))) = (meant_name(path), tree.entries.get(path)) {
+        let message = format!("`{}` is not read: its name is not that of a manifest.", file.name());
+        return file.foreign(
+            "file-name",
+            START,
+            &message,
+            &format!("Rename it to `{meant}`, or list it in .spinwayignore."),
+        );
+    }
     match tree.entries.get(path) {
-        Some(Entry::Symlink) => file.unread(
+        Some(Entry::Symlink(_)) => file.hidden(
             "file-symlink",
             "A symbolic link: links are never followed.",
             "Put the file itself here, or list the path in .spinwayignore.",
         ),
-        Some(Entry::Submodule) => file.unread(
+        Some(Entry::Submodule) => file.hidden(
             "file-submodule",
             "A submodule: nothing below it is read.",
             "Put the files themselves here, or list the path in .spinwayignore.",
@@ -109,10 +152,14 @@ impl File<'_> {
         Origin { file: Arc::clone(&self.path), position }
     }
 
-    /// Whether the file is below `templates/` of a chart.
-    fn is_chart_template(&self) -> bool {
-        let charts = self.path.match_indices("templates/").map(|(at, _)| format!("{}Chart.yaml", &self.path[..at]));
-        charts.into_iter().any(|chart| self.tree.entries.contains_key(&chart))
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether the file is part of a Helm chart, which is told once, at its `Chart.yaml`.
+    fn is_of_a_chart(&self) -> bool {
+        let folders = std::iter::once("").chain(self.path.match_indices('/').map(|(at, _)| &self.path[..=at]));
+        folders.into_iter().any(|folder| self.tree.entries.contains_key(&format!("{folder}Chart.yaml")))
     }
 
     /// A file without an owner: no rules hold for it, so nothing of it is applied. What it is about is noted, since whoever has that
@@ -134,14 +181,26 @@ impl File<'_> {
 
     /// A finding because of which the file's partition is not wholly known.
     fn unread(&mut self, id: &'static str, message: &str, help: &str) {
-        let origin = self.origin(Position { line: 1, column: 1 });
+        self.unread_at(id, START, message, help);
+    }
+
+    fn unread_at(&mut self, id: &'static str, position: Position, message: &str, help: &str) {
+        let origin = self.origin(position);
         self.found.diagnostics.push(Diagnostic::error(id, message).at(origin).help(help));
         self.found.unread.extend(self.desired.partitions_at(&self.path));
     }
 
-    /// What is not Kubernetes at all is an error inside declared sources and a warning otherwise.
+    /// A link or submodule, which may hide manifests of several partitions.
+    fn hidden(&mut self, id: &'static str, message: &str, help: &str) {
+        if self.desired.config.is_some() {
+            return self.unread(id, message, help);
+        }
+        self.foreign(id, START, message, help);
+    }
+
+    /// What is not Kubernetes at all is an error inside declared sources, and a note where nothing is declared.
     fn foreign(&mut self, id: &'static str, position: Position, message: &str, help: &str) {
-        let severity = if self.desired.config.is_some() { Severity::Error } else { Severity::Warning };
+        let severity = if self.desired.config.is_some() { Severity::Error } else { Severity::Note };
         let origin = self.origin(position);
         self.found.diagnostics.push(Diagnostic::new(severity, id, message).at(origin).help(help));
         if severity == Severity::Error {
@@ -150,29 +209,37 @@ impl File<'_> {
     }
 
     fn read(&mut self, text: &str) {
-        let start = Position { line: 1, column: 1 };
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        if matches!(name, "kustomization.yaml" | "kustomization.yml") {
-            return self.foreign(
-                "file-kustomization",
-                start,
-                "A kustomization: spinway reads plain manifests.",
-                "Render it first (kustomize build) and commit the result, or list it in .spinwayignore.",
-            );
+        if is_kustomization(&self.path) {
+            return self.kustomization();
         }
-        if name == "Chart.yaml" || self.is_chart_template() {
-            return self.foreign(
-                "file-helm",
-                start,
-                "Part of a Helm chart: spinway reads plain manifests.",
-                "Render it first (helm template) and commit the result, or list it in .spinwayignore.",
-            );
+        if self.is_of_a_chart() {
+            if self.name() == "Chart.yaml" {
+                self.foreign(
+                    "file-helm",
+                    START,
+                    "A Helm chart: nothing in its folder is read.",
+                    "Render it (`helm template`) and commit the result, or list the folder in .spinwayignore.",
+                );
+            }
+            return;
         }
         let (documents, diagnostics) = yaml::read(&self.path, text);
+        let is_broken = diagnostics.iter().any(|d| d.id == "yaml-syntax");
+        if self.desired.config.is_none() && is_broken && text.contains("{{") {
+            return self.foreign(
+                "file-template",
+                START,
+                "A template: it is not YAML before another tool has filled it in, and is not read.",
+                "Render it and commit the result, or list the file in .spinwayignore.",
+            );
+        }
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             self.found.unread.insert(self.partition.clone());
         }
         self.found.diagnostics.extend(diagnostics);
+        self.has_names = text.contains("${");
+        self.is_encrypted = text.contains(CIPHERTEXT);
+        self.has_directives = text.contains(DIRECTIVE);
         let values = documents.iter().map(|document| document.values).sum();
         if !self.takes(Amount::Documents, documents.len()) || !self.takes(Amount::Values, values) {
             return;
@@ -195,7 +262,32 @@ impl File<'_> {
         }
     }
 
+    /// A kustomization: it is not built, so nothing that it uses is applied.
+    fn kustomization(&mut self) {
+        let message = match self.used.count(&self.path) {
+            1 => "A kustomization is not built: it and 1 file that it uses are not applied.".to_owned(),
+            count => format!("A kustomization is not built: it and {count} files that it uses are not applied."),
+        };
+        let folder = self.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
+        let help = format!(
+            "Render it into a source (`kubectl kustomize {folder}`), and list `{folder}` in .spinwayignore. To apply its files as they \
+             are, list the kustomization in .spinwayignore."
+        );
+        self.unread("file-kustomization", &message, &help);
+    }
+
     fn document(&mut self, value: Value, positions: Positions, start: Position) {
+        if self.has_directives
+            && let Some(pointer) = key_named(&value, DIRECTIVE, "")
+        {
+            let position = positions.nearest(&pointer).unwrap_or(start);
+            return self.unread_at(
+                "object-patch",
+                position,
+                "`$patch` makes this a strategic merge patch of kustomize, which is not an object.",
+                "Write a `Patch` of spinway.dev/v1alpha1, or list the file in .spinwayignore.",
+            );
+        }
         let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             return self.foreign(
@@ -205,13 +297,20 @@ impl File<'_> {
                 "Move it out of the sources, or list the file in .spinwayignore.",
             );
         };
-        if split_api_version(&api_version).0 == "kustomize.config.k8s.io" {
-            return self.foreign(
+        let (group, version) = split_api_version(&api_version);
+        if group == "kustomize.config.k8s.io" {
+            return self.unread_at(
                 "file-kustomization",
                 start,
-                "A kustomization: spinway reads plain manifests.",
-                "Render it first (kustomize build) and commit the result.",
+                "A kustomization is not built, and is not applied.",
+                "Render it (`kubectl kustomize`) and commit the result, or list the file in .spinwayignore.",
             );
+        }
+        let is_kubeconfig = value.get("clusters").is_some() || value.get("contexts").is_some();
+        if is_of_a_tool(group, version, &kind, is_kubeconfig) {
+            let message = format!("`{kind}` of `{api_version}` is read by a tool and not by an API server.");
+            let help = "Move it out of the sources, or list the file in .spinwayignore.";
+            return self.foreign("file-no-object", start, &message, help);
         }
         if let (true, Some(Value::Array(_))) = (kind.ends_with("List"), value.get("items")) {
             return self.list(value, &positions);
@@ -239,19 +338,24 @@ impl File<'_> {
         if !plain(api_version) || !plain(kind) {
             let diagnostic =
                 Diagnostic::error("object-kind", "apiVersion and kind are letters, digits, `.`, `/` and `-`.");
-            self.found.diagnostics.push(diagnostic.at(origin).help("Mend them."));
+            self.found.diagnostics.push(diagnostic.at(origin).help("Correct them."));
             self.found.unread.insert(self.partition.clone());
             return;
         }
         let (group, version) = split_api_version(api_version);
         let (group, version) = (group.to_owned(), version.to_owned());
-        if group == GROUP && matches!(kind, "Config" | "Approval" | "App" | "Patch") {
+        if group == GROUP && version == VERSION && LOCAL_KINDS.contains(&kind) {
             return self.local(value, &positions, &origin, kind);
         }
-        let has_values = crate::object::annotation(&value, "spinway.dev/substitute") == Some("enabled");
+        let has_values = crate::object::annotation(&value, SUBSTITUTE) == Some("enabled");
         if has_values && !self.substitute(&mut value, &positions) {
             return;
         }
+        if !has_values && self.has_names {
+            self.literals(&value, &positions);
+        }
+        self.marks(&value, &positions);
+        let encrypted = self.encrypted(&mut value);
         let Some(reference) = ObjectRef::of(&value).filter(|r| !r.name.is_empty()) else {
             let place = positions.nearest("/metadata/name").map_or(origin.clone(), |p| self.origin(p));
             let message = if value.pointer("/metadata/generateName").is_some() {
@@ -268,7 +372,14 @@ impl File<'_> {
             return;
         };
         let object = Object { reference, version, value, origin, positions: Arc::new(positions) };
-        let findings = findings(&object);
+        let mut findings = findings(&object);
+        if let Some(pointer) = encrypted {
+            let message = format!("{} is encrypted with SOPS, and is not applied.", object.reference);
+            let diagnostic = Diagnostic::error("object-encrypted", message).at(object.origin_of(&pointer));
+            findings.push(diagnostic.about(&object.reference).help(
+                "Decrypt it in the cluster: a SealedSecret, an ExternalSecret, or an operator for SOPS. spinway does not decrypt.",
+            ));
+        }
         // An object under a wrong name is another object: the one that was meant must not count as removed.
         if findings.iter().any(|finding| finding.id == "object-name") {
             self.found.unread.insert(self.partition.clone());
@@ -277,6 +388,63 @@ impl File<'_> {
         let mut object = object;
         canonical(&mut object.value);
         self.found.members.push(Member { object, partition: self.partition.clone(), by: Vec::new() });
+    }
+
+    /// Tells of `${name}` in an object in which no values are replaced.
+    fn literals(&mut self, value: &Value, positions: &Positions) {
+        let Some(object) = ObjectRef::of(value).filter(|object| object.kind != "CustomResourceDefinition") else {
+            return;
+        };
+        let environment = &self.desired.environment;
+        for literal in values::literals(value, &environment.values) {
+            let values::Literal { pointer, name, value: known } = literal;
+            // What stands in a Secret is for nobody to read, unless it is the name of a value.
+            if known.is_none() && object.is("", "Secret") {
+                continue;
+            }
+            let message = format!("`${{{name}}}` is applied as it is written: no values are replaced in this object.");
+            let annotate = format!("`{SUBSTITUTE}: enabled`");
+            let (severity, help) = match known {
+                Some(known) if known == name => (
+                    Severity::Warning,
+                    format!("To use the value of the environment, annotate the object with {annotate}."),
+                ),
+                Some(known) => {
+                    (Severity::Warning, format!("Did you mean `${{{known}}}`, with the annotation {annotate}?"))
+                }
+                None => (
+                    Severity::Note,
+                    format!(
+                        "If a value of the environment is meant, add it to `values` in spinway.yaml and annotate the object with {annotate}."
+                    ),
+                ),
+            };
+            let origin =
+                positions.nearest(&pointer).map_or_else(|| self.origin(START), |position| self.origin(position));
+            let diagnostic = Diagnostic::new(severity, "value-literal", message).at(origin).about(&object).help(help);
+            self.found.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Tells of annotations and labels of ours that are misspelt.
+    fn marks(&mut self, value: &Value, positions: &Positions) {
+        for marks::Wrong { pointer, message, help } in marks::wrong(value) {
+            let origin =
+                positions.nearest(&pointer).map_or_else(|| self.origin(START), |position| self.origin(position));
+            let mut diagnostic = Diagnostic::error("object-mark", format!("{message}.")).at(origin).help(help);
+            diagnostic.object = ObjectRef::of(value);
+            self.found.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Where an object shows that SOPS has encrypted it; what SOPS added to it goes.
+    fn encrypted(&self, value: &mut Value) -> Option<String> {
+        let map = value.as_object_mut()?;
+        if map.get("sops").is_some_and(|block| block.get("mac").is_some() || block.get("version").is_some()) {
+            map.shift_remove("sops");
+            return Some("/sops".to_owned());
+        }
+        if self.is_encrypted { text_beginning(value, CIPHERTEXT, "") } else { None }
     }
 
     /// Replaces the values of the environment; false when they add more than the owner may have.
@@ -291,7 +459,7 @@ impl File<'_> {
         });
         for (pointer, name) in unknown {
             let origin = positions.nearest(&pointer).map(|p| self.origin(p));
-            let mut diagnostic = values::is_unknown(&name, &self.desired.environment.name);
+            let mut diagnostic = values::is_unknown(&name, &self.desired.environment);
             diagnostic.origin = origin;
             diagnostic.object = ObjectRef::of(value);
             self.found.diagnostics.push(diagnostic);
@@ -302,7 +470,20 @@ impl File<'_> {
     }
 
     fn local(&mut self, mut value: Value, positions: &Positions, origin: &Origin, kind: &str) {
+        for flaw in shape::unknown_around(&value, kind) {
+            self.flaw(&flaw, positions, origin, kind);
+        }
+        self.marks(&value, positions);
         if matches!(kind, "App" | "Patch") {
+            if self.encrypted(&mut value).is_some() {
+                let message = format!("This {kind} is encrypted with SOPS, so it cannot be read.");
+                return self.unread_at(
+                    "object-encrypted",
+                    origin.position,
+                    &message,
+                    "Commit it as it is; encrypt Secrets alone.",
+                );
+            }
             if !self.substitute(&mut value, positions) {
                 return;
             }
@@ -324,19 +505,37 @@ impl File<'_> {
                 if !config.approvals.paths.iter().any(|path| below(&self.path, path).is_some()) {
                     return say("An Approval outside `approvals.paths` counts for nothing.", "Move it there.");
                 }
-                match config::spec::<Approval>(&value) {
-                    Ok(approval) if approval.environment == self.desired.environment.name => {
-                        self.found.approvals.push(approval);
-                    }
-                    Ok(_) => {}
-                    Err((pointer, message)) => {
-                        let place = positions.nearest(&pointer).map_or(origin.clone(), |p| self.origin(p));
-                        self.found.diagnostics.push(Diagnostic::error("approval", format!("{message}.")).at(place));
-                    }
-                }
+                self.approval(&value, positions, origin);
             }
-            _ => say("A Config is only read from spinway.yaml at the root.", "Remove it here."),
+            _ => {
+                say("A Config is only read from spinway.yaml at the root.", "Remove it here.");
+                self.found.configs.push(origin.clone());
+            }
         }
+    }
+
+    fn approval(&mut self, value: &Value, positions: &Positions, origin: &Origin) {
+        let (approval, mut flaws) = shape::read::<Approval>(value.get("spec").unwrap_or(&Value::Null), "/spec");
+        flaws.extend(approval.iter().flat_map(|approval| approval.flaws(self.desired.rules())));
+        flaws.iter().for_each(|flaw| self.flaw(flaw, positions, origin, "Approval"));
+        let is_meant = |approval: &Approval| approval.environment == self.desired.environment.name;
+        self.found.approvals.extend(approval.filter(|approval| flaws.is_empty() && is_meant(approval)));
+    }
+
+    /// A mistake in the text of a local kind.
+    fn flaw(&mut self, flaw: &Flaw, positions: &Positions, origin: &Origin, kind: &str) {
+        let message = format!("{}.", flaw.message);
+        let diagnostic = match kind {
+            "App" => Diagnostic::error("app", message),
+            "Patch" => Diagnostic::error("patch", message),
+            "Approval" => Diagnostic::error("approval", message),
+            _ => Diagnostic::error("config", message),
+        };
+        let place = positions.nearest(&flaw.pointer).map_or_else(|| origin.clone(), |position| self.origin(position));
+        let help = flaw.help.clone().unwrap_or_else(|| format!("`spinway schema {kind}` prints all fields."));
+        self.found.diagnostics.push(diagnostic.at(place).help(help));
+        // What it stands for is not known, so none of it counts as removed.
+        self.found.unread.insert(self.partition.clone());
     }
 
     fn app(&mut self, text: Traced) {
@@ -345,11 +544,11 @@ impl File<'_> {
 
     fn patch(&mut self, text: &Traced) {
         let value = text.value();
-        let read = config::spec::<patch::Spec>(&value).map_err(|(pointer, message)| {
-            let help = "`spinway schema Patch` prints all fields of a Patch.";
-            Box::new(Diagnostic::error("patch", format!("{message}.")).at(text.origin_of(&pointer).clone()).help(help))
-        });
-        match read.and_then(|spec| patch::Patch::read(spec, text, "/spec", &self.partition)) {
+        let (spec, flaws) = shape::read::<patch::Spec>(value.get("spec").unwrap_or(&Value::Null), "/spec");
+        let positions = text.positions();
+        flaws.iter().for_each(|flaw| self.flaw(flaw, &positions, &text.origin, "Patch"));
+        let Some(spec) = spec.filter(|_| flaws.is_empty()) else { return };
+        match patch::Patch::read(spec, text, "/spec", &self.partition) {
             Ok(_) if !self.takes(Amount::Patches, 1) => {}
             Ok(patch) => self.found.patches.push(patch),
             Err(diagnostic) => {
@@ -357,6 +556,32 @@ impl File<'_> {
                 self.found.unread.insert(self.partition.clone());
             }
         }
+    }
+}
+
+/// The pointer of the first key of a name.
+fn key_named(value: &Value, name: &str, pointer: &str) -> Option<String> {
+    let below = |key: &str| format!("{pointer}/{}", crate::object::escape(key));
+    match value {
+        Value::Object(map) if map.contains_key(name) => Some(below(name)),
+        Value::Object(map) => map.iter().find_map(|(key, value)| key_named(value, name, &below(key))),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, item)| key_named(item, name, &below(&at.to_string())))
+        }
+        _ => None,
+    }
+}
+
+/// The pointer of the first text that begins so.
+fn text_beginning(value: &Value, start: &str, pointer: &str) -> Option<String> {
+    let below = |key: &str| format!("{pointer}/{}", crate::object::escape(key));
+    match value {
+        Value::String(text) => text.starts_with(start).then(|| pointer.to_owned()),
+        Value::Object(map) => map.iter().find_map(|(key, value)| text_beginning(value, start, &below(key))),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, item)| text_beginning(item, start, &below(&at.to_string())))
+        }
+        _ => None,
     }
 }
 

@@ -8,14 +8,21 @@ mod canonical;
 mod config;
 mod deletions;
 mod json_schema;
+mod kustomization;
 mod manifest;
+mod marks;
 mod notation;
 pub(crate) mod parallel;
 mod patch;
 pub mod pin;
+mod place;
+mod releases;
 mod rules;
 mod settle;
+mod shape;
 mod shares;
+mod spelling;
+mod stop;
 mod templates;
 mod tree;
 mod values;
@@ -26,7 +33,7 @@ pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
 pub use config::{
     APP_KINDS, Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner,
-    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant, allows_all,
+    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Source, Suppression, Tenant, allows_all,
 };
 pub(crate) use config::{is_dns_label, is_service_account};
 pub use deletions::{Budget, Deletions};
@@ -34,11 +41,15 @@ pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
 pub use settle::{MAX_SETTLE, Settle};
 pub use shares::{Amount, Shares};
+pub use stop::{MAX_PAUSE, Scope, Stop};
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Pattern, Tree, below, glob, glob_within};
 
 use crate::kinds;
-use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced};
-use crate::schema::{Schemas, Scopes};
+use crate::object::{
+    Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced, did_you_mean, nearest,
+};
+use crate::schema::Schemas;
+use kustomization::Used;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
@@ -69,8 +80,8 @@ pub struct Desired {
     config_text: Option<Arc<Traced>>,
     /// The objects by identity.
     pub objects: BTreeMap<ObjectRef, Member>,
-    /// What is to be said of objects that are not as the repository has them today: people hold them at a revision.
-    pub notes: BTreeMap<ObjectRef, String>,
+    /// Objects that are not as the repository has them today, since people hold them at a revision.
+    pub held_back: BTreeMap<ObjectRef, Stop>,
     /// Comments that ask not to be told of a finding.
     pub asides: Vec<yaml::Aside>,
     /// The approvals that the repository holds for this environment.
@@ -89,11 +100,14 @@ pub enum ReadError {
     /// The Config is wrong; the findings say where in its text.
     #[error("spinway.yaml cannot be used")]
     Config(Vec<Diagnostic>, String),
+    /// The Config is gone, and what the change is based on has one.
+    #[error("spinway.yaml is gone, and the revision that this is compared with has one")]
+    Gone,
     /// No environment was chosen and there are several.
     #[error("choose an environment with --env: {}", .0.join(", "))]
     NoEnvironment(Vec<String>),
     /// The chosen environment does not exist.
-    #[error("there is no environment `{asked}`; the Config has: {}", .known.join(", "))]
+    #[error("there is no environment `{asked}`{}; the Config has: {}", meant(.asked, .known), .known.join(", "))]
     UnknownEnvironment {
         /// What was asked for.
         asked: String,
@@ -102,11 +116,28 @@ pub enum ReadError {
     },
 }
 
+/// What may have been meant by a name that is not there, in brackets.
+fn meant(asked: &str, known: &[String]) -> String {
+    let meant = did_you_mean(asked, known.iter().map(String::as_str));
+    meant.map_or_else(String::new, |meant| format!(" ({meant})"))
+}
+
+/// The namespace of objects that declare none, where neither a Config nor a kubeconfig context says which.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
 /// Reads what a tree wants in an environment.
 ///
 /// # Errors
 /// The Config cannot be used, or the environment is not one of its.
 pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError> {
+    read_in(tree, environment, DEFAULT_NAMESPACE)
+}
+
+/// As [`read`]; `plain` is the namespace of the objects that declare none in a tree without Config.
+///
+/// # Errors
+/// The Config cannot be used, or the environment is not one of its.
+pub fn read_in(tree: &Tree, environment: Option<&str>, plain: &str) -> Result<Desired, ReadError> {
     let mut desired = match read_config(tree)? {
         Some(written) => {
             let environment = choose(&written.config, environment)?.clone();
@@ -119,13 +150,15 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     };
     let shares = Shares::new(desired.config.clone());
     let mut paths = tree.manifests(desired.rules());
-    paths.retain(|path| *path != CONFIG_FILE && desired.reads(path) && !tree.exceeds(shares.owner(path)));
+    paths.retain(|path| *path != CONFIG_FILE && desired.reads(tree, path) && !tree.exceeds(shares.owner(path)));
+    let used = Used::by(tree, &paths, |path| desired.partition_of(path));
+    paths.retain(|path| !used.takes(path));
     let parts = parallel::by_parts(
         &paths,
         |path| tree.size(path),
         |paths| {
             let mut found = manifest::Found::default();
-            paths.iter().for_each(|path| manifest::read_file(tree, path, &desired, &shares, &mut found));
+            paths.iter().for_each(|path| manifest::read_file(tree, path, &desired, &shares, &used, &mut found));
             found
         },
     );
@@ -135,6 +168,7 @@ pub fn read(tree: &Tree, environment: Option<&str>) -> Result<Desired, ReadError
     missing_sources(tree, &desired, &mut found);
     missing_tenant_paths(tree, &desired, &mut found);
     exceeded(tree, &desired, &shares, &mut found);
+    place::place(&desired, plain, &mut found)?;
     templates::expand(&desired, &shares, &mut found);
     exceeded(tree, &desired, &shares, &mut found);
     settle(&mut desired, found);
@@ -158,6 +192,19 @@ pub fn config(tree: &Tree) -> Result<Option<Config>, ReadError> {
     Ok(read_config(tree)?.map(|written| written.config))
 }
 
+/// Refuses a change after which nothing can be read any more: its Config cannot be used in one of its environments, or is gone
+/// though the base has one. The rules of the base may judge the change, and would not see it.
+///
+/// # Errors
+/// The Config of the change cannot be used, or is gone.
+pub fn check_rules(base: &Tree, tree: &Tree) -> Result<(), ReadError> {
+    let Some(written) = read_config(tree)? else {
+        return if base.entries.contains_key(CONFIG_FILE) { Err(ReadError::Gone) } else { Ok(()) };
+    };
+    let mut environments = written.config.environments.iter();
+    environments.try_for_each(|environment| written.within(environment).map(drop))
+}
+
 /// A text with the values of an environment; names that have none stay as they are.
 pub fn with_values(text: &str, environment: &Environment) -> String {
     let mut value = serde_json::Value::String(text.to_owned());
@@ -179,7 +226,7 @@ struct Written {
 
 /// Reads the Config of a tree, if there is one.
 fn read_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
-    let Some(entry) = tree.entries.get(CONFIG_FILE) else { return Ok(None) };
+    let Some(entry) = tree.entries.get(CONFIG_FILE) else { return no_config(tree) };
     let file: Arc<str> = Arc::from(CONFIG_FILE);
     let start = Origin { file: Arc::clone(&file), position: Position { line: 1, column: 1 } };
     let fail = |message: &str| {
@@ -201,16 +248,21 @@ fn read_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
             .push(Diagnostic::error("config", "spinway.yaml must hold exactly one document, the Config.").at(start));
         return Err(ReadError::Config(diagnostics, text.to_owned()));
     };
-    let (api_version, kind) = (document.value.get("apiVersion"), document.value.get("kind"));
-    if api_version.is_none_or(|v| v != "spinway.dev/v1alpha1") || kind.is_none_or(|k| k != "Config") {
-        return fail("spinway.yaml must be of apiVersion spinway.dev/v1alpha1 and kind Config.");
+    for (field, right) in [("apiVersion", "spinway.dev/v1alpha1"), ("kind", "Config")] {
+        let written = document.value.get(field);
+        if written.is_some_and(|written| written == right) {
+            continue;
+        }
+        let written = written
+            .map_or_else(|| "not set".to_owned(), |written| format!("`{}`", written.as_str().unwrap_or("no text")));
+        let position = document.positions.nearest(&format!("/{field}")).unwrap_or(start.position);
+        let origin = Origin { file: Arc::clone(&file), position };
+        let wrong = Diagnostic::error("config", format!("`{field}` of spinway.yaml is {written}.")).at(origin);
+        diagnostics.push(wrong.help(format!("Write `{field}: {right}`.")));
+        return Err(ReadError::Config(diagnostics, text.to_owned()));
     }
     let name = document.value.pointer("/metadata/name").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
-    if !is_dns_label(&name) {
-        return fail(
-            "The Config needs a metadata.name of lower-case letters, digits and `-`: it is part of the identity of its inventory.",
-        );
-    }
+    let is_named = is_dns_label(&name);
     let mut written = Written {
         name,
         config: Config::default(),
@@ -220,29 +272,68 @@ fn read_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
         asides: document.asides,
         text: text.to_owned(),
     };
+    if !is_named {
+        let message = "The Config needs a metadata.name of lower-case letters, digits and `-`: it is part of the identity of its inventory.";
+        diagnostics.push(Diagnostic::error("config", message).at(written.origin_of("/metadata/name")));
+    }
     written.config = written.typed(&written.value, diagnostics)?;
     Ok(Some(written))
+}
+
+/// A tree without Config: none, unless a file at the root is one by its name and cannot be anything else.
+fn no_config(tree: &Tree) -> Result<Option<Written>, ReadError> {
+    const STEM: &str = "spinway";
+    let is_near = |path: &&String| {
+        let stem = path.trim_start_matches('.').split('.').next().unwrap_or_default();
+        !path.contains('/') && Tree::wants(path) && nearest(stem, [STEM]).is_some()
+    };
+    let is_other = |path: &str| {
+        let Some(text) = tree.text(path) else { return false };
+        let (documents, _) = yaml::read(&Arc::from(path), text);
+        let group = |document: &yaml::Document| {
+            let version = document.value.get("apiVersion").and_then(|version| version.as_str())?;
+            Some(crate::object::split_api_version(version).0.to_owned())
+        };
+        let foreign = |group: String| group != GROUP && !spelling::resembles_ours(&group);
+        !documents.is_empty() && documents.iter().all(|document| group(document).is_some_and(foreign))
+    };
+    let Some(path) = tree.entries.keys().filter(is_near).find(|path| !is_other(path)) else { return Ok(None) };
+    let origin = Origin { file: Arc::from(path.as_str()), position: Position { line: 1, column: 1 } };
+    let message = format!("The Config is read from `{CONFIG_FILE}`, and there is only `{path}`.");
+    let finding = Diagnostic::error("config", message).at(origin).help(format!("Rename the file to `{CONFIG_FILE}`."));
+    Err(ReadError::Config(vec![finding], String::new()))
 }
 
 impl Written {
     /// Reads the spec of the Config.
     fn typed(&self, value: &serde_json::Value, mut diagnostics: Vec<Diagnostic>) -> Result<Config, ReadError> {
-        let wrong = match config::spec::<Config>(value) {
-            Ok(config) => {
-                diagnostics.extend(config.check(&self.start));
-                let wrong = config.wrong_budgets().into_iter();
-                diagnostics.extend(wrong.map(|(at, text)| Diagnostic::error("config", text).at(self.origin_of(&at))));
-                if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
-                    return Ok(config);
-                }
-                diagnostics
+        let spec = value.get("spec").unwrap_or(&serde_json::Value::Null);
+        let (config, mut flaws) = shape::read::<Config>(spec, "/spec");
+        flaws.extend(shape::unknown_around(value, "Config"));
+        for pointer in config::defaults_of(spec) {
+            let defaults = value.pointer(&pointer).unwrap_or(&serde_json::Value::Null);
+            flaws.extend(shape::unknown::<App>(defaults, &pointer));
+        }
+        flaws.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+        flaws.dedup();
+        for flaw in flaws {
+            let mut wrong = Diagnostic::error("config", format!("{}.", flaw.message)).at(self.origin_of(&flaw.pointer));
+            wrong.help = flaw.help.map(crate::object::Untrusted::new);
+            diagnostics.push(wrong);
+        }
+        if let Some(config) = config {
+            diagnostics.extend(config.check(&self.start));
+            let wrong = config.wrong_budgets().into_iter().chain(config.wrong_releases());
+            let wrong = wrong.map(|(at, text)| (at, text, String::new()));
+            for (at, text, help) in wrong.chain(config.misspelt_kinds()) {
+                let wrong = Diagnostic::error("config", text).at(self.origin_of(&at));
+                diagnostics.push(if help.is_empty() { wrong } else { wrong.help(help) });
             }
-            Err((pointer, message)) => {
-                diagnostics.push(Diagnostic::error("config", format!("{message}.")).at(self.origin_of(&pointer)));
-                diagnostics
+            if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
+                return Ok(config);
             }
-        };
-        Err(ReadError::Config(wrong, self.text.clone()))
+        }
+        Err(ReadError::Config(diagnostics, self.text.clone()))
     }
 
     fn origin_of(&self, pointer: &str) -> Origin {
@@ -263,9 +354,8 @@ impl Written {
             }
         }
         if !unknown.is_empty() {
-            let wrong = unknown
-                .iter()
-                .map(|(pointer, name)| values::is_unknown(name, &environment.name).at(self.origin_of(pointer)));
+            let wrong =
+                unknown.iter().map(|(pointer, name)| values::is_unknown(name, environment).at(self.origin_of(pointer)));
             return Err(ReadError::Config(wrong.collect(), self.text.clone()));
         }
         let config = self.typed(&value, Vec::new())?;
@@ -287,12 +377,16 @@ fn choose<'a>(config: &'a Config, asked: Option<&str>) -> Result<&'a Environment
 }
 
 impl Desired {
-    /// Whether this environment reads a path.
-    fn reads(&self, path: &str) -> bool {
-        let Some(config) = &self.config else { return true };
-        let mut sources = config.sources.iter().chain(&self.environment.sources).chain(&config.approvals.paths);
+    /// Whether this environment reads a path. Folders whose name begins with a dot belong to tools, unless a source names them.
+    fn reads(&self, tree: &Tree, path: &str) -> bool {
+        let is_file = tree.is_file(path);
+        let Some(config) = &self.config else { return !tree::is_hidden(path, is_file) };
+        let sources = config.sources.iter().chain(&self.environment.sources).map(|source| &source.path);
+        let mut sources = sources.chain(&config.approvals.paths);
+        let inside =
+            |source| below(path, source).is_some_and(|rest| rest.is_empty() || !tree::is_hidden(rest, is_file));
         // A link or submodule above a source hides it.
-        sources.any(|source| below(path, source).is_some() || below(source, path).is_some())
+        sources.any(|source| inside(source) || below(source, path).is_some())
     }
 
     /// Where a part of the Config stands, by its JSON pointer.
@@ -387,7 +481,7 @@ fn exceeded(tree: &Tree, desired: &Desired, shares: &Shares, found: &mut manifes
 /// A source that matches nothing is a mistake: what should be there must not count as removed.
 fn missing_sources(tree: &Tree, desired: &Desired, found: &mut manifest::Found) {
     let Some(config) = &desired.config else { return };
-    for source in config.sources.iter().chain(&desired.environment.sources) {
+    for source in config.sources.iter().chain(&desired.environment.sources).map(|source| &source.path) {
         if tree.entries.keys().any(|path| below(path, source).is_some()) {
             continue;
         }
@@ -404,7 +498,8 @@ fn missing_sources(tree: &Tree, desired: &Desired, found: &mut manifest::Found) 
 fn missing_tenant_paths(tree: &Tree, desired: &Desired, found: &mut manifest::Found) {
     let Some(config) = &desired.config else { return };
     let elsewhere = config.environments.iter().flat_map(|environment| &environment.sources);
-    let sources: Vec<&String> = config.sources.iter().chain(&desired.environment.sources).chain(elsewhere).collect();
+    let sources = config.sources.iter().chain(&desired.environment.sources).chain(elsewhere);
+    let sources: Vec<&String> = sources.map(|source| &source.path).collect();
     let is_read = |path: &str| sources.iter().any(|s| below(path, s).is_some() || below(s, path).is_some());
     for (tenant, at) in config.tenants.iter().zip(0..).filter(|(tenant, _)| !tree.exceeded.contains_key(&tenant.name)) {
         for (path, index) in tenant.paths.iter().zip(0..) {
@@ -470,32 +565,15 @@ impl Desired {
     }
 }
 
-/// Gives every object its scope, finds duplicates, and moves all into the result.
+/// Finds duplicates, and moves all into the result.
 fn settle(desired: &mut Desired, found: manifest::Found) {
     desired.diagnostics = found.diagnostics;
     desired.approvals = found.approvals;
     desired.asides.extend(found.asides);
     desired.unread = found.unread;
     desired.unowned = found.unowned;
-    let rules = desired.rules();
-    let definitions = found.members.iter().filter(|member| may_define(rules, member));
-    let scopes = Scopes::with_crds(definitions.map(|member| &member.object.value));
-    let mut members = Vec::with_capacity(found.members.len());
-    for mut member in found.members {
-        let written = member.object.reference.clone();
-        if let Some(diagnostic) = place(&mut member.object, &scopes) {
-            if diagnostic.severity == Severity::Error {
-                desired.unread.insert(member.partition.clone());
-            }
-            desired.diagnostics.push(diagnostic);
-        }
-        if member.object.reference != written {
-            for diagnostic in desired.diagnostics.iter_mut().filter(|d| d.object.as_ref() == Some(&written)) {
-                diagnostic.object = Some(member.object.reference.clone());
-            }
-        }
-        members.push((member.object.reference.clone(), member));
-    }
+    let members = found.members.into_iter().map(|member| (member.object.reference.clone(), member));
+    let mut members: Vec<(ObjectRef, Member)> = members.collect();
     // The first of several is kept, before all one whose tenant has the namespace: nobody stops another team by declaring
     // its objects. The sort leaves equals in the order of the files.
     let config = desired.config.clone().unwrap_or_default();
@@ -520,34 +598,4 @@ fn settle(desired: &mut Desired, found: manifest::Found) {
     });
     desired.objects = members.into_iter().collect();
     desired.diagnostics.sort_by(|a, b| (&a.origin, a.id).cmp(&(&b.origin, b.id)));
-}
-
-/// Holds the namespace of an object against the scope of its kind.
-fn place(object: &mut Object, scopes: &Scopes) -> Option<Diagnostic> {
-    let namespaced = scopes.namespaced(&object.reference.group_kind())?;
-    match (namespaced, &object.reference.namespace) {
-        (true, None) => Some(
-            Diagnostic::error("object-namespace", format!("{} is namespaced and says no namespace.", object.reference))
-                .at(object.origin_of("/metadata"))
-                .about(&object.reference)
-                .help("Add metadata.namespace: what a repository means must not depend on a kubeconfig."),
-        ),
-        (false, Some(_)) => {
-            let origin = object.origin_of("/metadata/namespace");
-            object.reference.namespace = None;
-            if let Some(metadata) = object.value.get_mut("metadata").and_then(|m| m.as_object_mut()) {
-                metadata.shift_remove("namespace");
-            }
-            Some(
-                Diagnostic::warning(
-                    "object-namespace",
-                    format!("{} is cluster-scoped; its namespace means nothing.", object.reference),
-                )
-                .at(origin)
-                .about(&object.reference)
-                .help("Remove metadata.namespace."),
-            )
-        }
-        _ => None,
-    }
 }

@@ -1,10 +1,11 @@
 //! Patches: a change of Apps, or of objects after they were expanded (design §2).
 
-use super::{Amount, Config, Selector, Shares};
-use crate::object::{Diagnostic, Node, ObjectRef, Operation, Origin, Traced};
+use super::{Amount, Config, Pattern, Selector, Shares};
+use crate::object::{Diagnostic, Node, ObjectRef, Operation, Origin, Traced, did_you_mean};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The largest object that patches may make, in bytes: no API server takes a larger request (`MaxRequestBodyBytes`).
 const MAX_OBJECT_BYTES: usize = 3 << 20;
@@ -204,8 +205,8 @@ impl Patch {
         Ok(())
     }
 
-    /// What is to be said when it matched nothing, or what it may not change.
-    pub(super) fn unmatched(&self) -> Option<Diagnostic> {
+    /// What is to be said when it matched nothing, or what it may not change; `there` are the objects that it could be about.
+    pub(super) fn unmatched<'a>(&self, there: impl Iterator<Item = &'a ObjectRef> + Clone) -> Option<Diagnostic> {
         if self.foreign {
             let message = "The patch matches what is not of its tenant, and leaves that as it is.";
             let help =
@@ -213,9 +214,30 @@ impl Patch {
             return Some(Diagnostic::error("patch-foreign", message).at(self.origin.clone()).help(help));
         }
         (self.matched == 0).then(|| {
-            Diagnostic::error("patch-unmatched", "The patch matches nothing.")
+            let meant = self.meant(there).map_or_else(String::new, |meant| format!("{meant} "));
+            Diagnostic::error("patch-unmatched", "The target of the patch matches no object.")
                 .at(self.origin.clone())
-                .help("Mend its target, or remove it: a patch without effect is a change that someone believes in.")
+                .help(format!("{meant}Correct the target, or remove the patch."))
         })
+    }
+
+    /// What its target may have meant.
+    fn meant<'a>(&self, there: impl Iterator<Item = &'a ObjectRef> + Clone) -> Option<String> {
+        let Selector { group, kind, namespace, name } = &self.target;
+        let kinds: BTreeSet<&str> = there.clone().map(|object| object.kind.as_str()).chain(["App"]).collect();
+        if let Some(kind) = kind.as_deref().filter(|kind| !kinds.contains(kind)) {
+            return did_you_mean(kind, kinds);
+        }
+        let of_kind = there.filter(|object| kind.as_ref().is_none_or(|kind| *kind == object.kind)).collect::<Vec<_>>();
+        let each = |field: fn(&'a ObjectRef) -> &'a str| of_kind.iter().map(move |object| field(object)).collect();
+        let fields: [(Option<&str>, BTreeSet<&str>); 3] = [
+            (group.as_deref(), each(|object| &object.group)),
+            (namespace.as_ref().map(Pattern::as_str), each(|object| object.namespace())),
+            (name.as_ref().map(Pattern::as_str), each(|object| &object.name)),
+        ];
+        let unknown = fields.into_iter().filter_map(|(wanted, known)| Some((wanted?, known)));
+        unknown
+            .filter(|(wanted, known)| !known.contains(wanted))
+            .find_map(|(wanted, known)| did_you_mean(wanted, known))
     }
 }

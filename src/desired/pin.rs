@@ -93,7 +93,7 @@ pub struct File {
 /// The Config cannot be used, or the environment is not one of its.
 pub fn images(tree: &Tree, environment: Option<&str>) -> Result<Vec<File>, ReadError> {
     let readers = readers(tree, environment)?;
-    let wanted = |path: &&str| *path == CONFIG_FILE || readers.iter().any(|reader| reader.reads(path));
+    let wanted = |path: &&str| *path == CONFIG_FILE || readers.iter().any(|reader| reader.reads(tree, path));
     let rules = readers.first().map(|reader| reader.rules().clone()).unwrap_or_default();
     let files = tree.manifests(&rules).into_iter().filter(wanted);
     let read = files.filter_map(|path| Some(read(path, tree.text(path)?, environment)));

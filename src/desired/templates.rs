@@ -17,6 +17,7 @@ pub(super) fn expand(desired: &Desired, shares: &Shares, found: &mut Found) {
     if apps.is_empty() && patches.is_empty() {
         return;
     }
+    let names: Vec<ObjectRef> = apps.iter().map(Source::reference).collect();
     let apps = patch_apps(desired.rules(), shares, apps, &mut patches, found);
     let mut expanded = Expanded::default();
     {
@@ -51,8 +52,10 @@ pub(super) fn expand(desired: &Desired, shares: &Shares, found: &mut Found) {
     found.members.append(&mut expanded.members);
     patch_objects(desired.rules(), shares, &mut patches, found);
     app::stamp(&expanded.restarts, &mut found.members);
+    let there: Vec<ObjectRef> =
+        found.members.iter().map(|member| member.object.reference.clone()).chain(names).collect();
     for patch in &patches {
-        if let Some(diagnostic) = patch.unmatched() {
+        if let Some(diagnostic) = patch.unmatched(there.iter()) {
             // What it was meant for is not as it should be, and cannot be named.
             found.unread.insert(desired.partition_of(&patch.origin.file));
             found.diagnostics.push(diagnostic);

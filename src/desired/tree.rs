@@ -1,6 +1,7 @@
 //! The bytes of a repository, already in memory: nothing is ever checked out.
 
 use super::{Amount, Config, FileOwner, Shares};
+use crate::object::nearest;
 use globset::{Glob, GlobBuilder, GlobMatcher};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -21,8 +22,8 @@ pub const MAX_TREE_BYTES: u64 = 512 << 20;
 pub enum Entry {
     /// A file that was read.
     File(Vec<u8>),
-    /// A symbolic link: never followed.
-    Symlink,
+    /// A symbolic link, with where it leads: never followed.
+    Symlink(String),
     /// A submodule or a nested repository: never read.
     Submodule,
     /// A file beyond the budget, with its size in bytes.
@@ -61,9 +62,10 @@ impl Tree {
             || holds(self.folders.range(inside.clone()..).next())
     }
 
-    /// Whether a file of that name belongs into a tree: YAML, JSON and `.spinwayignore`.
+    /// Whether a file of that name belongs into a tree: YAML, JSON, kustomizations and `.spinwayignore`, and what was probably
+    /// meant to have such a name.
     pub fn wants(name: &str) -> bool {
-        name == ".spinwayignore" || is_manifest(name)
+        name == IGNORE_FILE || is_manifest(name) || is_kustomization(name) || meant_name(name).is_some()
     }
 
     /// Adds a file, unless another one of this name cannot be read.
@@ -159,11 +161,12 @@ impl Tree {
             })
         };
         let wanted = |entry: &Entry, path: &str| match entry {
-            // A link or submodule is reported wherever it stands: what it hides cannot be known.
-            Entry::Symlink | Entry::Submodule => true,
-            // So is a list of what is left out that cannot be read.
+            Entry::Symlink(target) => self.hides_manifests(path, target),
+            // What a submodule hides cannot be known.
+            Entry::Submodule => true,
+            // Nor what a list leaves out that cannot be read.
             Entry::Unreadable(_) if is_ignore_file(path) => true,
-            _ => is_manifest(path),
+            _ => is_manifest(path) || is_kustomization(path) || meant_name(path).is_some(),
         };
         self.entries
             .iter()
@@ -180,11 +183,40 @@ impl Tree {
         files.map(|path| (path.as_str(), lines(path))).filter(|(_, lines): &(_, Vec<_>)| !lines.is_empty()).collect()
     }
 
+    /// Whether manifests may be behind a link: it is named like one, or leads to a folder, or the tree does not tell where it leads
+    /// and no file extension does.
+    fn hides_manifests(&self, path: &str, target: &str) -> bool {
+        if is_manifest(path) || is_kustomization(path) {
+            return true;
+        }
+        let Some(target) = resolved(path, target) else {
+            let name = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            return !name.trim_start_matches('.').contains('.');
+        };
+        let is_link = |path: &str| matches!(self.entries.get(path), Some(Entry::Symlink(_) | Entry::Submodule));
+        target.is_empty()
+            || self.has_folder(&target)
+            || is_link(&target)
+            || target.match_indices('/').any(|(at, _)| is_link(&target[..at]))
+    }
+
+    /// Whether there is a folder of this path.
+    pub(super) fn has_folder(&self, path: &str) -> bool {
+        let inside = format!("{path}/");
+        let next = self.entries.range(inside.clone()..).next();
+        self.folders.contains(path) || next.is_some_and(|(first, _)| first.starts_with(&inside))
+    }
+
+    /// Whether something is a file of the tree, which a link or a submodule is not.
+    pub(super) fn is_file(&self, path: &str) -> bool {
+        !matches!(self.entries.get(path), Some(Entry::Symlink(_) | Entry::Submodule))
+    }
+
     /// The rules of each folder that has any.
     fn ignores(&self) -> BTreeMap<String, Gitignore> {
         let files = self.entries.keys().filter(|path| is_ignore_file(path));
         let read = files.filter_map(|path| {
-            let folder = path.strip_suffix(".spinwayignore")?.trim_end_matches('/');
+            let folder = path.strip_suffix(IGNORE_FILE)?.trim_end_matches('/');
             let mut builder = GitignoreBuilder::new("");
             for line in self.text(path)?.lines() {
                 // A line that is no pattern matches nothing, as in git.
@@ -201,18 +233,78 @@ fn folders(path: &str) -> impl Iterator<Item = &str> {
     std::iter::once("").chain(path.match_indices('/').map(|(at, _)| &path[..at]))
 }
 
-/// The path of the `.spinwayignore` of a folder.
+/// The name of the files that list what is not read.
+const IGNORE_FILE: &str = ".spinwayignore";
+
+/// The path of the file that lists what of a folder is not read.
 fn ignore_file(folder: &str) -> String {
-    if folder.is_empty() { ".spinwayignore".to_owned() } else { format!("{folder}/.spinwayignore") }
+    if folder.is_empty() { IGNORE_FILE.to_owned() } else { format!("{folder}/{IGNORE_FILE}") }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 fn is_ignore_file(path: &str) -> bool {
-    path.rsplit('/').next() == Some(".spinwayignore")
+    file_name(path) == IGNORE_FILE
 }
+
+/// The file extensions of manifests.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Whether a path is that of a manifest.
 fn is_manifest(path: &str) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|suffix| path.ends_with(suffix))
+    path.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+}
+
+/// Whether a path is that of a kustomization.
+pub(super) fn is_kustomization(path: &str) -> bool {
+    matches!(file_name(path), "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+}
+
+/// The name that a file was probably meant to have, where it is not read under its own: `cart.YAML`, `cart.ymal`, `.spinwayignor`.
+pub(super) fn meant_name(path: &str) -> Option<String> {
+    let name = file_name(path);
+    if is_manifest(name) || is_kustomization(name) || name == IGNORE_FILE {
+        return None;
+    }
+    if name.starts_with(".spin") && nearest(name, [IGNORE_FILE]).is_some() {
+        return Some(IGNORE_FILE.to_owned());
+    }
+    let (stem, extension) = name.rsplit_once('.')?;
+    let lower = extension.to_lowercase();
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    // Only the case and the order of the letters: other extensions mean something else.
+    let meant = EXTENSIONS.iter().find(|known| letters(known) == letters(&lower))?;
+    Some(format!("{stem}.{meant}"))
+}
+
+/// Whether a path below a folder leads through a folder whose name begins with a dot; what is no file may itself be one.
+pub(super) fn is_hidden(rest: &str, is_file: bool) -> bool {
+    let parts: Vec<&str> = rest.split('/').collect();
+    let folders = &parts[..parts.len() - usize::from(is_file)];
+    folders.iter().any(|part| part.starts_with('.') && !matches!(*part, "." | ".."))
+}
+
+/// Where a path that is written in a file or link of the tree leads; none for a place outside of the tree.
+pub(super) fn resolved(from: &str, target: &str) -> Option<String> {
+    if target.is_empty() || target.starts_with('/') {
+        return None;
+    }
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// The rest of a path below a folder (`""` and `.` are the root), by whole segments.
@@ -375,5 +467,61 @@ mod tests {
         assert_eq!(below("apps/cart2/a.yaml", "apps/cart"), None);
         assert_eq!(below("a.yaml", "."), Some("a.yaml"));
         assert_eq!(below("apps/a.yaml", "./apps/"), Some("a.yaml"));
+    }
+
+    #[test]
+    fn a_link_is_told_by_what_it_may_hide() {
+        let mut tree = tree(&[("apps/cart/a.yaml", ""), ("other/b.yaml", "")]);
+        let links = [
+            ("apps/CLAUDE.md", "../AGENTS.md", false),
+            ("apps/LICENSE", "../../LICENSE.txt", false),
+            ("apps/a.json", "../notes.txt", true),
+            ("apps/shared", "../other", true),
+            ("apps/again", "shared", true),
+            ("apps/deep", "shared/x", true),
+            ("apps/up", "..", true),
+            ("apps/out", "../../elsewhere", true),
+            ("apps/etc", "/etc/ssl", true),
+            ("apps/readme", "../README", false),
+        ];
+        for (path, target, _) in links {
+            tree.add(path.to_owned(), Entry::Symlink(target.to_owned()));
+        }
+        let read = tree.manifests(&Config::default());
+        for (path, _, hides) in links {
+            assert_eq!(read.contains(&path), hides, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_nearly_those_of_manifests_are_told() {
+        for (name, meant) in [
+            ("apps/cart.YAML", Some("cart.yaml")),
+            ("cart.Yml", Some("cart.yml")),
+            ("cart.ymal", Some("cart.yaml")),
+            ("a/.spinwayignor", Some(".spinwayignore")),
+            (".spinwayIgnore", Some(".spinwayignore")),
+            (".gitignore", None),
+            ("cart.yaml", None),
+            ("cart.yam", None),
+            ("cart.json5", None),
+            ("cart.yaml.bak", None),
+            ("README", None),
+        ] {
+            assert_eq!(meant_name(name).as_deref(), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn folders_with_a_dot_are_hidden() {
+        for (rest, is_file, hidden) in [
+            (".github/workflows/ci.yml", true, true),
+            ("a/.cache/b.yaml", true, true),
+            (".gitlab-ci.yml", true, false),
+            (".link", false, true),
+            ("a/b.yaml", true, false),
+        ] {
+            assert_eq!(is_hidden(rest, is_file), hidden, "{rest}");
+        }
     }
 }

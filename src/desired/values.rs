@@ -1,13 +1,79 @@
 //! `${name}` in texts, replaced from the values of the environment (design §2).
 
-use crate::object::Diagnostic;
+use super::Environment;
+use crate::object::{Diagnostic, did_you_mean};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What is said of a name that has no value.
-pub(super) fn is_unknown(name: &str, environment: &str) -> Diagnostic {
-    Diagnostic::error("value-unknown", format!("There is no value `{name}` in environment `{environment}`."))
-        .help("Add it to `values` of the environment, or write `$${` for a literal `${`.")
+pub(super) fn is_unknown(name: &str, environment: &Environment) -> Diagnostic {
+    let meant = did_you_mean(name, environment.values.keys().map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!("{meant} Otherwise: "));
+    let message = format!("There is no value `{name}` in environment `{}`.", environment.name);
+    let help = format!("{meant}Add it to `values` of the environment, or write `$${{` for a literal `${{`.");
+    Diagnostic::error("value-unknown", message).help(help)
+}
+
+/// A `${name}` in an object in which no values are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Literal {
+    /// Where it stands.
+    pub(super) pointer: String,
+    /// What stands between the brackets.
+    pub(super) name: String,
+    /// The value of the environment that has this name, the case of its letters apart.
+    pub(super) value: Option<String>,
+}
+
+/// The `${name}` of an object in which no values are replaced: those that a value has the name of, and else the first that is part
+/// of a single word. What a shell or another program is to replace stands in longer texts.
+pub(super) fn literals(object: &Value, values: &BTreeMap<String, Value>) -> Vec<Literal> {
+    let mut found = Vec::new();
+    gather(object, values, "", &mut found);
+    let first = found.iter().position(|literal| literal.value.is_none());
+    let mut at = 0..;
+    found.retain(|literal| {
+        let at = at.next();
+        literal.value.is_some() || at == first
+    });
+    if found.iter().any(|literal| literal.value.is_some()) {
+        found.retain(|literal| literal.value.is_some());
+    }
+    found
+}
+
+fn gather(value: &Value, values: &BTreeMap<String, Value>, pointer: &str, found: &mut Vec<Literal>) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let is_word = !text.contains(char::is_whitespace);
+            for name in names(text) {
+                let value = values.keys().find(|known| known.eq_ignore_ascii_case(name)).cloned();
+                if value.is_some() || is_word {
+                    found.push(Literal { pointer: pointer.to_owned(), name: name.to_owned(), value });
+                }
+            }
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| gather(item, values, &format!("{pointer}/{at}"), found));
+        }
+        Value::Object(map) => {
+            // The words of a command are for its shell.
+            let entries = map.iter().filter(|(key, _)| !matches!(key.as_str(), "command" | "args"));
+            for (key, item) in entries {
+                gather(item, values, &format!("{pointer}/{}", crate::object::escape(key)), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The names in `${name}`, apart from `$${name}`.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("${").filter_map(move |(at, _)| {
+        let name = text[at + 2..].split_once('}')?.0;
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        (is_name && !text[..at].ends_with('$')).then_some(name)
+    })
 }
 
 /// Replaces every `${name}` below a value; `unknown` is told the JSON pointer and name of each that has no value.
@@ -120,5 +186,23 @@ mod tests {
     fn what_values_add_is_known_before() {
         let values = BTreeMap::from([("v".to_owned(), json!("x".repeat(80)))]);
         assert_eq!(growth(&json!({"a": ["${v}${v}", "${w} v}"], "b": "${v"}), &values), 160);
+    }
+
+    #[test]
+    fn names_that_nobody_replaces_are_found() {
+        let values = BTreeMap::from([("domain".to_owned(), json!("shop.example"))]);
+        let found = |object: Value| -> Vec<String> {
+            let all = literals(&object, &values).into_iter();
+            all.map(|l| format!("{} {} {}", l.pointer, l.name, l.value.unwrap_or_default())).collect()
+        };
+        assert_eq!(found(json!({"data": {"url": "https://${domain}/${PATH}"}})), ["/data/url domain domain"]);
+        assert_eq!(
+            found(json!({"data": {"a": "x.${DOMAIN}", "b": "for ${domain} do"}})),
+            ["/data/a DOMAIN domain", "/data/b domain domain"]
+        );
+        assert_eq!(found(json!({"data": {"a": "${HOST}:${PORT}", "b": "${HOST}"}})), ["/data/a HOST "]);
+        let script = json!({"data": {"run.sh": "#!/bin/sh\necho ${HOME}\n"}, "spec": {"args": ["${HOME}"], "command": ["${SHELL}"]}});
+        assert_eq!(found(script), Vec::<String>::new());
+        assert_eq!(found(json!({"data": {"a": "$${domain}", "b": "${a:-b}", "c": "${open"}})), Vec::<String>::new());
     }
 }

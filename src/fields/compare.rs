@@ -1,10 +1,12 @@
 //! Whether a declared value and a live one are the same after what the API server does to values.
 
-use super::set::FieldPath;
+use super::declared::item_key;
+use super::set::{Element, FieldPath};
 use crate::schema::quantity::{family, nanos};
-use crate::schema::{Schema, is_zero, with_defaults};
+use crate::schema::{ListType, Schema, is_zero, with_defaults};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 
 /// Whether applying a value would change a live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,25 +130,96 @@ fn built_in(want: &Value, have: Option<&Value>, known: Known<'_>) -> Answer {
     }
 }
 
-/// The places in which two values differ, each with what it was and what it is; list items are taken by index.
-pub fn difference(
-    path: &FieldPath,
-    before: Option<&Value>,
-    after: Option<&Value>,
-) -> Vec<(FieldPath, Option<Value>, Option<Value>)> {
+/// How the items of lists are told apart where two values are compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keys<'a> {
+    /// The schema of the node, where known.
+    pub schema: Option<Schema<'a>>,
+    /// Lists that are one value to the API server and whose items have names all the same, with the field of the name.
+    pub named: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Keys<'a> {
+    fn property(self, name: &str) -> Self {
+        Self { schema: self.schema.and_then(|s| s.property(name).or_else(|| s.additional())), ..self }
+    }
+
+    fn items(self) -> Self {
+        Self { schema: self.schema.and_then(Schema::items), ..self }
+    }
+
+    /// The elements of paths that name the items of a list, when each has one of its own.
+    fn elements(self, path: &FieldPath, items: &[Value]) -> Option<Vec<Element>> {
+        let named = || {
+            let is_it = |at: &str| path.fits(at) && path.0.iter().filter_map(Element::name).count() == depth(at);
+            self.named.iter().find(|(at, _)| is_it(at)).map(|(_, field)| vec![*field])
+        };
+        let fields = match self.schema.map(Schema::list_type) {
+            Some(ListType::Map(keys)) => keys,
+            _ => named()?,
+        };
+        let known = |item: &Value| fields.iter().any(|field| item.get(*field).is_some_and(|value| !value.is_null()));
+        let of_item = |item| Some(item_key(item, self.schema.and_then(Schema::items), &fields)).filter(|_| known(item));
+        let elements: Option<Vec<Element>> = items.iter().map(of_item).collect();
+        elements.filter(|all| all.iter().collect::<BTreeSet<_>>().len() == all.len())
+    }
+}
+
+fn depth(pattern: &str) -> usize {
+    pattern.split('.').count()
+}
+
+/// A place in which two values differ, with what it was and what it is.
+pub type Difference = (FieldPath, Option<Value>, Option<Value>);
+
+/// The places in which two values differ, each with what it was and what it is. Items of lists that have keys are compared by
+/// key, so that one which comes between two others is one difference; all others by index.
+pub fn difference(path: &FieldPath, before: Option<&Value>, after: Option<&Value>, keys: Keys<'_>) -> Vec<Difference> {
     match (before, after) {
         (Some(before), Some(after)) if equal(before, after) => Vec::new(),
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-            keys.flat_map(|key| difference(&path.join(format!("f:{key}")), a.get(key), b.get(key))).collect()
+            let names = a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)));
+            let below = |name: &String| difference(&path.field(name), a.get(name), b.get(name), keys.property(name));
+            names.flat_map(below).collect()
         }
-        (Some(Value::Array(a)), Some(Value::Array(b))) => {
+        (Some(Value::Array(a)), Some(Value::Array(b))) => by_key(path, a, b, keys).unwrap_or_else(|| {
             let count = a.len().max(b.len());
-            (0..count).flat_map(|i| difference(&path.join(format!("i:{i}")), a.get(i), b.get(i))).collect()
-        }
+            (0..count).flat_map(|i| difference(&path.index(i), a.get(i), b.get(i), keys.items())).collect()
+        }),
         (None, None) => Vec::new(),
         (before, after) => vec![(path.clone(), before.cloned(), after.cloned())],
     }
+}
+
+/// The differences of two lists whose items have keys; `None` where they have none, or where those of both have changed places,
+/// which only shows by index.
+fn by_key(path: &FieldPath, a: &[Value], b: &[Value], keys: Keys<'_>) -> Option<Vec<Difference>> {
+    let (old, new) = (keys.elements(path, a)?, keys.elements(path, b)?);
+    let places = |all: &[Element]| -> HashMap<Element, usize> {
+        all.iter().enumerate().map(|(place, element)| (element.clone(), place)).collect()
+    };
+    let (old_places, new_places) = (places(&old), places(&new));
+    let kept: Vec<usize> = old.iter().filter_map(|element| new_places.get(element).copied()).collect();
+    if kept.windows(2).any(|pair| pair[0] > pair[1]) {
+        return None;
+    }
+    let all = old.iter().chain(new.iter().filter(|element| !old_places.contains_key(*element)));
+    let item = |items: &'_ [Value], places: &HashMap<Element, usize>, element: &Element| {
+        places.get(element).and_then(|place| items.get(*place).cloned())
+    };
+    let differences = all.flat_map(|element| {
+        let (before, after) = (item(a, &old_places, element), item(b, &new_places, element));
+        difference(&path.join(element.clone()), before.as_ref(), after.as_ref(), keys.items())
+    });
+    Some(differences.collect())
+}
+
+/// The schema of the node at a path below one with a schema.
+pub fn schema_at<'a>(schema: Option<Schema<'a>>, path: &FieldPath) -> Option<Schema<'a>> {
+    path.0.iter().try_fold(schema?, |schema, element| match element.name() {
+        Some(name) => schema.property(name).or_else(|| schema.additional()),
+        None => schema.items(),
+    })
 }
 
 #[cfg(test)]
@@ -190,9 +263,63 @@ mod tests {
     #[test]
     fn a_difference_in_an_atomic_list_is_shown_at_the_leaf() {
         let path = FieldPath::of(&["spec", "rules"]);
-        let found =
-            difference(&path, Some(&json!([{"b": [{"w": 1}, {"w": 2}]}])), Some(&json!([{"b": [{"w": 1}, {"w": 3}]}])));
+        let found = difference(
+            &path,
+            Some(&json!([{"b": [{"w": 1}, {"w": 2}]}])),
+            Some(&json!([{"b": [{"w": 1}, {"w": 3}]}])),
+            Keys::default(),
+        );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0.to_string(), "spec.rules[0].b[1].w");
+    }
+
+    /// `PATH: BEFORE -> AFTER` of all differences.
+    fn shown(path: &FieldPath, before: &Value, after: &Value, keys: Keys<'_>) -> Vec<String> {
+        let text = |value: Option<Value>| value.unwrap_or_default().to_string();
+        let found = difference(path, Some(before), Some(after), keys);
+        found.into_iter().map(|(path, before, after)| format!("{path}: {} -> {}", text(before), text(after))).collect()
+    }
+
+    #[test]
+    fn items_with_keys_are_compared_by_key() {
+        let schemas = Schemas::default();
+        let schema = schemas.of(&GroupKind::new("", "Service"), "v1").and_then(|s| s.property("spec"));
+        let keys = Keys { schema: schema.and_then(|s| s.property("ports")), named: &[] };
+        let path = FieldPath::of(&["spec", "ports"]);
+        let old = json!([{"port": 80, "targetPort": 1}, {"port": 443, "targetPort": 2}]);
+        let new =
+            json!([{"port": 53, "protocol": "UDP"}, {"port": 80, "targetPort": 1}, {"port": 443, "targetPort": 3}]);
+        assert_eq!(
+            shown(&path, &old, &new, keys),
+            [
+                "spec.ports[port=443,protocol=TCP].targetPort: 2 -> 3",
+                "spec.ports[port=53,protocol=UDP]: null -> {\"port\":53,\"protocol\":\"UDP\"}"
+            ]
+        );
+        assert_eq!(shown(&path, &new, &json!([{"port": 80, "targetPort": 1}]), keys).len(), 2);
+    }
+
+    #[test]
+    fn items_of_atomic_lists_have_the_names_that_the_kind_gives_them() {
+        let keys = Keys { schema: None, named: &[("spec.stores", "name"), ("spec.stores[].options", "name")] };
+        let path = FieldPath::of(&["spec"]);
+        let store = |name: &str, options: Value| json!({"name": name, "options": options});
+        let option = |name: &str, value: &str| json!({"name": name, "value": value});
+        let old = json!({"stores": [store("b", json!([option("x", "1")]))]});
+        let new = json!({"stores": [store("a", json!([])), store("b", json!([option("w", "0"), option("x", "2")]))]});
+        assert_eq!(
+            shown(&path, &old, &new, keys),
+            [
+                "spec.stores[name=b].options[name=x].value: \"1\" -> \"2\"",
+                "spec.stores[name=b].options[name=w]: null -> {\"name\":\"w\",\"value\":\"0\"}",
+                "spec.stores[name=a]: null -> {\"name\":\"a\",\"options\":[]}"
+            ]
+        );
+        // Where items changed places, or two have one name, only the index tells them apart.
+        let swapped = json!({"stores": [store("b", json!([])), store("a", json!([]))]});
+        let placed = json!({"stores": [store("a", json!([])), store("b", json!([]))]});
+        assert_eq!(shown(&path, &swapped, &placed, keys)[0], "spec.stores[0].name: \"b\" -> \"a\"");
+        let twice = json!({"stores": [store("a", json!([])), store("a", json!([]))]});
+        assert_eq!(shown(&path, &placed, &twice, keys)[0], "spec.stores[1].name: \"b\" -> \"a\"");
     }
 }

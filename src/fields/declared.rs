@@ -1,6 +1,6 @@
 //! The fields that a text declares when it is applied: the fieldset that the API server would record for it.
 
-use super::set::{FieldPath, FieldSet};
+use super::set::{Element, FieldPath, FieldSet};
 use crate::object::SERVER_FIELDS;
 use crate::object::escape;
 use crate::schema::{ListType, Schema};
@@ -26,7 +26,7 @@ pub struct Declared<'a> {
     /// The leaves with their values.
     pub leaves: Vec<Leaf<'a>>,
     /// The lists whose items are told apart, with the items in the order of the text.
-    pub lists: Vec<(FieldPath, Vec<String>)>,
+    pub lists: Vec<(FieldPath, Vec<Element>)>,
 }
 
 /// Derives what an object declares. Without schema, maps are granular and lists atomic, as the server deduces.
@@ -61,11 +61,8 @@ impl<'a> Declared<'a> {
                 ("ownerReferences", Value::Array(items)) => {
                     for item in items {
                         let uid = item.get("uid").cloned().unwrap_or_default();
-                        self.leaf(
-                            path.join(format!("k:{}", Value::Object(Map::from_iter([("uid".to_owned(), uid)])))),
-                            item,
-                            None,
-                        );
+                        let keys = Value::Object(Map::from_iter([("uid".to_owned(), uid)]));
+                        self.leaf(path.join(Element::Key(keys.to_string())), item, None);
                     }
                 }
                 _ => self.field(path, child, None, false),
@@ -82,13 +79,13 @@ impl<'a> Declared<'a> {
     fn field(&mut self, path: FieldPath, value: &'a Value, schema: Option<Schema<'a>>, keyed: bool) {
         match value {
             Value::Object(map) if !map.is_empty() && !schema.is_some_and(Schema::is_atomic_map) => {
-                if keyed && path.0.first().is_some_and(|f| f != "f:metadata") {
+                if keyed && path.0.first().is_some_and(|first| !first.is("metadata")) {
                     self.set.insert(&path);
                 }
                 for (name, child) in map {
                     let property = schema.and_then(|s| s.property(name));
                     let below = property.or_else(|| schema.and_then(Schema::additional));
-                    self.field(path.join(format!("f:{name}")), child, below, property.is_none());
+                    self.field(path.field(name), child, below, property.is_none());
                 }
             }
             Value::Array(items) => match schema.map(Schema::list_type) {
@@ -103,8 +100,8 @@ impl<'a> Declared<'a> {
     fn set_items(&mut self, path: &FieldPath, items: &'a [Value]) {
         let mut order = Vec::new();
         for item in items {
-            let element = format!("v:{}", go_json(item));
-            self.leaf(path.join(element.as_str()), item, None);
+            let element = Element::Value(go_json(item));
+            self.leaf(path.join(element.clone()), item, None);
             order.push(element);
         }
         self.lists.push((path.clone(), order));
@@ -114,7 +111,7 @@ impl<'a> Declared<'a> {
         let mut order = Vec::new();
         for item in items {
             let element = item_key(item, schema, keys);
-            let below = path.join(element.as_str());
+            let below = path.join(element.clone());
             order.push(element);
             self.set.insert(&below);
             if schema.is_some_and(Schema::is_atomic_map) {
@@ -123,15 +120,15 @@ impl<'a> Declared<'a> {
             }
             for (name, child) in item.as_object().into_iter().flatten() {
                 let property = schema.and_then(|s| s.property(name));
-                self.field(below.join(format!("f:{name}")), child, property, property.is_none());
+                self.field(below.field(name), child, property, property.is_none());
             }
         }
         self.lists.push((path.clone(), order));
     }
 }
 
-/// `k:{...}` of an item: its key fields with defaults, sorted by name.
-pub(super) fn item_key(item: &Value, schema: Option<Schema<'_>>, keys: &[&str]) -> String {
+/// The element of an item: its key fields with defaults, sorted by name.
+pub(super) fn item_key(item: &Value, schema: Option<Schema<'_>>, keys: &[&str]) -> Element {
     let mut sorted: Vec<&str> = keys.to_vec();
     sorted.sort_unstable();
     let pairs = sorted.iter().filter_map(|key| {
@@ -139,7 +136,7 @@ pub(super) fn item_key(item: &Value, schema: Option<Schema<'_>>, keys: &[&str]) 
         let value = given.or_else(|| schema?.property(key)?.default())?;
         Some(((*key).to_owned(), value.clone()))
     });
-    format!("k:{}", go_json(&Value::Object(pairs.collect())))
+    Element::Key(go_json(&Value::Object(pairs.collect())))
 }
 
 /// JSON as Go writes it, with the characters escaped that mean something in HTML: elements of paths are compared as texts.
@@ -154,26 +151,29 @@ pub(super) fn go_json(value: &Value) -> String {
 
 /// The index of the item that an element of a path names. Where no item states all key fields, one that leaves some out
 /// is meant: only their defaults can be, and the element was made with them.
-fn index_of(items: &[Value], element: &str) -> Option<usize> {
-    if let Some(keys) = element.strip_prefix("k:") {
-        let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
-        let all = |item: &Value| keys.iter().all(|(k, v)| item.get(k) == Some(v));
-        let some = |item: &Value| {
-            keys.iter().all(|(k, v)| item.get(k).is_none_or(|have| have == v))
-                && keys.keys().any(|k| item.get(k).is_some())
-        };
-        return items.iter().position(all).or_else(|| items.iter().position(some));
+fn index_of(items: &[Value], element: &Element) -> Option<usize> {
+    match element {
+        Element::Field(_) => None,
+        Element::Index(index) => Some(*index).filter(|index| *index < items.len()),
+        Element::Key(keys) => {
+            let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
+            let all = |item: &Value| keys.iter().all(|(k, v)| item.get(k) == Some(v));
+            let some = |item: &Value| {
+                keys.iter().all(|(k, v)| item.get(k).is_none_or(|have| have == v))
+                    && keys.keys().any(|k| item.get(k).is_some())
+            };
+            items.iter().position(all).or_else(|| items.iter().position(some))
+        }
+        Element::Value(value) => {
+            let value: Value = serde_json::from_str(value).ok()?;
+            items.iter().position(|item| *item == value)
+        }
     }
-    if let Some(value) = element.strip_prefix("v:") {
-        let value: Value = serde_json::from_str(value).ok()?;
-        return items.iter().position(|item| *item == value);
-    }
-    element.strip_prefix("i:")?.parse().ok().filter(|index| *index < items.len())
 }
 
 /// The value at a path.
 pub fn value_at<'a>(value: &'a Value, path: &FieldPath) -> Option<&'a Value> {
-    path.0.iter().try_fold(value, |value, element| match element.strip_prefix("f:") {
+    path.0.iter().try_fold(value, |value, element| match element.name() {
         Some(name) => value.get(name),
         None => value.as_array().and_then(|items| items.get(index_of(items, element)?)),
     })
@@ -188,7 +188,7 @@ pub fn restrict(value: &Value, sets: &[&FieldSet]) -> Value {
     match value {
         Value::Object(map) => {
             let covered = map.iter().filter_map(|(name, child)| {
-                let element = format!("f:{name}");
+                let element = Element::Field(name.clone());
                 let below: Vec<&FieldSet> = sets.iter().filter_map(|set| set.children.get(&element)).collect();
                 (!below.is_empty()).then(|| (name.clone(), restrict(child, &below)))
             });
@@ -200,8 +200,7 @@ pub fn restrict(value: &Value, sets: &[&FieldSet]) -> Value {
                 let Some(index) = index_of(items, element) else { continue };
                 let (sets, keys) = found.entry(index).or_default();
                 sets.push(below);
-                let named = element.strip_prefix("k:").and_then(|keys| serde_json::from_str(keys).ok());
-                keys.extend(named.unwrap_or_else(Map::new));
+                keys.extend(element.keys());
             }
             let item = |(index, (sets, keys)): (usize, (Vec<&FieldSet>, Map<String, Value>))| {
                 let mut item = restrict(&items[index], &sets);
@@ -223,7 +222,7 @@ pub fn pointer_of(value: &Value, path: &FieldPath) -> String {
     let mut pointer = String::new();
     let mut node = Some(value);
     for element in &path.0 {
-        let step = match element.strip_prefix("f:") {
+        let step = match element.name() {
             Some(name) => name.to_owned(),
             None => match node.and_then(Value::as_array).and_then(|items| index_of(items, element)) {
                 Some(index) => index.to_string(),
@@ -295,16 +294,11 @@ mod tests {
     #[test]
     fn paths_lead_to_values_and_pointers() {
         let value = json!({"spec": {"ports": [{"port": 1}, {"port": 80, "name": "x"}]}});
-        let path = FieldPath(vec![
-            "f:spec".into(),
-            "f:ports".into(),
-            "k:{\"port\":80,\"protocol\":\"TCP\"}".into(),
-            "f:name".into(),
-        ]);
+        let path = FieldPath::spelt(&["f:spec", "f:ports", "k:{\"port\":80,\"protocol\":\"TCP\"}", "f:name"]);
         assert_eq!(value_at(&value, &path), Some(&json!("x")));
         // The item that states its key goes before one that leaves it out.
         let text = json!({"ports": [{"port": 53}, {"port": 53, "protocol": "UDP", "name": "u"}]});
-        let udp = FieldPath(vec!["f:ports".into(), "k:{\"port\":53,\"protocol\":\"UDP\"}".into(), "f:name".into()]);
+        let udp = FieldPath::spelt(&["f:ports", "k:{\"port\":53,\"protocol\":\"UDP\"}", "f:name"]);
         assert_eq!(value_at(&text, &udp), Some(&json!("u")));
         assert_eq!(go_json(&json!("a<b&c")), "\"a\\u003cb\\u0026c\"");
         assert_eq!(pointer_of(&value, &path), "/spec/ports/1/name");

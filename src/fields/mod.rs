@@ -9,8 +9,8 @@ mod managed;
 mod set;
 mod unchanged;
 
-pub use compare::{Answer, Known, compare, difference};
+pub use compare::{Answer, Difference, Keys, Known, compare, difference, schema_at};
 pub use declared::{Declared, Leaf, declare, pointer_of, restrict, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
-pub use set::{FieldPath, FieldSet};
+pub use set::{Element, FieldPath, FieldSet};
 pub use unchanged::{Wanted, is_unchanged};

@@ -4,22 +4,97 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A path as `fieldsV1` spells it: `f:NAME`, `k:{KEYS}` for an item of a map list, `v:VALUE` for one of a set.
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Element {
+    /// A field of a map, by its name; `f:` in `fieldsV1`.
+    Field(String),
+    /// An item of a list, by its position; `i:`.
+    Index(usize),
+    /// An item of a list whose items are told apart by fields, by the JSON of these; `k:`.
+    Key(String),
+    /// An item of a set, by its JSON; `v:`.
+    Value(String),
+}
+
+impl Element {
+    /// Reads an element as `fieldsV1` spells it; none for what it does not define.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (prefix, rest) = text.split_at_checked(2)?;
+        match prefix {
+            "f:" => Some(Self::Field(rest.to_owned())),
+            "k:" => Some(Self::Key(rest.to_owned())),
+            "v:" => Some(Self::Value(rest.to_owned())),
+            "i:" => rest.parse().ok().map(Self::Index),
+            _ => None,
+        }
+    }
+
+    /// As `fieldsV1` spells it.
+    pub fn spelt(&self) -> String {
+        match self {
+            Self::Field(name) => format!("f:{name}"),
+            Self::Index(index) => format!("i:{index}"),
+            Self::Key(keys) => format!("k:{keys}"),
+            Self::Value(value) => format!("v:{value}"),
+        }
+    }
+
+    /// The name, if it is a field.
+    pub fn name(&self) -> Option<&str> {
+        if let Self::Field(name) = self { Some(name) } else { None }
+    }
+
+    /// Whether it is that field.
+    pub fn is(&self, name: &str) -> bool {
+        self.name() == Some(name)
+    }
+
+    /// The fields with their values by which an item is told apart; empty for other elements.
+    pub fn keys(&self) -> Map<String, Value> {
+        if let Self::Key(keys) = self { serde_json::from_str(keys).unwrap_or_default() } else { Map::new() }
+    }
+}
+
+/// A path into an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FieldPath(pub Vec<String>);
+pub struct FieldPath(pub Vec<Element>);
 
 impl FieldPath {
     /// A path of plain field names.
     pub fn of(names: &[&str]) -> Self {
-        Self(names.iter().map(|name| format!("f:{name}")).collect())
+        Self(names.iter().map(|name| Element::Field((*name).to_owned())).collect())
+    }
+
+    /// A path as `fieldsV1` spells its elements.
+    #[cfg(test)]
+    pub fn spelt(elements: &[&str]) -> Self {
+        Self(elements.iter().filter_map(|element| Element::parse(element)).collect())
     }
 
     /// The path one step down.
     #[must_use]
-    pub fn join(&self, element: impl Into<String>) -> Self {
+    pub fn join(&self, element: Element) -> Self {
         let mut elements = self.0.clone();
-        elements.push(element.into());
+        elements.push(element);
         Self(elements)
+    }
+
+    /// The path of a field one step down.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
+        self.join(Element::Field(name.to_owned()))
+    }
+
+    /// The path of a list's item one step down.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.join(Element::Index(index))
+    }
+
+    /// Whether it ends with that field.
+    pub fn ends_with(&self, name: &str) -> bool {
+        self.0.last().is_some_and(|last| last.is(name))
     }
 
     /// Whether it is the other path or lies below it.
@@ -32,10 +107,10 @@ impl FieldPath {
         let mut elements = self.0.iter();
         for name in pattern.split('.') {
             let (name, items) = name.strip_suffix("[]").map_or((name, false), |n| (n, true));
-            if elements.next().and_then(|e| e.strip_prefix("f:")) != Some(name) {
+            if !elements.next().is_some_and(|element| element.is(name)) {
                 return false;
             }
-            if items && elements.next().is_some_and(|e| e.starts_with("f:")) {
+            if items && elements.next().is_some_and(|element| element.name().is_some()) {
                 return false;
             }
         }
@@ -47,21 +122,19 @@ impl FieldPath {
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, element) in self.0.iter().enumerate() {
-            if let Some(name) = element.strip_prefix("f:") {
-                if name.contains(['.', '/', '[']) {
-                    write!(f, "[{name}]")?;
-                } else {
-                    write!(f, "{}{name}", if index == 0 { "" } else { "." })?;
+            match element {
+                Element::Field(name) if name.contains(['.', '/', '[']) => write!(f, "[{name}]")?,
+                Element::Field(name) => write!(f, "{}{name}", if index == 0 { "" } else { "." })?,
+                Element::Key(_) => {
+                    let keys = element.keys();
+                    let texts: Vec<String> = keys.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
+                    write!(f, "[{}]", texts.join(","))?;
                 }
-            } else if let Some(keys) = element.strip_prefix("k:") {
-                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                let texts: Vec<String> = keys.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
-                write!(f, "[{}]", texts.join(","))?;
-            } else if let Some(value) = element.strip_prefix("v:") {
-                let value = serde_json::from_str(value).unwrap_or(Value::Null);
-                write!(f, "[={}]", plain(&value))?;
-            } else {
-                write!(f, "[{}]", element.trim_start_matches("i:"))?;
+                Element::Value(value) => {
+                    let value = serde_json::from_str(value).unwrap_or(Value::Null);
+                    write!(f, "[={}]", plain(&value))?;
+                }
+                Element::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
@@ -76,7 +149,7 @@ fn plain(value: &Value) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
     member: bool,
-    pub(super) children: BTreeMap<String, FieldSet>,
+    pub(super) children: BTreeMap<Element, FieldSet>,
 }
 
 impl FieldSet {
@@ -85,11 +158,11 @@ impl FieldSet {
         let mut set = Self::default();
         let Some(map) = fields.as_object() else { return set };
         set.member = map.is_empty() || map.contains_key(".");
-        for (element, below) in map.iter().filter(|(element, _)| *element != ".") {
+        for (element, below) in map {
             let below = Self::parse(below);
             // What is not a set of fields names no path.
-            if below.member || !below.children.is_empty() {
-                set.children.insert(element.clone(), below);
+            if let (Some(element), true) = (Element::parse(element), below.member || !below.children.is_empty()) {
+                set.children.insert(element, below);
             }
         }
         set
@@ -102,7 +175,7 @@ impl FieldSet {
             map.insert(".".to_owned(), Value::Object(Map::new()));
         }
         for (element, below) in &self.children {
-            map.insert(element.clone(), below.to_json());
+            map.insert(element.spelt(), below.to_json());
         }
         Value::Object(map)
     }
@@ -125,6 +198,11 @@ impl FieldSet {
         path.0.iter().try_fold(self, |node, element| node.children.get(element))
     }
 
+    /// Whether it has a path, or one below it.
+    pub fn reaches(&self, path: &FieldPath) -> bool {
+        self.node(path).is_some_and(|node| node.member || !node.children.is_empty())
+    }
+
     /// Whether it has a path.
     pub fn contains(&self, path: &FieldPath) -> bool {
         self.node(path).is_some_and(|node| node.member)
@@ -139,7 +217,7 @@ impl FieldSet {
 
     fn collect(&self, path: &FieldPath, found: &mut Vec<FieldPath>) {
         for (element, below) in &self.children {
-            let path = path.join(element.as_str());
+            let path = path.join(element.clone());
             if below.member {
                 found.push(path.clone());
             }
@@ -174,8 +252,22 @@ mod tests {
 
     #[test]
     fn patterns_stand_for_items_and_what_is_below() {
-        let path = FieldPath(vec!["f:spec".into(), "f:ports".into(), "k:{\"port\":80}".into(), "f:name".into()]);
+        let path = FieldPath::spelt(&["f:spec", "f:ports", "k:{\"port\":80}", "f:name"]);
         assert!(path.fits("spec.ports[].name") && path.fits("spec.ports") && path.fits("spec"));
         assert!(!path.fits("spec.ports.name") && !path.fits("spec.port"));
+    }
+
+    #[test]
+    fn a_set_reaches_what_it_has_a_part_of() {
+        let set = FieldSet::parse(&json!({"f:spec": {"f:names": {"f:kind": {}}, "f:whole": {}}}));
+        for (path, contains, reaches) in [
+            (&["spec", "names"][..], false, true),
+            (&["spec", "names", "kind"], true, true),
+            (&["spec", "whole"], true, true),
+            (&["spec", "other"], false, false),
+        ] {
+            let path = FieldPath::of(path);
+            assert_eq!((set.contains(&path), set.reaches(&path)), (contains, reaches), "{path}");
+        }
     }
 }

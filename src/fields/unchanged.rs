@@ -206,7 +206,7 @@ impl Wanted<'_> {
         // Our items stand in the order of the text, with those of others anywhere between.
         let mut rest = live.iter();
         let proven = items.iter().all(|item| {
-            let element = item_key(item, schema, keys);
+            let element = item_key(item, schema, keys).spelt();
             let Some(below) = fields.get(&element).and_then(Live::as_object) else { return false };
             let key = |live: &Live<'_>, key: &str| {
                 let given = item.get(key).filter(|v| !v.is_null()).or_else(|| schema?.property(key)?.default());

@@ -12,7 +12,7 @@ use hashbrown::hash_table::Entry;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
@@ -114,7 +114,8 @@ impl Graph {
         let grants = Grants::of(desired);
         for (index, (reference, member)) in desired.objects.iter().enumerate() {
             let from = NodeIndex::new(index);
-            graph.link_object(from, reference, member, &definitions, &grants, &mut words);
+            graph.link_object(from, reference, member, desired, &definitions, &grants, &mut words);
+            graph.link_executor(from, reference, member, desired);
             for enabler in enablers.get(member.partition.as_str()).into_iter().flatten() {
                 let to = graph.node(enabler);
                 let because = format!("what tenant {} is done as", member.partition);
@@ -143,6 +144,7 @@ impl Graph {
         from: NodeIndex,
         reference: &ObjectRef,
         member: &Member,
+        desired: &Desired,
         definitions: &BTreeMap<GroupKind, ObjectRef>,
         grants: &Grants<'_>,
         words: &mut Words,
@@ -161,8 +163,10 @@ impl Graph {
                 Link { optional: false, ..Link::new(words.shared("metadata.namespace".to_owned()), origin) },
             );
         }
+        // What comes to be through an object does not come before it.
+        let through = issued_through(reference, desired, &Live::default());
         for found in kinds::references(reference, &object.value) {
-            if found.to == *reference {
+            if found.to == *reference || self.is_made_for(&found.to, &through) {
                 continue;
             }
             let to = self.node(&found.to);
@@ -185,8 +189,41 @@ impl Graph {
         }
     }
 
+    /// A SpinApp that names no executor comes after the one that is filled in.
+    fn link_executor(&mut self, from: NodeIndex, reference: &ObjectRef, member: &Member, desired: &Desired) {
+        if let Some(executor) = executor_filled_in(reference, &member.object.value, desired) {
+            let to = self.node(&executor);
+            let origin = Some(member.object.origin_of("/spec"));
+            self.graph.add_edge(from, to, Link::new("spec.executor, which the Spin operator fills in", origin));
+        }
+    }
+
+    /// Whether a Secret is made for one of some certificates.
+    fn is_made_for(&self, secret: &ObjectRef, certificates: &BTreeSet<ObjectRef>) -> bool {
+        let maker = self.find(secret).and_then(|node| self.makers.get(&node));
+        !certificates.is_empty() && maker.is_some_and(|maker| certificates.contains(&self.graph[*maker]))
+    }
+
+    /// A Gateway does not wait for a certificate that an issuer, which only the cluster has, proves through it.
+    fn leave_issued(&mut self, desired: &Desired, live: &Live) {
+        for kind in ["Gateway", "ListenerSet"] {
+            for (gateway, _) in desired.of_kind(GATEWAY, kind, None) {
+                let through = issued_through(gateway, desired, live);
+                let from = self.node(gateway);
+                let edges: Vec<EdgeIndex> = self.graph.edges(from).map(|edge| edge.id()).collect();
+                for edge in edges {
+                    let Some((_, to)) = self.graph.edge_endpoints(edge) else { continue };
+                    if self.is_made_for(&self.graph[to], &through) {
+                        self.graph.remove_edge(edge);
+                    }
+                }
+            }
+        }
+    }
+
     /// What live state says of the order.
     pub fn add_live(&mut self, desired: &Desired, live: &Live) {
+        self.leave_issued(desired, live);
         self.turn_autoscalers(desired, live);
         self.limit_first(desired, live);
     }
@@ -374,6 +411,32 @@ impl Graph {
         found.dedup();
         found
     }
+}
+
+/// The certificates of a repository that can only be issued once a Gateway serves.
+pub fn issued_through(gateway: &ObjectRef, desired: &Desired, live: &Live) -> BTreeSet<ObjectRef> {
+    if !gateway.is(GATEWAY, "Gateway") && !gateway.is(GATEWAY, "ListenerSet") {
+        return BTreeSet::new();
+    }
+    let issuer = |asked: &ObjectRef| {
+        let wanted = desired.objects.get(asked).map(|member| &member.object.value);
+        wanted.or_else(|| live.get(asked))
+    };
+    let certificates = desired.of_kind("cert-manager.io", "Certificate", None);
+    let certificates = certificates.map(|(certificate, member)| (certificate, &member.object.value));
+    let through = certificates.filter(|certificate| kinds::is_issued_through(gateway, *certificate, issuer));
+    through.map(|(certificate, _)| certificate.clone()).collect()
+}
+
+/// The executor that the Spin operator fills in where a SpinApp names none, if the repository has it: the first by name, of the
+/// app's namespace.
+pub fn executor_filled_in(app: &ObjectRef, value: &Value, desired: &Desired) -> Option<ObjectRef> {
+    let named = value.pointer("/spec/executor").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+    if named || !app.is(kinds::SPIN, "SpinApp") {
+        return None;
+    }
+    let executors = desired.of_kind(kinds::SPIN, "SpinAppExecutor", Some(app.namespace()));
+    executors.map(|(executor, _)| executor.clone()).next()
 }
 
 /// Objects that every cluster or namespace has by itself.

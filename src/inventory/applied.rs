@@ -80,7 +80,8 @@ impl Applied {
 fn hash(path: &FieldPath) -> [u8; HASH_BYTES] {
     let mut state = Sha256::new();
     for element in &path.0 {
-        state.update(element);
+        // As `fieldsV1` spells it: records of earlier versions are compared with it.
+        state.update(element.spelt());
         state.update([0]);
     }
     let digest = state.finalize();

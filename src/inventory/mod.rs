@@ -12,6 +12,7 @@ mod owner;
 mod parent;
 mod stop;
 
+pub use crate::desired::{MAX_PAUSE, Scope, Stop};
 pub(crate) use applied::canonical_text;
 pub use applied::{ANNOTATION as APPLIED, Applied};
 pub use approval::{Destruction, Held, approved};
@@ -19,7 +20,7 @@ pub use contest::{Correction, Corrections};
 pub use history::Entry;
 pub use owner::{Owner, is_mark, keep_mark, owner};
 pub use parent::{APPROVED_ANNOTATION as APPROVED, Deletion, Parent, State, StateError, TOOLING};
-pub use stop::{MAX_PAUSE, PAUSE, STOPS, Scope, Stop, comes_back, paused};
+pub use stop::{PAUSE, Paused, STOPS, comes_back, paused};
 
 use crate::desired::Desired;
 use crate::object::meta;

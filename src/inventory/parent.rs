@@ -2,8 +2,9 @@
 
 use super::contest::{Correction, Corrections, corrected};
 use super::history::{Entry, KEPT};
-use super::stop::{Stop, read as read_stops};
+use super::stop::read as read_stops;
 use super::{ID, id, parent_name};
+use crate::desired::Stop;
 use crate::kinds::SPIN;
 use crate::object::{GroupKind, ObjectRef, annotation, label, meta};
 use base64::Engine as _;

@@ -1,11 +1,10 @@
 //! What people stop: an environment, a tenant or an app is suspended, or held at an older revision; a single object is
 //! paused in the cluster. Each has an end.
 
-use crate::desired::Desired;
+use crate::desired::{Desired, MAX_PAUSE, Scope, Stop};
 use crate::fields::{FieldPath, Managers};
 use crate::kinds::{self, ON_FAILURE, SPIN};
 use crate::object::{ObjectRef, Untrusted, annotation, seconds};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The annotation of an object in the cluster that pauses it until then (RFC 3339).
@@ -18,65 +17,6 @@ pub fn comes_back(desired: &Desired, object: &ObjectRef) -> Option<String> {
     let member = desired.objects.get(object).filter(|_| object.is(SPIN, "SpinApp"))?;
     let asks = member.object.annotation(ON_FAILURE) == Some("rollback");
     asks.then(|| kinds::app_of(object, &member.object.value)).flatten()
-}
-/// The longest that an object may be paused, and that a rollback holds, in seconds.
-pub const MAX_PAUSE: i64 = 24 * 3600;
-
-/// What a stop is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Scope {
-    /// All partitions; it stands on the platform's parent.
-    Environment,
-    /// The partition on whose parent it stands.
-    Tenant,
-    /// One app, `NAMESPACE/NAME`.
-    App(String),
-}
-
-/// One stop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Stop {
-    /// What it is about.
-    pub scope: Scope,
-    /// When it ends, RFC 3339.
-    pub until: String,
-    /// Who set it, as the API server knows them.
-    pub by: String,
-    /// Why.
-    #[serde(default)]
-    pub reason: String,
-    /// For a rollback that was made because an app failed: the digest of the text that failed. It ends when the repository has
-    /// another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-    /// The revision that is held; none when nothing at all is changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
-}
-
-impl Stop {
-    /// Whether it is in force. A time that cannot be read never ends: what someone meant to stop is not started by a typing
-    /// error.
-    pub fn is_in_force(&self, now: i64) -> bool {
-        seconds(&self.until).is_none_or(|end| now < end)
-    }
-
-    /// Whether it holds something at a revision now: for at most 24 hours ahead, whoever wrote it.
-    pub fn is_rollback(&self, now: i64) -> bool {
-        self.revision.is_some() && seconds(&self.until).is_some_and(|end| now < end && end - now <= MAX_PAUSE)
-    }
-
-    /// In words.
-    pub fn text(&self) -> Untrusted {
-        let what = self.revision.as_ref().map_or_else(
-            || "Suspended".to_owned(),
-            |revision| format!("Held at revision {}", revision.get(..12).unwrap_or(revision)),
-        );
-        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        Untrusted::new(format!("{what} until {} by {}{reason}.", self.until, self.by))
-    }
 }
 
 /// The stops on a parent. Ones that cannot be read stop everything that they may have been about, for the same reason.
@@ -96,12 +36,22 @@ pub(super) fn read(parent: &Value) -> Vec<Stop> {
     })
 }
 
-/// Why an object in the cluster is left alone: it is paused, until when and by whom. An error says why its pause does not
-/// count.
+/// A pause that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Until when, RFC 3339.
+    pub until: String,
+    /// Who set it, where recorded.
+    pub by: Option<Untrusted>,
+    /// When they set it, where recorded.
+    pub at: Option<String>,
+}
+
+/// The pause of an object in the cluster, if it has one that is in force. An error says why its pause does not count.
 ///
 /// # Errors
 /// The time cannot be read, or is too far ahead.
-pub fn paused(live: &Value, now: i64) -> Result<Option<Untrusted>, Untrusted> {
+pub fn paused(live: &Value, now: i64) -> Result<Option<Paused>, Untrusted> {
     let Some(until) = annotation(live, PAUSE) else { return Ok(None) };
     let Some(end) = seconds(until) else {
         return Err(Untrusted::new(format!("{PAUSE} is no time (RFC 3339), so it does not pause: {until}")));
@@ -114,14 +64,12 @@ pub fn paused(live: &Value, now: i64) -> Result<Option<Untrusted>, Untrusted> {
     }
     let path = FieldPath::of(&["metadata", "annotations", PAUSE]);
     let managers = Managers::of(live);
-    let by = managers.other_of(&path).map_or_else(
-        || "writer not recorded".to_owned(),
-        |holder| match &holder.time {
-            Some(time) => format!("{} at {time}", holder.manager.raw()),
-            None => holder.manager.raw().to_owned(),
-        },
-    );
-    Ok(Some(Untrusted::new(format!("Paused in the cluster until {until} by {by}."))))
+    let holder = managers.other_of(&path);
+    Ok(Some(Paused {
+        until: until.to_owned(),
+        by: holder.map(|holder| holder.manager.clone()),
+        at: holder.and_then(|holder| holder.time.clone()),
+    }))
 }
 
 #[cfg(test)]

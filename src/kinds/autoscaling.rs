@@ -1,7 +1,7 @@
 //! Autoscalers: HorizontalPodAutoscaler and KEDA's ScaledObject. They target a Deployment, also that of a SpinApp,
 //! which has no scale subresource of its own (SpinKube #86).
 
-use super::general::by_condition;
+use super::general::{by_condition, exists};
 use super::health::{Health, Verdict, World, condition, from_condition, status};
 use super::reference::{Rule, To};
 use super::{Kind, PLAIN};
@@ -23,6 +23,16 @@ pub(super) const KINDS: &[Kind] = &[
             Rule { at: "spec.triggers[].authenticationRef", to: To::Local("keda.sh", "TriggerAuthentication") },
         ],
         health: |live, _| by_condition(live, "Ready", &["ScaledObjectCheckFailed"]),
+        ..PLAIN
+    },
+    Kind {
+        group: "keda.sh",
+        kind: "TriggerAuthentication",
+        references: &[
+            Rule { at: "spec.secretTargetRef[]", to: To::Local("", "Secret") },
+            Rule { at: "spec.configMapTargetRef[]", to: To::Local("", "ConfigMap") },
+        ],
+        health: exists,
         ..PLAIN
     },
 ];

@@ -2,8 +2,10 @@
 
 use super::general::{by_condition, exists};
 use super::health::{Health, Verdict, World, condition, conditions, from_condition, is_stale, message, reason, status};
-use super::reference::{Rule, To};
+use super::reference::{Rule, To, each};
+use super::secrets::secret_to_come;
 use super::{GATEWAY, Kind, PLAIN};
+use crate::object::{ObjectRef, meta};
 use serde_json::Value;
 
 /// Reasons with which a Gateway is on its way (Gateway API, GatewayConditionReason).
@@ -74,14 +76,18 @@ fn class(live: &Value, _: &dyn World) -> Health {
     }
 }
 
-/// Accepted and Programmed of this generation, and no listener in conflict or refused.
-fn gateway(live: &Value, _: &dyn World) -> Health {
+/// Accepted and Programmed of this generation, and no listener in conflict or refused. A listener whose certificate is still to
+/// be issued is on its way, and so is the Gateway that says that it has such a listener.
+fn gateway(live: &Value, world: &dyn World) -> Health {
+    let mut progressing = None;
     for listener in conditions(live, "/status/listeners") {
-        if let Some(health) = listener_failure(live, listener) {
-            return health;
+        match listener_failure(live, listener, world) {
+            Some(health) if health.verdict == Verdict::Failed => return health,
+            health => progressing = progressing.or(health),
         }
     }
-    let mut progressing = None;
+    let awaits = progressing.is_some();
+    let is_pending = |c: &Value| PENDING.contains(&reason(c)) || awaits && OF_LISTENERS.contains(&reason(c));
     for kind in ["Accepted", "Programmed"] {
         match condition(live, "/status/conditions", kind) {
             None => {
@@ -96,7 +102,7 @@ fn gateway(live: &Value, _: &dyn World) -> Health {
             }
             Some(c) => match status(c) {
                 "True" => {}
-                "False" if !PENDING.contains(&reason(c)) => return from_condition(Verdict::Failed, c),
+                "False" if !is_pending(c) => return from_condition(Verdict::Failed, c),
                 "Unknown" if message(c).starts_with("Waiting for controller") => {
                     progressing = progressing
                         .or(Some(Health::progressing("NotClaimed", "No controller has claimed this gateway.")));
@@ -108,8 +114,12 @@ fn gateway(live: &Value, _: &dyn World) -> Health {
     progressing.unwrap_or_else(Health::current)
 }
 
-/// A listener that is in conflict, not accepted or without its references makes its Gateway fail, by name.
-fn listener_failure(live: &Value, listener: &Value) -> Option<Health> {
+/// Reasons by which a Gateway says that something is wrong with its listeners (Gateway API, GatewayConditionReason).
+const OF_LISTENERS: [&str; 2] = ["ListenersNotValid", "Invalid"];
+
+/// A listener that is in conflict, not accepted or without its references makes its Gateway fail, by name. One that lacks
+/// nothing but certificates that are still to be issued is on its way.
+fn listener_failure(live: &Value, listener: &Value, world: &dyn World) -> Option<Health> {
     let name = listener.get("name").and_then(Value::as_str).unwrap_or_default();
     let failing = conditions(listener, "/conditions").filter(|c| !is_stale(live, c)).find(|c| {
         match (c.get("type").and_then(Value::as_str).unwrap_or_default(), status(c)) {
@@ -118,8 +128,42 @@ fn listener_failure(live: &Value, listener: &Value) -> Option<Health> {
             _ => false,
         }
     })?;
+    if reason(failing) == "InvalidCertificateRef"
+        && let Some(secret) = awaited_secret(live, name, world)
+    {
+        let text = format!("Listener `{name}` waits for {secret}, which is not there yet.");
+        return Some(Health::progressing("CertificatePending", text));
+    }
     let health = from_condition(Verdict::Failed, failing);
     Some(Health::new(Verdict::Failed, reason(failing), format!("Listener `{name}`: {}", health.message.raw())))
+}
+
+/// A Secret of a listener that something is about to make. `None` where any other of its Secrets is missing for good: then the
+/// listener does not become valid by itself.
+fn awaited_secret(live: &Value, listener: &str, world: &dyn World) -> Option<ObjectRef> {
+    let named = each(live, "spec.listeners[]").into_iter().map(|(_, l)| l);
+    let spec = named.into_iter().find(|l| l.get("name").is_some_and(|name| name == listener))?;
+    let text = |value: &'_ Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut awaited = None;
+    for (_, reference) in each(spec, "tls.certificateRefs[]") {
+        let namespace = Some(text(reference, "namespace")).filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.unwrap_or_else(|| meta(live, "namespace").to_owned());
+        let secret = ObjectRef::new("", "Secret", &namespace, &text(reference, "name"));
+        if is_to_come(&secret, world) {
+            awaited = awaited.or(Some(secret));
+        } else if world.live(&secret).is_none() && !world.is_unread(&secret) && world.has_read("", "Secret") {
+            return None;
+        }
+    }
+    awaited
+}
+
+fn is_to_come(secret: &ObjectRef, world: &dyn World) -> bool {
+    match secret_to_come(secret, world) {
+        Some(is_to_come) => is_to_come,
+        // Nothing live makes it: it is wanted itself, or what makes it is.
+        None => world.live(secret).is_none() && world.is_desired(secret),
+    }
 }
 
 /// A policy by each ancestor that answered.

@@ -5,9 +5,12 @@
 
 mod autoscaling;
 mod extension;
+mod facts;
+mod fixed;
 mod gateway;
 mod general;
 mod health;
+mod issued;
 mod names;
 mod namespace;
 mod pods;
@@ -26,12 +29,15 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use facts::{Fact, facts};
+pub use fixed::{fallback, fixed};
 pub use health::{Health, Verdict, World, condition};
+pub use issued::is_issued_through;
 pub use names::wrong_name;
-pub use reference::{Reference, Section, each};
+pub use reference::{Key, Reference, Section, each};
 pub use serving::{leads_to, serving};
 pub(crate) use values::is_subdomain;
-pub use values::wrong_values;
+pub use values::{broken_rules, wrong_values};
 
 use crate::object::{GroupKind, ObjectRef};
 use reference::Rule;
@@ -82,8 +88,22 @@ pub struct Kind {
     health: fn(&Value, &dyn World) -> Health,
     /// Whether deleting one always needs approval (law 6).
     pub held: bool,
-    /// Paths that cannot be changed once set.
-    pub immutable: &'static [&'static str],
+    /// Paths that cannot be changed in place.
+    immutable: &'static [&'static str],
+    /// Paths below those that can be changed all the same.
+    mutable: &'static [&'static str],
+    /// Paths that can be given a value once, though they cannot be changed.
+    once: &'static [&'static str],
+    /// Paths that the API server keeps when they are no longer declared.
+    carried: &'static [&'static str],
+    /// Paths that cannot be changed because of what the object says.
+    sealed: fn(&Value) -> &'static [&'static str],
+    /// The values, in JSON, that fields without a value get though no schema says so.
+    fallback: &'static [(&'static str, &'static str)],
+    /// Lists that the API server takes as a whole and whose items have names all the same, with the field of the name.
+    named: &'static [(&'static str, &'static str)],
+    /// The JSON pointers of fields that an admission webhook of the kind fills in before a schema is applied.
+    filled: &'static [&'static str],
     /// Paths, beside those of references, at which rules read a live object of this kind, whoever wrote them.
     evidence: &'static [&'static str],
 }
@@ -97,6 +117,13 @@ const PLAIN: Kind = Kind {
     health: general::health,
     held: false,
     immutable: &[],
+    mutable: &[],
+    once: &[],
+    carried: &[],
+    sealed: |_| &[],
+    fallback: &[],
+    named: &[],
+    filled: &[],
     evidence: &[],
 };
 
@@ -166,6 +193,16 @@ pub fn app_of(reference: &ObjectRef, value: &Value) -> Option<String> {
         Some(name) => Some(format!("{}/{name}", reference.namespace())),
         None => reference.is(SPIN, "SpinApp").then(|| reference.path()),
     }
+}
+
+/// The lists of a kind that the API server takes as a whole and whose items have names all the same, with the field of the name.
+pub fn named_lists(kind: &GroupKind) -> &'static [(&'static str, &'static str)] {
+    of(kind).named
+}
+
+/// Whether an admission webhook of a kind fills in the field at a JSON pointer before a schema is applied.
+pub fn is_filled_in(kind: &GroupKind, pointer: &str) -> bool {
+    of(kind).filled.contains(&pointer)
 }
 
 /// The objects that a controller makes for an object.

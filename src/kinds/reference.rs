@@ -1,6 +1,6 @@
 //! References between objects, as data: which field, to what.
 
-use super::SPIN;
+use super::{GATEWAY, SPIN};
 use crate::object::{ObjectRef, split_api_version, unescape};
 use serde_json::Value;
 
@@ -15,8 +15,19 @@ pub struct Reference {
     pub pointer: String,
     /// Whether nothing is wrong when it is missing (`optional: true`, names with a meaning of their own).
     pub optional: bool,
+    /// The keys of the ConfigMap or Secret that are read.
+    pub keys: Vec<Key>,
     /// Whether it is a wish for an order alone (`depends-on`): no field of the object needs it.
     pub is_wish: bool,
+}
+
+/// A key of a ConfigMap or Secret that a field reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key.
+    pub name: String,
+    /// The JSON pointer of the field that names it.
+    pub pointer: String,
 }
 
 /// A part of an object.
@@ -32,10 +43,15 @@ pub enum Section {
 pub(super) enum To {
     /// The value is the name of an object of this kind in the same namespace.
     Name(&'static str, &'static str),
+    /// As [`To::Name`], of an object that has a certain key.
+    Holding(&'static str, &'static str, &'static str),
     /// The value is the name of a cluster-scoped object of this kind.
     ClusterName(&'static str, &'static str),
     /// The value has `name` and may have `group`, `kind` and `namespace`; these are their defaults.
     Object(&'static str, &'static str),
+    /// As [`To::Object`], a Gateway unless it says otherwise. Another route is not needed: it delegates to this one, and needs it
+    /// as its backend.
+    Parent,
     /// As [`To::Object`], but always in the same namespace.
     Local(&'static str, &'static str),
     /// The value has `apiVersion`, `kind` and `name`; these are the defaults of the first two.
@@ -63,18 +79,24 @@ impl Rule {
             let text = |name: &str| field.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
             let named = field.as_str().filter(|name| !name.is_empty());
             let here = from.namespace();
+            let object = |(group, kind): (&str, &str), local: bool| {
+                let name = text("name")?;
+                let namespace = text("namespace").filter(|_| !local).unwrap_or(here);
+                // An explicit empty group is the core group.
+                let group = field.get("group").and_then(Value::as_str).unwrap_or(group);
+                let kind = text("kind").unwrap_or(kind);
+                // ClusterIssuer, ClusterSecretStore, ClusterTriggerAuthentication and the like are of the whole cluster.
+                Some(ObjectRef::new(group, kind, if kind.starts_with("Cluster") { "" } else { namespace }, name))
+            };
             let to = match self.to {
-                To::Name(group, kind) => named.map(|name| ObjectRef::new(group, kind, here, name)),
+                To::Name(group, kind) | To::Holding(group, kind, _) => {
+                    named.map(|name| ObjectRef::new(group, kind, here, name))
+                }
                 To::ClusterName(group, kind) => named.map(|name| ObjectRef::new(group, kind, "", name)),
-                To::Object(group, kind) | To::Local(group, kind) => text("name").map(|name| {
-                    let local = matches!(self.to, To::Local(..));
-                    let namespace = text("namespace").filter(|_| !local).unwrap_or(here);
-                    // An explicit empty group is the core group.
-                    let group = field.get("group").and_then(Value::as_str).unwrap_or(group);
-                    let kind = text("kind").unwrap_or(kind);
-                    // ClusterIssuer, ClusterSecretStore, ClusterTriggerAuthentication and the like are of the whole cluster.
-                    ObjectRef::new(group, kind, if kind.starts_with("Cluster") { "" } else { namespace }, name)
-                }),
+                To::Object(group, kind) => object((group, kind), false),
+                To::Local(group, kind) => object((group, kind), true),
+                To::Parent => object((GATEWAY, "Gateway"), false)
+                    .filter(|parent| parent.group != GATEWAY || !parent.kind.ends_with("Route")),
                 To::Typed(api_version, kind) => text("name").map(|name| {
                     let (group, _) = split_api_version(text("apiVersion").unwrap_or(api_version));
                     ObjectRef::new(group, text("kind").unwrap_or(kind), here, name)
@@ -111,8 +133,29 @@ impl Rule {
             let section = listener.map(|name| Section::Listener(name.to_owned())).or_else(|| port.map(Section::Port));
             let parent = pointer.rsplit_once('/').and_then(|(parent, _)| value.pointer(parent));
             let optional = field.get("optional").or_else(|| parent?.get("optional")) == Some(&Value::Bool(true));
-            found.push(Reference { to, section, pointer, optional, is_wish: false });
+            let keys = self.keys(&to, field, &pointer, parent);
+            found.push(Reference { to, section, pointer, optional, keys, is_wish: false });
         }
+    }
+
+    /// The keys that are read of what a field names: one beside the name, or those of the items of a volume.
+    fn keys(&self, to: &ObjectRef, field: &Value, pointer: &str, parent: Option<&Value>) -> Vec<Key> {
+        if !to.is("", "ConfigMap") && !to.is("", "Secret") {
+            return Vec::new();
+        }
+        // The name of a Secret stands beside its items in a volume.
+        let (holder, at) = match (field, pointer.rsplit_once('/')) {
+            (Value::Object(_), _) => (Some(field), pointer),
+            (_, Some((above, "secretName"))) => (parent, above),
+            _ => (None, pointer),
+        };
+        let Some(holder) = holder else {
+            let To::Holding(_, _, key) = self.to else { return Vec::new() };
+            return vec![Key { name: key.to_owned(), pointer: pointer.to_owned() }];
+        };
+        let named = each(holder, "key").into_iter().chain(each(holder, "items[].key"));
+        let keys = named.filter_map(|(below, key)| Some((format!("{at}{below}"), key.as_str()?)));
+        keys.map(|(pointer, name)| Key { name: name.to_owned(), pointer }).collect()
     }
 }
 
@@ -128,7 +171,7 @@ pub(super) fn depends_on(value: &Value, found: &mut Vec<Reference>) {
             _ => continue,
         };
         let pointer = "/metadata/annotations/config.kubernetes.io~1depends-on".to_owned();
-        found.push(Reference { to, section: None, pointer, optional: false, is_wish: true });
+        found.push(Reference { to, section: None, pointer, optional: false, keys: Vec::new(), is_wish: true });
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 const ROUTE: Kind = Kind {
     group: GATEWAY,
     references: &[
-        Rule { at: "spec.parentRefs[]", to: To::Object(GATEWAY, "Gateway") },
+        Rule { at: "spec.parentRefs[]", to: To::Parent },
         Rule { at: "spec.rules[].backendRefs[]", to: To::Object("", "Service") },
         Rule { at: "spec.rules[].filters[].requestMirror.backendRef", to: To::Object("", "Service") },
         Rule { at: "spec.rules[].filters[].externalAuth.backendRef", to: To::Object("", "Service") },

@@ -13,13 +13,21 @@ pub(super) const KINDS: &[Kind] = &[
         kind: "Service",
         references: &[Rule { at: "spec.selector{}", to: To::PodsOfSpinApp }],
         health: service,
-        immutable: &["spec.clusterIP", "spec.clusterIPs"],
+        sealed: sealed_service,
+        carried: &["spec.clusterIP", "spec.clusterIPs"],
         evidence: &["spec.type", "spec.ports", "status.loadBalancer"],
         ..PLAIN
     },
-    Kind { kind: "ConfigMap", evidence: &["immutable"], ..SIMPLE },
+    Kind { kind: "ConfigMap", sealed: sealed_data, evidence: &["immutable"], ..SIMPLE },
     // Of its values there are only the names of their keys, wherever it goes.
-    Kind { kind: "Secret", immutable: &["type"], evidence: &["type", "immutable", "data"], ..SIMPLE },
+    Kind {
+        kind: "Secret",
+        immutable: &["type"],
+        sealed: sealed_data,
+        fallback: &[("type", "\"Opaque\"")],
+        evidence: &["type", "immutable", "data"],
+        ..SIMPLE
+    },
     Kind {
         kind: "ServiceAccount",
         references: &[
@@ -29,11 +37,37 @@ pub(super) const KINDS: &[Kind] = &[
         ..SIMPLE
     },
     Kind { kind: "LimitRange", ..SIMPLE },
-    Kind { kind: "ResourceQuota", ..SIMPLE },
+    Kind { kind: "ResourceQuota", immutable: &["spec.scopes"], ..SIMPLE },
     Kind { group: "networking.k8s.io", kind: "NetworkPolicy", ..SIMPLE },
-    Kind { group: "scheduling.k8s.io", kind: "PriorityClass", immutable: &["value", "preemptionPolicy"], ..SIMPLE },
+    Kind { group: "networking.k8s.io", kind: "IngressClass", immutable: &["spec.controller"], ..SIMPLE },
+    Kind { group: "networking.k8s.io", kind: "ServiceCIDR", immutable: &["spec.cidrs"], ..PLAIN },
+    Kind { group: "networking.k8s.io", kind: "IPAddress", immutable: &["spec.parentRef"], ..SIMPLE },
+    Kind { group: "discovery.k8s.io", kind: "EndpointSlice", immutable: &["addressType"], ..SIMPLE },
+    Kind { group: "apps", kind: "ControllerRevision", immutable: &["data"], ..SIMPLE },
+    Kind {
+        group: "scheduling.k8s.io",
+        kind: "PriorityClass",
+        immutable: &["value", "preemptionPolicy"],
+        fallback: &[("preemptionPolicy", "\"PreemptLowerPriority\"")],
+        ..SIMPLE
+    },
     Kind { group: "policy", kind: "PodDisruptionBudget", ..SIMPLE },
 ];
+
+/// The values of a ConfigMap or Secret that says that they do not change.
+fn sealed_data(object: &Value) -> &'static [&'static str] {
+    let is_sealed = object.get("immutable") == Some(&Value::Bool(true));
+    if is_sealed { &["immutable", "data", "binaryData"] } else { &[] }
+}
+
+/// The address of a Service, unless it has none, and the class of its load balancer.
+fn sealed_service(service: &Value) -> &'static [&'static str] {
+    match service.pointer("/spec/type").and_then(Value::as_str) {
+        Some("ExternalName") => &[],
+        Some("LoadBalancer") => &["spec.clusterIP", "spec.clusterIPs", "spec.loadBalancerClass"],
+        _ => &["spec.clusterIP", "spec.clusterIPs"],
+    }
+}
 
 /// A load balancer needs its address; every other Service is right at once.
 fn service(live: &Value, _: &dyn World) -> Health {

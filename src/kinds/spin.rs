@@ -21,7 +21,7 @@ pub(super) const KINDS: &[Kind] = &[
             Rule { at: "spec.imagePullSecrets[]", to: To::Local("", "Secret") },
             Rule { at: "spec.variables[].valueFrom.secretKeyRef", to: To::Local("", "Secret") },
             Rule { at: "spec.variables[].valueFrom.configMapKeyRef", to: To::Local("", "ConfigMap") },
-            Rule { at: "spec.runtimeConfig.loadFromSecret", to: To::Name("", "Secret") },
+            Rule { at: "spec.runtimeConfig.loadFromSecret", to: To::Holding("", "Secret", "runtime-config.toml") },
             Rule {
                 at: "spec.runtimeConfig.keyValueStores[].options[].valueFrom.secretKeyRef",
                 to: To::Local("", "Secret"),
@@ -50,6 +50,18 @@ pub(super) const KINDS: &[Kind] = &[
             Rule { at: "spec.volumes[].persistentVolumeClaim.claimName", to: To::Name("", "PersistentVolumeClaim") },
         ],
         evidence: &["spec.image", "spec.replicas", "spec.enableAutoscaling"],
+        named: &[
+            ("spec.variables", "name"),
+            ("spec.imagePullSecrets", "name"),
+            ("spec.volumes", "name"),
+            ("spec.volumeMounts", "mountPath"),
+            ("spec.runtimeConfig.keyValueStores", "name"),
+            ("spec.runtimeConfig.sqliteDatabases", "name"),
+            ("spec.runtimeConfig.keyValueStores[].options", "name"),
+            ("spec.runtimeConfig.sqliteDatabases[].options", "name"),
+            ("spec.runtimeConfig.llmCompute.options", "name"),
+        ],
+        filled: &["/spec/executor"],
         provides: |app, _| {
             let namespace = app.namespace();
             vec![

@@ -72,6 +72,15 @@ pub(super) const KINDS: &[Kind] = &[
         references: TEMPLATE,
         health: deployment,
         immutable: &["spec.selector"],
+        fallback: ONE_REPLICA,
+        ..PLAIN
+    },
+    Kind {
+        group: "apps",
+        kind: "ReplicaSet",
+        references: TEMPLATE,
+        immutable: &["spec.selector"],
+        fallback: ONE_REPLICA,
         ..PLAIN
     },
     Kind {
@@ -82,6 +91,7 @@ pub(super) const KINDS: &[Kind] = &[
         health: stateful_set,
         held: true,
         immutable: &["spec.selector", "spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"],
+        fallback: &[("spec.replicas", "1"), ("spec.podManagementPolicy", "\"OrderedReady\"")],
         ..PLAIN
     },
     Kind {
@@ -102,10 +112,24 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         group: "batch",
         kind: "Job",
-        evidence: &["spec.selector", "status.succeeded"],
+        evidence: &["spec.selector", "spec.suspend", "spec.completionMode", "status.succeeded"],
         references: TEMPLATE,
         health: job,
-        immutable: &["spec.selector", "spec.template", "spec.completionMode"],
+        immutable: &[
+            "spec.selector",
+            "spec.completionMode",
+            "spec.podFailurePolicy",
+            "spec.backoffLimitPerIndex",
+            "spec.successPolicy",
+            "spec.managedBy",
+        ],
+        sealed: sealed_job,
+        fallback: &[
+            ("spec.completions", "1"),
+            ("spec.parallelism", "1"),
+            ("spec.backoffLimit", "6"),
+            ("spec.completionMode", "\"NonIndexed\""),
+        ],
         ..PLAIN
     },
     Kind { group: "batch", kind: "CronJob", references: CRON, health: exists, ..PLAIN },
@@ -114,6 +138,14 @@ pub(super) const KINDS: &[Kind] = &[
         references: POD,
         health: pod,
         immutable: &["spec"],
+        mutable: &[
+            "spec.containers[].image",
+            "spec.initContainers[].image",
+            "spec.activeDeadlineSeconds",
+            "spec.terminationGracePeriodSeconds",
+            "spec.tolerations",
+            "spec.schedulingGates",
+        ],
         evidence: &[
             "spec.containers[].image",
             "spec.containers[].name",
@@ -125,6 +157,28 @@ pub(super) const KINDS: &[Kind] = &[
         ..PLAIN
     },
 ];
+
+/// Pods that no one gives a number of are one.
+const ONE_REPLICA: &[(&str, &str)] = &[("spec.replicas", "1")];
+
+/// What of a Job is fixed: while it is suspended, where its pods may run can be changed, and an Indexed one can be made larger.
+fn sealed_job(job: &Value) -> &'static [&'static str] {
+    let is_suspended = job.pointer("/spec/suspend") == Some(&Value::Bool(true));
+    let is_indexed = job.pointer("/spec/completionMode").is_some_and(|mode| mode == "Indexed");
+    match (is_suspended, is_indexed) {
+        (false, false) => &["spec.template", "spec.completions"],
+        (false, true) => &["spec.template"],
+        (true, _) => &[
+            "spec.template.spec.containers[].image",
+            "spec.template.spec.containers[].command",
+            "spec.template.spec.containers[].args",
+            "spec.template.spec.containers[].env",
+            "spec.template.spec.volumes",
+            "spec.template.spec.restartPolicy",
+            "spec.template.spec.serviceAccountName",
+        ],
+    }
+}
 
 fn wanted(live: &Value) -> i64 {
     live.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)

@@ -6,7 +6,7 @@
 
 use super::mask::masked;
 use crate::desired::Desired;
-use crate::fields::{FieldPath, FieldSet, Leaf, Managers, declare, restrict, value_at};
+use crate::fields::{Element, FieldPath, FieldSet, Leaf, Managers, declare, restrict, value_at};
 use crate::inventory::{ID, is_mark};
 use crate::kinds;
 use crate::object::{GroupKind, ObjectRef, label, unescape};
@@ -222,11 +222,11 @@ fn keep_container(made: &mut Value, value: &Value, path: &FieldPath) {
     let Some((last, parents)) = path.0.split_last() else { return };
     let mut node = made;
     for element in parents {
-        let Some(name) = element.strip_prefix("f:") else { return };
+        let Some(name) = element.name() else { return };
         let Some(map) = node.as_object_mut() else { return };
         node = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
     }
-    if let (Some(name), Some(map)) = (last.strip_prefix("f:"), node.as_object_mut()) {
+    if let (Some(name), Some(map)) = (last.name(), node.as_object_mut()) {
         map.insert(name.to_owned(), empty);
     }
 }
@@ -276,7 +276,10 @@ fn path(value: &Value, pointer: &str) -> FieldPath {
             Ok(index) if is_item => node.get(index),
             _ => node.get(name.as_ref()),
         });
-        if is_item { format!("i:{name}") } else { format!("f:{name}") }
+        match name.parse() {
+            Ok(index) if is_item => Element::Index(index),
+            _ => Element::Field(name.into_owned()),
+        }
     });
     FieldPath(elements.collect())
 }

@@ -1,6 +1,6 @@
 //! Secret values never leave the object they are in (design law 9): what is shown, saved or logged goes through here.
 
-use crate::fields::FieldPath;
+use crate::fields::{Element, FieldPath};
 use crate::object::{GroupKind, ObjectRef, label};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// and of runtime configuration.
 pub fn is_masked(kind: &GroupKind, path: &FieldPath) -> bool {
     if path.fits(&format!("metadata.annotations.{LAST_APPLIED}"))
-        || path.0.get(2).is_some_and(|e| e.ends_with(LAST_APPLIED))
+        || path.0.get(2).and_then(Element::name).is_some_and(|name| name.ends_with(LAST_APPLIED))
     {
         return true;
     }
@@ -31,11 +31,11 @@ pub fn is_masked(kind: &GroupKind, path: &FieldPath) -> bool {
 /// Whether a value in a list of settings only says which setting it is, of what type, or where its value comes from. What is
 /// not known to be one of these may be a misspelt `value`.
 fn is_label(path: &FieldPath) -> bool {
-    const LABELS: [&str; 3] = ["f:name", "f:type", "f:loadFromSecret"];
-    let in_item = path.0.iter().skip(2).any(|element| !element.starts_with("f:"));
-    let in_runtime = path.0.get(1).is_some_and(|element| element == "f:runtimeConfig");
-    let names_source = path.0.iter().skip(2).any(|element| element == "f:valueFrom");
-    (in_item || in_runtime) && (names_source || path.0.last().is_some_and(|last| LABELS.contains(&last.as_str())))
+    const LABELS: [&str; 3] = ["name", "type", "loadFromSecret"];
+    let in_item = path.0.iter().skip(2).any(|element| element.name().is_none());
+    let in_runtime = path.0.get(1).is_some_and(|element| element.is("runtimeConfig"));
+    let names_source = path.0.iter().skip(2).any(|element| element.is("valueFrom"));
+    (in_item || in_runtime) && (names_source || LABELS.iter().any(|label| path.ends_with(label)))
 }
 
 /// A live object without its secret values. `public` says which literal values are in Git and so no secret.
@@ -120,7 +120,7 @@ mod tests {
             &FieldPath::of(&["metadata", "annotations", LAST_APPLIED])
         ));
         let app = GroupKind::new("core.spinkube.dev", "SpinApp");
-        let path = FieldPath(["f:spec", "f:variables", "i:0", "f:value"].map(str::to_owned).to_vec());
+        let path = FieldPath::spelt(&["f:spec", "f:variables", "i:0", "f:value"]);
         assert!(is_masked(&app, &path));
         assert!(!is_masked(&app, &FieldPath::of(&["spec", "image"])));
     }
@@ -128,8 +128,7 @@ mod tests {
     #[test]
     fn which_setting_it_is_is_no_secret() {
         let app = GroupKind::new("core.spinkube.dev", "SpinApp");
-        let is_masked =
-            |path: &[&str]| is_masked(&app, &FieldPath(path.iter().map(|element| (*element).to_owned()).collect()));
+        let is_masked = |path: &[&str]| is_masked(&app, &FieldPath::spelt(path));
         let variable = ["f:spec", "f:variables", "i:0"];
         let below = |rest: &[&'static str]| [&variable[..], rest].concat();
         assert!(!is_masked(&below(&["f:name"])));

@@ -29,7 +29,7 @@ pub enum Source {
     Cluster,
     /// A file that was made from one.
     Snapshot,
-    /// Another revision of the repository: nothing is known beyond what it declares.
+    /// Another revision of the repository: as an apply of it leaves a cluster, without what only a cluster knows.
     Revision,
     /// Nothing was given.
     #[default]
@@ -86,8 +86,8 @@ pub struct Live {
     pub coverage: BTreeMap<GroupKind, Coverage>,
     /// When it was read, RFC 3339; empty when unknown.
     pub time: String,
-    /// The partitions of the objects of another revision; what is read from a cluster says its own by its labels.
-    pub partitions: BTreeMap<ObjectRef, String>,
+    /// The namespace of the kubeconfig context that it was read by; empty when unknown.
+    pub namespace: String,
     objects: BTreeMap<ObjectRef, Stored>,
     absent: BTreeSet<ObjectRef>,
     unreadable: BTreeMap<ObjectRef, String>,
@@ -280,17 +280,6 @@ impl Live {
     /// Whether a kind is namespaced, as the server says.
     pub fn namespaced(&self, kind: &GroupKind) -> Option<bool> {
         self.kinds.get(kind).map(|served| served.namespaced)
-    }
-
-    /// The state that another revision declares.
-    pub fn of_desired(desired: &Desired) -> Self {
-        let mut live = Self { source: Source::Revision, ..Self::default() };
-        for member in desired.objects.values() {
-            live.insert(member.object.value.clone());
-            live.partitions.insert(member.object.reference.clone(), member.partition.clone());
-            live.coverage.insert(member.object.reference.group_kind(), Coverage::All);
-        }
-        live
     }
 
     /// Adds the schemas of the CustomResourceDefinitions that a repository holds for kinds that are not served yet.

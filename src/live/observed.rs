@@ -41,6 +41,9 @@ impl<'a> Observed<'a> {
     /// The health of an object.
     pub fn health(&self, object: &ObjectRef) -> Health {
         match self.live.presence(object) {
+            Presence::Present(_) if self.live.source == Source::Revision => {
+                Health::new(Verdict::Unknown, "NotRead", "A revision of the repository has no health.")
+            }
             Presence::Present(value) => self.health_of(object, value),
             Presence::Absent => Health::new(Verdict::Missing, "Missing", "It does not exist."),
             Presence::Unseen => Health::new(Verdict::Unknown, "NotRead", "It was not looked for."),

@@ -31,6 +31,8 @@ pub enum SnapshotError {
 struct ReadFile<'a> {
     schema: String,
     cluster: String,
+    #[serde(default)]
+    namespace: String,
     time: String,
     kinds: Vec<KindRow>,
     absent: Vec<ObjectRef>,
@@ -116,7 +118,11 @@ impl Live {
         let allowed = Allowed::new(desired, &self.schemas);
         let objects = self.objects().map(|(reference, value)| allowed.copy(reference, value));
         let mut text = format!("{{\"schema\":{},\"time\":{},\n", json!(SCHEMA), json!(self.time));
-        let _ = write!(text, "\"cluster\":{},\n\"kinds\":", json!(self.cluster_uid));
+        let _ = write!(text, "\"cluster\":{},\n", json!(self.cluster_uid));
+        if !self.namespace.is_empty() {
+            let _ = write!(text, "\"namespace\":{},\n", json!(self.namespace));
+        }
+        text.push_str("\"kinds\":");
         lines(&mut text, rows.map(|row| json!(row)));
         text.push_str(",\n\"absent\":");
         lines(&mut text, self.absent.iter().map(|reference| json!(reference)));
@@ -148,7 +154,13 @@ impl Live {
         if file.schema != SCHEMA {
             return Err(SnapshotError::Schema(file.schema));
         }
-        let mut live = Self { source: Source::Snapshot, cluster_uid: file.cluster, time: file.time, ..Self::default() };
+        let mut live = Self {
+            source: Source::Snapshot,
+            cluster_uid: file.cluster,
+            time: file.time,
+            namespace: file.namespace,
+            ..Self::default()
+        };
         for row in file.kinds {
             let kind = GroupKind::new(&row.group, &row.kind);
             let coverage = match row.listed.as_deref() {

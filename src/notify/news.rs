@@ -6,7 +6,7 @@ use crate::live::Observed;
 use crate::object::hex;
 use crate::object::{ObjectRef, Untrusted};
 use crate::ops::{Outcome, Planned, owed};
-use crate::plan::{Action, Cause, Change, OwnDrift};
+use crate::plan::{Action, Cause, Change, OwnDrift, Reason};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -203,7 +203,10 @@ fn about(environment: &str, what: What, change: &Change, text: &str, once: &str)
 }
 
 fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String)> {
-    let because = || change.because.iter().map(Untrusted::raw).collect::<Vec<_>>().join(" ");
+    let because = || {
+        let reasons: Vec<Untrusted> = change.because.iter().map(crate::report::reason).collect();
+        reasons.iter().map(Untrusted::raw).collect::<Vec<_>>().join(" ")
+    };
     let result = outcome.and_then(|outcome| outcome.results.get(&change.object));
     match (change.action, result) {
         (Action::Blocked, _) => Some((What::Blocked, because())),
@@ -215,9 +218,10 @@ fn of_change(change: &Change, outcome: Option<&Outcome>) -> Option<(What, String
         (_, Some(result @ (StepOutcome::Failed(_) | StepOutcome::Blocked(_) | StepOutcome::Late(_)))) => {
             Some((What::Failed, crate::report::result(result).raw().to_owned()))
         }
-        _ if change.left.is_empty() => None,
+        // A field that is kept for who takes it over is no drift.
+        _ if change.left.iter().all(|field| field.cause == Cause::Pending) => None,
         _ => {
-            let contested = change.because.iter().any(|text| text.raw().contains("is contested by"));
+            let contested = change.because.iter().any(|reason| matches!(reason, Reason::Contested { .. }));
             let fields: Vec<String> = change.left.iter().map(left).collect();
             let what = if contested { What::Contested } else { What::Drifted };
             Some((what, fields.join("; ")))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The object it is about is not applied, nor what depends on it.
+    /// Something is wrong. Where an apply would go wrong by it, the object is blocked, and what depends on it.
     Error,
     /// Something is likely wrong; nothing is held back.
     Warning,
@@ -67,6 +67,17 @@ impl Diagnostic {
     #[must_use]
     pub fn and(mut self, origin: Origin, what: &'static str) -> Self {
         self.related = Some((origin, what));
+        self
+    }
+
+    /// The same where files are named from a folder above: `folder` is that of the repository in it.
+    #[must_use]
+    pub fn below(mut self, folder: &str) -> Self {
+        if folder.is_empty() {
+            return self;
+        }
+        let places = self.origin.iter_mut().chain(self.related.iter_mut().map(|(origin, _)| origin));
+        places.for_each(|place| place.file = format!("{folder}/{}", place.file).into());
         self
     }
 

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing in this module knows a kind, a cluster or a file system.
 
+mod credential;
 mod diagnostic;
 mod distance;
 mod origin;
@@ -11,8 +12,9 @@ mod revision;
 mod traced;
 mod untrusted;
 
+pub use credential::{credential, credential_of};
 pub use diagnostic::{Diagnostic, Severity};
-pub use distance::distance;
+pub use distance::{did_you_mean, distance, nearest};
 pub use origin::{Origin, Position, Positions};
 pub use pointer::{dotted, escape, unescape};
 pub use reference::{GroupKind, ObjectRef};

@@ -61,6 +61,16 @@ impl Untrusted {
         out.push_str("</code>");
         out
     }
+
+    /// For Markdown outside of tables: as a code span, in which it stands as it is and nothing of it is read.
+    pub fn code_span(&self) -> String {
+        let text = self.terminal();
+        let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+        let fence = "`".repeat(longest + 1);
+        let is_edge = |c: char| c == '`' || c == ' ';
+        let pad = if text.is_empty() || text.starts_with(is_edge) || text.ends_with(is_edge) { " " } else { "" };
+        format!("{fence}{pad}{text}{pad}{fence}")
+    }
 }
 
 impl Untrusted {
@@ -187,6 +197,19 @@ mod tests {
         assert!(!shown[6..shown.len() - 7].contains(['<', '@', '`', '!', '[']), "{shown}");
         let linked = Untrusted::new("WWW.evil.example GH-1").markdown();
         assert!(!linked.contains("WWW.") && !linked.contains("GH-1"), "{linked}");
+    }
+
+    #[test]
+    fn a_code_span_ends_where_its_text_ends() {
+        for (text, shown) in [
+            ("www.shop.example", "`www.shop.example`"),
+            ("a`b", "``a`b``"),
+            ("`a``", "``` `a`` ```"),
+            ("", "`  `"),
+            ("</code>\n@team", "`</code>\\n@team`"),
+        ] {
+            assert_eq!(Untrusted::new(text).code_span(), shown);
+        }
     }
 
     #[test]

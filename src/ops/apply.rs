@@ -4,13 +4,15 @@ use super::owed::{follow, owed, recovered};
 use super::plan::monitors;
 use super::record::{Deleted, Done, Written, save, write_ahead};
 use super::{Planned, gates, is_idle, probes};
+use crate::api::{Fault, Refused};
 use crate::apply::{Answer, Class, Monitor, Run, Standing, State, StepOutcome, classify, delay};
 use crate::cluster::{Cluster, Look, Mode, Observer, Sought, is_other, with_identity};
 use crate::inventory::{Applied, comes_back};
 use crate::kinds::{Health, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
-use crate::plan::{self, Change, Plan, Refused, Step, StepKind};
+use crate::plan::{self, Change, Plan, Step, StepKind};
+use crate::report::trouble;
 use futures::stream::{self, FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
@@ -262,7 +264,7 @@ fn observer(cluster: &Cluster, plan: &Plan) -> Observer {
 fn unhealthy(outcome: &Outcome, written: &BTreeMap<ObjectRef, Written>) -> BTreeMap<ObjectRef, Untrusted> {
     let failed = outcome.results.iter().filter(|(object, _)| !outcome.interrupted && written.contains_key(*object));
     let failed = failed.filter_map(|(object, result)| match result {
-        StepOutcome::Failed(why) | StepOutcome::Late(why) => Some((object.clone(), why.clone())),
+        StepOutcome::Failed(why) | StepOutcome::Late(why) => Some((object.clone(), trouble(why))),
         _ => None,
     });
     failed.collect()
@@ -537,7 +539,7 @@ impl<'c> Driver<'c, '_> {
                     Event::Failed { object: object.to_string(), step, reason, seconds }
                 }
                 State::Failed(reason) | State::Blocked(reason) | State::Late(reason) => {
-                    Event::Failed { object: object.to_string(), step, reason: reason.clone(), seconds }
+                    Event::Failed { object: object.to_string(), step, reason: trouble(reason), seconds }
                 }
                 State::Settling(_) => {
                     let health = self.settling(index);
@@ -598,6 +600,7 @@ async fn with_retries(
             Some(served) => once(cluster, served, &change, kind, body.as_ref(), deadline).await,
             None => Err(Refused {
                 code: 404,
+                fault: Fault::NotServed,
                 message: Untrusted::new("the server could not find the requested resource: its kind is not served"),
                 ..Refused::default()
             }),

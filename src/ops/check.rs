@@ -48,14 +48,15 @@ pub struct Beside {
 /// # Errors
 /// The repository, its Config or the snapshot cannot be read, or a snapshot is given for several environments.
 pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
-    let (repository, notices) = under_base(given, beside.base.as_deref())?;
+    let (repository, notices) = given.read_under(beside.base.as_deref())?;
     let environments = environments(given, &repository.tree)?;
     let live = match &beside.snapshot {
         Some(_) if environments.len() > 1 => return Err(ReadError::NoEnvironment(environments).into()),
         Some(path) => Some(snapshot(path)?),
         None => None,
     };
-    let read = read(&repository.tree, &environments)?;
+    let plain = live.as_ref().map(|live| live.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let read = read_in(&repository.tree, &environments, plain.unwrap_or(desired::DEFAULT_NAMESPACE))?;
     let found = find(&read, beside.controller.as_ref(), live.as_ref());
     let at_apply = check::at_apply(&read, live.as_ref());
     Ok(Checked { repository, environments, notices, found, at_apply })
@@ -66,7 +67,7 @@ pub fn check(given: &Given, beside: &Beside) -> Result<Checked, Error> {
 /// # Errors
 /// The repository or its Config cannot be read.
 pub fn suggest_rules(given: &Given, base: Option<&str>) -> Result<String, Error> {
-    let (repository, _) = under_base(given, base)?;
+    let (repository, _) = given.read_under(base)?;
     let read = read(&repository.tree, &environments(given, &repository.tree)?)?;
     Ok(check::suggest_rules(&read) + &accounts(&repository.tree, &read)?)
 }
@@ -89,15 +90,6 @@ fn accounts(tree: &Tree, environments: &[Desired]) -> Result<String, Error> {
     Ok(written.collect())
 }
 
-/// A repository, under the rules of a revision where one is given, and what is to be said of that first.
-fn under_base(given: &Given, base: Option<&str>) -> Result<(Repository, Vec<Untrusted>), Error> {
-    let mut repository = given.place.read()?;
-    let Some(base) = base else { return Ok((repository, Vec::new())) };
-    let before = given.at(base).place.read()?;
-    let notices = desired::under_the_rules_of(&before.tree, &mut repository.tree);
-    Ok((repository, notices))
-}
-
 /// The environment that is asked for, or all of them.
 fn environments(given: &Given, tree: &Tree) -> Result<Vec<String>, ReadError> {
     match &given.environment {
@@ -108,8 +100,13 @@ fn environments(given: &Given, tree: &Tree) -> Result<Vec<String>, ReadError> {
 
 /// What these environments of a tree want; of a tree without Config all that it has.
 pub(super) fn read(tree: &Tree, environments: &[String]) -> Result<Vec<Desired>, ReadError> {
+    read_in(tree, environments, desired::DEFAULT_NAMESPACE)
+}
+
+/// As [`read`]; `plain` is the namespace of objects that declare none in a tree without Config.
+fn read_in(tree: &Tree, environments: &[String], plain: &str) -> Result<Vec<Desired>, ReadError> {
     if environments.is_empty() {
-        return Ok(vec![desired::read(tree, None)?]);
+        return Ok(vec![desired::read_in(tree, None, plain)?]);
     }
     environments.iter().map(|environment| desired::read(tree, Some(environment))).collect()
 }

@@ -29,7 +29,7 @@ impl Comeback {
     /// In words.
     pub fn text(&self) -> Untrusted {
         Untrusted::new(match &self.held {
-            Ok(stop) => format!("App {} was brought back. {}", self.app, stop.text().raw()),
+            Ok(stop) => format!("App {} was brought back. {}", self.app, crate::report::stop(stop).raw()),
             Err(stays) => format!("App {} has `onFailure: rollback` and was not brought back: {stays}.", self.app),
         })
     }
@@ -44,7 +44,9 @@ pub async fn bring_back(planned: &Planned, outcome: Option<&Outcome>, deadline: 
     let mut found: Vec<Comeback> = Vec::new();
     for (object, why) in unhealthy(planned, outcome, deadline) {
         // What is held is the version that came back: there is nothing better.
-        let Some(app) = comes_back(desired, &object).filter(|_| !desired.notes.contains_key(&object)) else { continue };
+        let Some(app) = comes_back(desired, &object).filter(|_| !desired.held_back.contains_key(&object)) else {
+            continue;
+        };
         let Some(digest) = plan::text_digest(desired, &app) else { continue };
         if found.iter().any(|known| known.app == app) {
             continue;

@@ -2,11 +2,12 @@
 //! have changed since, by anyone.
 
 use super::Planned;
+use crate::api::Refused;
 use crate::apply::{Gatekeeper, Standing};
 use crate::cluster::Cluster;
 use crate::live::Observed;
 use crate::object::{GroupKind, ObjectRef};
-use crate::plan::{self, Gate, Plan, Proof, Refused};
+use crate::plan::{self, Gate, Plan, Proof};
 use crate::routing::is_route_kind;
 use futures::stream::{self, StreamExt as _};
 use std::cell::OnceCell;

@@ -2,10 +2,10 @@
 //! is held. `apply` and the agent both write by it.
 
 use super::{Planned, ensure_namespace, is_unrecorded};
+use crate::api::Refused;
 use crate::cluster::{Claim, Cluster, Fence, Lease, LeaseError};
 use crate::inventory::{self, Parent};
 use crate::object::GroupKind;
-use crate::plan::Refused;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -22,7 +22,9 @@ pub use new::{Created, NewError, Opened, new_repository, vacant};
 pub use owed::{Owed, owed};
 pub use people::{Environment, Part, PeopleError};
 pub use pin::{Mode, Outcome as PinOutcome, Pinned, Pinning, Verdict, pin};
-pub use plan::{Connected, Given, LiveSource, Place, Planned, Seconds, plan, plan_again, plan_live, plan_read};
+pub use plan::{
+    Connected, Given, LiveSource, Place, Planned, Seconds, findings_of, plan, plan_again, plan_live, plan_read,
+};
 pub use record::{ensure_namespace, is_unrecorded};
 pub use snapshot::snapshot;
 

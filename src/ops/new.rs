@@ -76,8 +76,7 @@ impl Opened {
     /// # Errors
     /// There is none, or it cannot be read.
     pub fn at(directory: &Path) -> Result<Self, NewError> {
-        let failed = |error| source::Error::Directory { path: directory.to_owned(), error };
-        let given = directory.canonicalize().map_err(failed).map_err(Error::from)?;
+        let given = there(directory)?;
         let root = above(&given).ok_or_else(|| NewError::NoRepository(directory.to_owned()))?;
         let tree = source::read(&root, None).map_err(Error::from)?.tree;
         let known = Known::read(&tree).map_err(Error::from)?;
@@ -113,6 +112,26 @@ pub fn vacant(directory: &Path) -> Result<PathBuf, NewError> {
 pub fn new_repository(root: &Path, made: Made) -> Result<Created, NewError> {
     let tree = if root.exists() { source::read(root, None).map_err(Error::from)?.tree } else { Tree::default() };
     write(root, &tree, made)
+}
+
+/// A directory without links and `..`; it need not be there, but what it is below must be: files make their folders.
+fn there(directory: &Path) -> Result<PathBuf, NewError> {
+    let failed = |error| source::Error::Directory { path: directory.to_owned(), error };
+    let whole = std::path::absolute(directory).map_err(failed).map_err(Error::from)?;
+    let mut missing = Vec::new();
+    let mut found = whole.as_path();
+    loop {
+        match found.canonicalize() {
+            Ok(known) => return Ok(missing.iter().rev().fold(known, |path: PathBuf, part| path.join(part))),
+            Err(error) => match (found.parent(), found.components().next_back()) {
+                (Some(parent), Some(Component::Normal(part))) if error.kind() == ErrorKind::NotFound => {
+                    missing.push(part.to_owned());
+                    found = parent;
+                }
+                _ => return Err(Error::from(failed(error)).into()),
+            },
+        }
+    }
 }
 
 /// The nearest folder at or above a directory that has a Config.

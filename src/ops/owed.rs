@@ -5,13 +5,14 @@
 
 use super::record::was_forgotten;
 use super::{Event, Outcome, Planned, Settings};
-use crate::apply::StepOutcome;
+use crate::apply::{StepOutcome, Trouble, whole};
 use crate::cluster::Cluster;
 use crate::inventory::Parent;
 use crate::kinds::{GATEWAY, Health, SPIN, Verdict};
 use crate::live::Observed;
 use crate::object::{ObjectRef, Untrusted};
 use crate::plan::{Action, Change, StepKind};
+use crate::report::trouble;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -184,11 +185,15 @@ async fn look_again(cluster: &Cluster, planned: &mut Planned, owed: &mut [Owed])
 
 /// One that failed, or is not healthy when its time is over.
 fn fail(one: &Owed, deadline: f64, outcome: &mut Outcome, seconds: f64, tell: &mut (dyn FnMut(Event) + Send)) {
-    let result = match said(&one.health) {
-        why if one.health.verdict == Verdict::Failed => StepOutcome::Failed(why),
-        why => StepOutcome::Late(Untrusted::new(format!("not healthy after {deadline:.0} s: {}", why.raw()))),
+    let health = one.health.clone();
+    let (result, why) = if health.verdict == Verdict::Failed {
+        let why = Trouble::Unhealthy(health);
+        (StepOutcome::Failed(why.clone()), why)
+    } else {
+        let why = Trouble::NotHealthy { object: None, seconds: whole(deadline), health };
+        (StepOutcome::Late(why.clone()), why)
     };
-    let (StepOutcome::Failed(reason) | StepOutcome::Late(reason)) = result.clone() else { return };
+    let reason = trouble(&why);
     outcome.complete = false;
     outcome.results.insert(one.object.clone(), result);
     outcome.unhealthy.insert(one.object.clone(), reason.clone());

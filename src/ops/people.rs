@@ -1,11 +1,11 @@
 //! What people tell an environment through its inventory: stop, go on, consent; and what they ask it: its history.
 
 use super::Error;
+use crate::api::Refused;
 use crate::cluster::{Cluster, Error as ClusterError};
 use crate::inventory::{APPROVED, MAX_PAUSE, Parent, STOPS, Scope, Stop, seconds};
 use crate::live::Served;
 use crate::object::{GroupKind, meta};
-use crate::plan::Refused;
 use serde_json::json;
 
 /// An environment as its inventories tell of it.

@@ -1,14 +1,15 @@
 //! Reading a repository and live state, and planning.
 
 use super::Error;
+use crate::api::Refused;
 use crate::apply::Monitor;
-use crate::check;
-use crate::cluster::{CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
-use crate::desired::{self, Desired};
+use crate::check::{self, KnownFindings};
+use crate::cluster::{self, CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
+use crate::desired::{self, CONFIG_FILE, Desired, ReadError, Tree};
 use crate::inventory;
 use crate::live::Live;
-use crate::object::{GroupKind, ObjectRef, label, split_api_version};
-use crate::plan::{self, Action, Answer, Assessed, Change, Options, Plan, Prepared, Refusal, Refused, Screen};
+use crate::object::{GroupKind, ObjectRef, Untrusted, label, split_api_version};
+use crate::plan::{self, Action, Answer, AsApplied, Assessed, Change, Options, Plan, Prepared, Refusal, Screen};
 use crate::source::{self, Remote, Repository, Standing};
 use futures::stream::{self, StreamExt as _};
 use serde_json_borrow::Value as Listed;
@@ -49,6 +50,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The connection, when there is one.
     pub cluster: Option<Cluster>,
+    /// What is found in the revision that this is compared with; nothing when there is none.
+    pub known: KnownFindings,
     /// Seconds by phase.
     pub seconds: Seconds,
 }
@@ -93,6 +96,17 @@ impl Place {
         }
     }
 
+    /// Reads a revision of it that another one is compared with: one without files where it does not have the folder yet.
+    fn read_base(&self, revision: &str) -> Result<Repository, source::Error> {
+        match self {
+            Self::Directory { directory, .. } => {
+                let (directory, revision) = (directory.clone(), revision.to_owned());
+                source::in_time(move || source::read_base(&directory, &revision))
+            }
+            Self::Pulled { .. } => self.at(revision).read(),
+        }
+    }
+
     /// The same place at another revision.
     fn at(&self, revision: &str) -> Self {
         match self.clone() {
@@ -111,15 +125,72 @@ pub struct Given {
     pub environment: Option<String>,
 }
 
+impl LiveSource {
+    /// The namespace of objects that declare none, without a Config: as kubectl takes it.
+    fn namespace(&self) -> String {
+        let named = match self {
+            Self::Cluster { kubeconfig, context } => {
+                cluster::context_namespace(kubeconfig.as_deref(), context.as_deref())
+            }
+            Self::Snapshot(path) => {
+                let read = std::fs::read(path).ok();
+                read.and_then(|text| Some(Live::from_snapshot(&text).ok()?.0.namespace))
+            }
+            Self::Revision(_) => None,
+        };
+        named.filter(|name| !name.is_empty()).unwrap_or_else(usual_namespace)
+    }
+}
+
+fn usual_namespace() -> String {
+    desired::DEFAULT_NAMESPACE.to_owned()
+}
+
 impl Given {
     /// Reads the repository and what it wants.
     ///
     /// # Errors
     /// The repository or its Config cannot be read.
     pub fn read(&self) -> Result<(Repository, Desired), Error> {
+        self.read_in(usual_namespace)
+    }
+
+    /// As [`Given::read`]; `plain` is asked for the namespace of objects that declare none where there is no Config.
+    ///
+    /// # Errors
+    /// The repository or its Config cannot be read.
+    pub fn read_in(&self, plain: impl FnOnce() -> String) -> Result<(Repository, Desired), Error> {
         let repository = self.place.read()?;
-        let desired = desired::read(&repository.tree, self.environment.as_deref())?;
+        let has_config = repository.tree.entries.contains_key(desired::CONFIG_FILE);
+        let plain = if has_config { usual_namespace() } else { plain() };
+        let desired = desired::read_in(&repository.tree, self.environment.as_deref(), &plain)?;
         Ok((repository, desired))
+    }
+
+    /// Reads it, judged by the rules of a revision where one is given; and what is to be said of that first.
+    ///
+    /// # Errors
+    /// One of both cannot be read, or the rules of this one cannot be used.
+    pub fn read_under(&self, base: Option<&str>) -> Result<(Repository, Vec<Untrusted>), Error> {
+        let mut repository = self.place.read()?;
+        let Some(base) = base else { return Ok((repository, Vec::new())) };
+        let before = self.place.read_base(base)?;
+        desired::check_rules(&before.tree, &repository.tree)?;
+        let said = desired::under_the_rules_of(&before.tree, &mut repository.tree);
+        Ok((repository, said))
+    }
+
+    /// What the revision wanted that this is compared with: nothing where it does not have the folder or the environment yet.
+    /// Its Config may not be gone since.
+    fn read_base(&self, revision: &str, has_config: bool) -> Result<Desired, Error> {
+        let base = self.place.read_base(revision)?;
+        if self::has_config(&base.tree) && !has_config {
+            return Err(ReadError::Gone.into());
+        }
+        match desired::read(&base.tree, self.environment.as_deref()) {
+            Err(ReadError::UnknownEnvironment { .. } | ReadError::NoEnvironment(_)) => Ok(Desired::default()),
+            read => Ok(read?),
+        }
     }
 
     /// The same at another revision.
@@ -130,7 +201,7 @@ impl Given {
     /// What an earlier revision wanted.
     async fn read_earlier(&self, revision: &str) -> Result<Desired, Error> {
         let Place::Pulled { remote, .. } = &self.place else {
-            return self.at(revision).read_aside().await.map(|(_, desired, _)| desired);
+            return self.at(revision).read_aside(usual_namespace).await.map(|(_, desired, _)| desired);
         };
         let (remote, revision, environment) = (Arc::clone(remote), revision.to_owned(), self.environment.clone());
         let read = tokio::task::spawn_blocking(move || {
@@ -141,11 +212,14 @@ impl Given {
     }
 
     /// Reads it on a thread of its own, so that the API server can be asked meanwhile; with the seconds it took.
-    async fn read_aside(&self) -> Result<(Repository, Desired, f64), Error> {
+    async fn read_aside(
+        &self,
+        plain: impl FnOnce() -> String + Send + 'static,
+    ) -> Result<(Repository, Desired, f64), Error> {
         let given = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let start = Instant::now();
-            let (repository, desired) = given.read()?;
+            let (repository, desired) = given.read_in(plain)?;
             Ok((repository, desired, start.elapsed().as_secs_f64()))
         });
         read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
@@ -179,8 +253,10 @@ impl Connected {
 /// # Errors
 /// The repository, its Config or the live state cannot be read at all.
 pub async fn plan(given: &Given, from: &LiveSource, options: &Options) -> Result<Planned, Error> {
+    let source = from.clone();
+    let plain = move || source.namespace();
     let LiveSource::Cluster { kubeconfig, context } = from else {
-        let (repository, desired, read) = given.read_aside().await?;
+        let (repository, desired, read) = given.read_aside(plain).await?;
         let mut planned = plan_read(given, (repository, desired), from, options).await?;
         *planned.seconds.entry("read").or_default() += read;
         return Ok(planned);
@@ -192,7 +268,7 @@ pub async fn plan(given: &Given, from: &LiveSource, options: &Options) -> Result
         let connected = Connected::new(kubeconfig.as_deref(), context.as_deref()).await?;
         Ok::<_, Error>((connected, start.elapsed().as_secs_f64()))
     });
-    let (repository, desired, read) = given.read_aside().await?;
+    let (repository, desired, read) = given.read_aside(plain).await?;
     let (connected, discover) = connecting.await.map_err(|error| Error::Thread(error.to_string()))??;
     let seconds = Seconds::from([("read", read), ("discover", discover)]);
     plan_live(given, (repository, desired), connected, seconds, options).await
@@ -209,6 +285,7 @@ pub async fn plan_read(
     options: &Options,
 ) -> Result<Planned, Error> {
     let mut seconds = Seconds::default();
+    let mut known = KnownFindings::default();
     let start = Instant::now();
     let mut desired = desired;
     if !matches!(from, LiveSource::Cluster { .. }) {
@@ -228,15 +305,16 @@ pub async fn plan_read(
             ("list", desired, reading)
         }
         LiveSource::Revision(other) => {
-            let (_, other, _) = given.at(other).read_aside().await?;
-            let mut reading = Reading { live: Live::of_desired(&other), ..Reading::default() };
-            reading.live.learn(&desired);
+            let base = read_base_aside(given, other, has_config(&repository.tree)).await?;
+            let AsApplied { live, found } = AsApplied::of(&base, options.now);
+            known = KnownFindings::of(&found);
+            let reading = from_revision(live, &desired);
             ("read", Arc::new(desired), reading)
         }
     };
     seconds.insert(phase, start.elapsed().as_secs_f64());
     let prepared = prepare(&desired).await?;
-    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: None, seconds };
+    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: None, known, seconds };
     Ok(conclude(planned, prepared, options).await)
 }
 
@@ -265,7 +343,8 @@ pub async fn plan_live(
     let (prepared, mut reading) = (prepared?, reading?);
     cluster.look_up_references(&desired, prepared.graph(), &mut reading).await;
     seconds.insert("list", start.elapsed().as_secs_f64());
-    let planned = Planned { repository, desired, reading, plan: Plan::default(), cluster: Some(cluster), seconds };
+    let (plan, known) = (Plan::default(), KnownFindings::default());
+    let planned = Planned { repository, desired, reading, plan, cluster: Some(cluster), known, seconds };
     let mut planned = conclude(planned, prepared, options).await;
     if planned.plan.refused.is_none() && !options.rewrites {
         planned.plan.refused = refuse_older(given, &planned).await;
@@ -278,7 +357,8 @@ pub async fn plan_live(
 /// # Errors
 /// The repository, its Config or the live state cannot be read at all.
 pub async fn plan_again(given: &Given, cluster: Cluster, options: &Options) -> Result<Planned, Error> {
-    let (repository, desired, read) = given.read_aside().await?;
+    let namespace = cluster.namespace.clone();
+    let (repository, desired, read) = given.read_aside(move || namespace).await?;
     let start = Instant::now();
     let types = cluster.types().await?;
     let seconds = Seconds::from([("read", read), ("discover", start.elapsed().as_secs_f64())]);
@@ -345,7 +425,7 @@ async fn hold_back(given: &Given, desired: &mut Desired, maps: &Inventories, now
 
 /// Makes the plan of what was read.
 async fn conclude(mut planned: Planned, prepared: Prepared, options: &Options) -> Planned {
-    let Planned { repository, desired, reading, plan, cluster, seconds } = &mut planned;
+    let Planned { repository, desired, reading, plan, cluster, seconds, known: _ } = &mut planned;
     let options = Options {
         context: cluster.as_ref().map(|c| c.context.clone()).unwrap_or_default(),
         source: repository.source.clone(),
@@ -401,6 +481,41 @@ fn from_snapshot(mut live: Live, objects: &[Listed<'_>], desired: &Arc<Desired>)
             live.keep(reference, stored);
         }
     }
+    Reading { live, parents, broken }
+}
+
+/// What a revision wanted that another one is compared with, held against its own rules.
+async fn read_base_aside(given: &Given, revision: &str, has_config: bool) -> Result<Desired, Error> {
+    let (given, revision) = (given.clone(), revision.to_owned());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut base = given.read_base(&revision, has_config)?;
+        guard(&mut base);
+        Ok(base)
+    });
+    read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
+}
+
+fn has_config(tree: &Tree) -> bool {
+    tree.entries.contains_key(CONFIG_FILE)
+}
+
+/// What is found in the revision that a change is based on, beside the live state by which the change was planned.
+///
+/// # Errors
+/// The revision or its Config cannot be read.
+pub fn findings_of(given: &Given, revision: &str, planned: &Planned) -> Result<KnownFindings, Error> {
+    let mut base = given.read_base(revision, has_config(&planned.repository.tree))?;
+    guard(&mut base);
+    let mut found = base.diagnostics.clone();
+    check::add_findings(&base, &planned.reading.live, &mut found);
+    Ok(KnownFindings::of(&found))
+}
+
+/// Live state as an apply of another revision leaves it, with the inventory that it holds.
+fn from_revision(mut live: Live, desired: &Desired) -> Reading {
+    let maps = live.of_kind("", "ConfigMap", None).filter(|(_, value)| label(value, inventory::ID).is_some());
+    let (parents, broken) = inventory::find(desired, maps.map(|(_, value)| value));
+    plan::take_for_granted(&mut live, desired);
     Reading { live, parents, broken }
 }
 

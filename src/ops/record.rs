@@ -2,6 +2,7 @@
 
 use super::owed::{is_judged, recovered};
 use super::{Outcome, Planned, Settings};
+use crate::api::Refused;
 use crate::apply::StepOutcome;
 use crate::cluster::{Cluster, Mode, with_identity};
 use crate::desired::Budget;
@@ -10,7 +11,7 @@ use crate::inventory::{self, Correction, Deletion, Entry, Parent, comes_back};
 use crate::kinds::Verdict;
 use crate::live::{Coverage, Observed};
 use crate::object::{ObjectRef, meta};
-use crate::plan::{self, Action, Cause, Change, FieldChange, Refused};
+use crate::plan::{self, Action, Cause, Change, FieldChange};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -238,7 +239,8 @@ fn recorded(planned: &Planned, parents: Vec<Parent>, done: &Done<'_>) -> Vec<Par
 /// The apps that may be brought back by themselves and are healthy as this revision has them, with their partitions.
 fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, String)> {
     // What is held is not as this revision has it.
-    let here = planned.desired.objects.iter().filter(|(reference, _)| !planned.desired.notes.contains_key(reference));
+    let here =
+        planned.desired.objects.iter().filter(|(reference, _)| !planned.desired.held_back.contains_key(reference));
     let asking: Vec<_> = here
         .filter_map(|(reference, member)| Some((reference, member, comes_back(&planned.desired, reference)?)))
         .collect();
@@ -250,7 +252,7 @@ fn healthy_apps<'a>(planned: &'a Planned, done: &Done<'_>) -> Vec<(&'a str, Stri
         .plan
         .changes
         .iter()
-        .filter(|change| change.action == Action::Unchanged && change.left.is_empty())
+        .filter(|change| change.action == Action::Unchanged && change.left.iter().all(|f| f.cause == Cause::Pending))
         .map(|change| &change.object)
         .collect();
     let good = |reference: &ObjectRef| match done.outcome.results.get(reference) {

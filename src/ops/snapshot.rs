@@ -1,11 +1,11 @@
 //! Taking a snapshot: live state with all that planning may read of it.
 
 use super::Error;
+use crate::api::Refused;
 use crate::cluster::{self, Cluster};
 use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::live::Live;
-use crate::plan::Refused;
 use std::sync::Arc;
 
 /// Reads the live state that planning a repository needs, each object as it is.
@@ -24,6 +24,7 @@ pub async fn snapshot(cluster: &Cluster, desired: &Arc<Desired>) -> Result<Live,
             return Err(unread(&refused));
         }
     }
+    reading.live.namespace.clone_from(&cluster.namespace);
     Ok(reading.live)
 }
 

@@ -1,11 +1,12 @@
 //! The first half of planning: what seems to differ, decided without a request.
 
-use super::drift::{Text, differences, writer};
+use super::conclude::fixed_fields;
+use super::drift::{Text, differences};
 use super::left::Leaving;
 use super::policy::{Case, Ruling};
-use super::{Action, Cause, Change, FieldChange, Options};
+use super::{Action, Cause, Change, FieldChange, Options, Reason};
 use crate::desired::{Desired, Member};
-use crate::fields::{FieldPath, Managers, declare};
+use crate::fields::{FieldPath, Managers, declare, value_at};
 use crate::inventory::{APPLIED, Applied, Owner, PART_OF, Parent, ids, owner, parent_of};
 use crate::live::{Live, Presence, Source};
 use crate::object::{ObjectRef, Untrusted, meta};
@@ -85,7 +86,7 @@ pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Opti
             if erroneous.contains(reference) {
                 assessed.change.action = Action::Blocked;
                 assessed.probe = false;
-                assessed.change.because.push(Untrusted::new("It has errors."));
+                assessed.change.because.push(Reason::Erroneous);
             }
             assessed
         })
@@ -113,26 +114,22 @@ impl Context<'_> {
             ..Change::unchanged(reference, &member.object.version, &member.partition)
         };
         if self.live.namespaced(&kind).is_some_and(|namespaced| namespaced != reference.namespace.is_some()) {
-            let message = if reference.namespace.is_some() {
-                "Its kind is cluster-scoped: remove metadata.namespace."
-            } else {
-                "Its kind is namespaced: add metadata.namespace."
-            };
-            return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
+            let reason = Reason::Scope { namespaced: reference.namespace.is_none() };
+            return Assessed { change: blocked(change, Action::Create, reason), probe: false, live: None };
         }
         let live = match self.live.presence(reference) {
             Presence::Present(live) => live,
-            Presence::Unknown(reason) => {
-                let message = format!("Whether it exists is unknown: {reason}.");
-                return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
+            Presence::Unknown(why) => {
+                let reason = Reason::Unknown(Some(Untrusted::new(why)));
+                return Assessed { change: blocked(change, Action::Create, reason), probe: false, live: None };
             }
             Presence::Unseen if self.live.source == Source::Cluster => {
-                let message = "Whether it exists is unknown: it was not looked for.";
-                return Assessed { change: blocked(change, Action::Create, message), probe: false, live: None };
+                let change = blocked(change, Action::Create, Reason::Unknown(None));
+                return Assessed { change, probe: false, live: None };
             }
             Presence::Absent | Presence::Unseen => {
                 if self.live.source == Source::Snapshot && self.live.presence(reference) == Presence::Unseen {
-                    change.because.push(Untrusted::new("Not in the snapshot; verified at apply."));
+                    change.because.push(Reason::NotInSnapshot);
                 }
                 self.absent(&mut change, member, parent, &applied);
                 put(&mut body, "annotations", APPLIED, &applied.text());
@@ -143,18 +140,17 @@ impl Context<'_> {
         change.uid = meta(live, "uid").to_owned();
         change.resource_version = meta(live, "resourceVersion").to_owned();
         if !meta(live, "deletionTimestamp").is_empty() {
-            let message = "It is being deleted; it is made again when it is gone.";
             return Assessed {
-                change: blocked(change, Action::Create, message),
+                change: blocked(change, Action::Create, Reason::Terminating),
                 probe: false,
                 live: Some(live.clone()),
             };
         }
         let adopting = match self.adoption(reference, live) {
             Ok(adopting) => adopting,
-            Err(message) => {
+            Err(reason) => {
                 return Assessed {
-                    change: blocked(change, Action::Adopt, message),
+                    change: blocked(change, Action::Adopt, reason),
                     probe: false,
                     live: Some(live.clone()),
                 };
@@ -169,14 +165,13 @@ impl Context<'_> {
         let ran = parent.and_then(|p| p.state.job(&change.object));
         let expires = member.object.value.pointer("/spec/ttlSecondsAfterFinished").is_some();
         if change.object.is("batch", "Job") && expires && ran == Some(applied.digest.as_str()) {
-            change.because.push(Untrusted::new("It ran, and went by its TTL."));
+            change.because.push(Reason::RanAndExpired);
             return;
         }
         if parent.is_some_and(|p| p.known_uid(&change.object).is_some()) {
-            let gone = "It was there after the last apply and is gone: deleted by someone else.";
-            change.because.push(Untrusted::new(gone));
+            change.because.push(Reason::Vanished);
             if self.options.leave.as_ref().is_some_and(|leave| !leave.renewed.contains_key(&change.object)) {
-                change.because.push(Untrusted::new("Drift is reported and left (`drift: report`)."));
+                change.because.push(Reason::DriftReported);
                 let missing = FieldChange {
                     path: FieldPath::default(),
                     before: None,
@@ -192,15 +187,12 @@ impl Context<'_> {
         change.intended = Action::Create;
     }
 
-    /// Whether the object is being adopted; an error says whose it is.
-    fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, String> {
-        if self.live.source == Source::Revision {
-            return Ok(false);
-        }
+    /// Whether the object is being adopted; an error says why it cannot be.
+    fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, Reason> {
         let has_entry = Managers::of(live).ours().is_some();
         match owner(live, self.ids) {
             Owner::Ours(_) => Ok(false),
-            Owner::Other(name) => Err(format!("It belongs to {}; release it there first.", name.terminal())),
+            Owner::Other(name) => Err(Reason::OwnedBy(name)),
             Owner::Nobody if self.parents.is_empty() && has_entry => Ok(false),
             // The inventory's own namespace is made before anything else, and then has no label yet.
             Owner::Nobody
@@ -217,12 +209,7 @@ impl Context<'_> {
             Owner::Nobody => {
                 let config = self.desired.rules();
                 let asked = self.options.adopt || config.adopt.iter().any(|selector| selector.matches(reference));
-                if asked {
-                    Ok(true)
-                } else {
-                    Err("It exists and no inventory owns it; adopt it with --adopt, or by `adopt` in the Config."
-                        .to_owned())
-                }
+                if asked { Ok(true) } else { Err(Reason::Unowned) }
             }
         }
     }
@@ -263,11 +250,9 @@ impl Context<'_> {
             masked: self.live.source == Source::Snapshot,
             was_member: self.is_member(change),
             ignored: &ruling.ignored,
+            schema,
         };
-        let mut drift = match self.live.source {
-            Source::Revision => against_revision(&text, live),
-            _ => differences(&text, live),
-        };
+        let mut drift = differences(&text, live);
         let leaving = Leaving {
             object: &change.object,
             state: self.current.get(change.partition.as_str()).map(|parent| &parent.state),
@@ -276,12 +261,19 @@ impl Context<'_> {
             live,
             managers: &managers,
         };
-        let (left, reasons) = leaving.leave(&mut drift, body);
+        let (mut left, reasons) = leaving.leave(&mut drift, body);
+        left.extend(ruling.kept.iter().map(|path| FieldChange {
+            path: path.clone(),
+            before: value_at(live, path).cloned(),
+            after: None,
+            cause: Cause::Pending,
+            holder: None,
+        }));
         case.judge(body, &was_declared, &mut ruling);
-        change.because.extend(reasons.into_iter().map(Untrusted::new));
-        change.because.extend(ruling.notes.iter().map(Untrusted::new));
+        change.because.extend(reasons);
+        change.because.append(&mut ruling.notes);
         if drift.masked {
-            change.because.push(Untrusted::new("Secret values are not in a snapshot: unknown until apply."));
+            change.because.push(Reason::SecretUnknown);
         }
         let differs = !drift.fields.is_empty() || !drift.ownership.is_empty() || adopting;
         let only_ignored = !drift.ask && drift.ownership.is_empty() && self.only_ignored(change, &drift.fields);
@@ -290,7 +282,7 @@ impl Context<'_> {
             return false;
         }
         if drift.fields.is_empty() {
-            change.because.extend(drift.ownership.into_iter().map(Untrusted::new));
+            change.because.extend(drift.ownership.into_iter().map(Reason::Ownership));
         }
         change.fields = drift.fields;
         change.body = Some(std::mem::take(body));
@@ -298,19 +290,22 @@ impl Context<'_> {
         change.action = change.intended;
         if !ruling.failed.is_empty() {
             change.action = Action::Blocked;
-            change.because.extend(ruling.failed.iter().map(Untrusted::new));
+            change.because.append(&mut ruling.failed);
             return false;
         }
         for (path, holder) in &ruling.taken {
-            change.because.push(Untrusted::new(format!("{path} is taken from {}.", writer(Some(holder)).raw())));
+            change.because.push(Reason::taken(path, holder));
         }
         change.taken = ruling.taken.iter().map(|(path, _)| path.clone()).collect();
+        if self.live.source != Source::Cluster {
+            replace_fixed(change, live);
+        }
         let certain = differs && self.live.source != Source::Cluster;
         if !certain && self.live.source != Source::Cluster {
             // Nothing differs for certain and there is no server to ask.
             change.action = Action::Unchanged;
             change.intended = Action::Unchanged;
-            change.because.push(Untrusted::new("Only the server can say whether it would change; verified at apply."));
+            change.because.push(Reason::Undecided);
         }
         self.live.source == Source::Cluster
     }
@@ -331,34 +326,19 @@ impl Context<'_> {
     }
 }
 
-/// Against another revision there is no ownership: every difference of value is the repository's.
-fn against_revision(text: &Text<'_>, old: &Value) -> super::Drift {
-    let mut drift = super::Drift::default();
-    let strip = |value: &Value| {
-        let mut value = value.clone();
-        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            for (map, key) in [("labels", PART_OF), ("annotations", APPLIED)] {
-                if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
-                    entries.shift_remove(key);
-                    if entries.is_empty() {
-                        metadata.shift_remove(map);
-                    }
-                }
-            }
-        }
-        value
-    };
-    for (path, before, after) in
-        crate::fields::difference(&FieldPath::default(), Some(&strip(old)), Some(&strip(text.value)))
-    {
-        drift.fields.push(FieldChange { path, before, after, cause: Cause::Pending, holder: None });
+/// Without a server to refuse it, a change of a field that cannot be changed in place is known by the kind.
+fn replace_fixed(change: &mut Change, live: &Value) {
+    let fixed = fixed_fields(change, live);
+    if !fixed.is_empty() {
+        change.intended = Action::Replace;
+        change.action = Action::Replace;
+        change.because.push(Reason::Immutable(fixed));
     }
-    drift
 }
 
-fn blocked(mut change: Change, intended: Action, message: impl Into<String>) -> Change {
+fn blocked(mut change: Change, intended: Action, reason: Reason) -> Change {
     change.action = Action::Blocked;
     change.intended = intended;
-    change.because.push(Untrusted::new(message));
+    change.because.push(reason);
     change
 }

@@ -1,21 +1,21 @@
 //! What is held back, and why: errors, sick needs, approvals that are missing, uses that last.
 
 use super::guard;
-use super::{Action, Change, Options, Plan};
+use super::{Action, Change, Options, Plan, Reason};
 use crate::check;
 use crate::desired::{Desired, Member, Tenant, allows_all};
 use crate::graph::{Circle, Graph, LIMITS, Limits, Link, LinkKind, pod_labels};
 use crate::inventory::Held;
-use crate::kinds::{self, Verdict};
-use crate::live::{Live, Observed, Source};
-use crate::object::{Diagnostic, ObjectRef, Severity, Untrusted};
+use crate::kinds::{self, Health, Verdict};
+use crate::live::{Live, Observed};
+use crate::object::{Diagnostic, ObjectRef, Origin, Severity};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Blocks a change, and says why.
-pub(super) fn block(change: &mut Change, message: impl Into<String>) {
+pub(super) fn block(change: &mut Change, reason: Reason) {
     change.action = Action::Blocked;
-    change.because.push(Untrusted::new(message));
+    change.because.push(reason);
 }
 
 /// Blocks what has errors, what belongs to an inventory that cannot be read, and what may only be done as a service account that is
@@ -24,18 +24,18 @@ pub(super) fn block_erroneous(plan: &mut Plan, desired: &Desired, broken: &BTree
     let errors: BTreeSet<ObjectRef> =
         plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
     for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
-        block(change, "It has errors.");
+        block(change, Reason::Erroneous);
     }
     for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
-        if let Some(reason) = broken.get(&change.partition) {
-            block(change, format!("The inventory of partition {} cannot be read: {reason}.", change.partition));
+        if let Some(why) = broken.get(&change.partition) {
+            let partition = change.partition.clone();
+            block(change, Reason::InventoryUnreadable { partition, why: why.clone() });
         }
     }
     let lacking = check::without_account(desired);
     for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && lacking.contains(c.partition.as_str())) {
-        let reason =
-            format!("The tenant {} has no `serviceAccount`, which a protected environment requires.", change.partition);
-        block(change, reason);
+        let tenant = change.partition.clone();
+        block(change, Reason::NoAccount { tenant });
     }
     plan.broken = broken.keys().cloned().collect();
 }
@@ -59,7 +59,7 @@ pub(super) fn block_apps(plan: &mut Plan, desired: &Desired, live: &Live) {
         if let Some((app, object)) =
             app.and_then(|app| Some((app.clone(), apps.get(&(change.partition.as_str(), app))?)))
         {
-            block(change, format!("{object} has errors, so nothing of App {app} is changed."));
+            block(change, Reason::OfErroneousApp { object: object.clone(), app: app.clone() });
         }
     }
 }
@@ -68,38 +68,32 @@ pub(super) fn block_apps(plan: &mut Plan, desired: &Desired, live: &Live) {
 pub(super) fn block_circles(plan: &mut Plan, circles: &[Circle]) {
     let at_fault: BTreeSet<&ObjectRef> = circles.iter().flat_map(|circle| &circle.at_fault).collect();
     for change in plan.changes.iter_mut().filter(|c| c.action.is_acting() && at_fault.contains(&c.object)) {
-        block(change, "It is part of a dependency cycle.");
+        block(change, Reason::InCycle);
     }
 }
 
 /// Blocks what needs a blocked object, and creates whose need is sick and is not changed.
 pub(super) fn block_dependents(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) {
     let observed = Observed::new(desired, live);
-    let offline = matches!(live.source, Source::Revision | Source::None);
     let actions: BTreeMap<ObjectRef, Action> = plan.changes.iter().map(|c| (c.object.clone(), c.action)).collect();
     let blocked = actions.iter().filter(|(_, action)| **action == Action::Blocked).map(|(object, _)| object.clone());
     let mut sick = Vec::new();
     spread(plan, desired, graph, blocked.collect(), |change, need, link, is_blocked| {
-        let place = link.origin.as_ref().map(|o| format!(" ({o})")).unwrap_or_default();
+        let place = link.origin.clone();
         if is_blocked {
-            return Some(format!("It needs {need}, which is blocked{place}."));
+            return Some(Reason::NeedBlocked { need: need.clone(), place });
         }
         let changes = !matches!(actions.get(need), Some(Action::Unchanged) | None);
-        if changes || change.action != Action::Create || offline {
+        if changes || change.action != Action::Create {
             return None;
         }
         let health = observed.health(need);
         if !matches!(health.verdict, Verdict::Failed | Verdict::Terminating) {
             return None;
         }
-        let (verdict, reason) = (verdict_name(health.verdict), health.reason.raw());
-        let message = format!("It needs {need}, which is {verdict}: {reason}: {}{place}", health.message.raw());
-        let mut diagnostic = Diagnostic::error("need-sick", message.clone())
-            .about(&change.object)
-            .help("Fix it first. Changes of objects that are already applied are not blocked.");
-        diagnostic.origin.clone_from(&link.origin);
-        sick.push(diagnostic);
-        Some(message)
+        let help = "Fix it first. Changes of objects that are already applied are not blocked.";
+        sick.push(sick_need(&change.object, need, &health, link.origin.as_ref()).help(help));
+        Some(Reason::NeedSick { need: need.clone(), health: Box::new(health), place })
     });
     plan.diagnostics.extend(sick);
 }
@@ -114,7 +108,7 @@ fn spread(
     desired: &Desired,
     graph: &Graph,
     mut held: BTreeSet<ObjectRef>,
-    mut judge: impl FnMut(&Change, &ObjectRef, &Link, bool) -> Option<String>,
+    mut judge: impl FnMut(&Change, &ObjectRef, &Link, bool) -> Option<Reason>,
 ) {
     let may_act = |change: &Change| change.action.is_acting() && change.action != Action::Delete;
     let acting = plan.changes.iter().enumerate().filter(|(_, change)| may_act(change));
@@ -153,12 +147,13 @@ fn spread(
     }
 }
 
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Failed => "failed",
-        Verdict::Terminating => "being deleted",
-        _ => "not healthy",
-    }
+/// The finding that an object needs another one that is not healthy.
+pub(super) fn sick_need(object: &ObjectRef, need: &ObjectRef, health: &Health, place: Option<&Origin>) -> Diagnostic {
+    let details = [health.reason.raw(), health.message.raw()].into_iter().filter(|text| !text.is_empty());
+    let details = details.collect::<Vec<_>>().join(": ");
+    let mut finding = Diagnostic::error("need-sick", format!("{object} needs {need}, which is not healthy: {details}"));
+    finding.origin = place.cloned();
+    finding.about(object)
 }
 
 /// What an object needs, where an object that a controller makes stands for its maker.
@@ -180,7 +175,8 @@ pub(super) fn block_waiting(plan: &mut Plan, desired: &Desired, graph: &Graph) {
         change.action == Action::Held || change.action == Action::Blocked && change.intended != Action::Delete
     };
     let waiting = plan.changes.iter().filter(waits).map(|change| change.object.clone()).collect();
-    spread(plan, desired, graph, waiting, |_, need, _, waits| waits.then(|| format!("It needs {need}, which waits.")));
+    let waits_for = |need: &ObjectRef| Reason::NeedWaits { need: need.clone() };
+    spread(plan, desired, graph, waiting, |_, need, _, waits| waits.then(|| waits_for(need)));
 }
 
 /// A deletion waits while anything live uses the object and is not about to cease to: a use that is held, blocked, not
@@ -216,7 +212,7 @@ pub(super) fn block_used_deletes(plan: &mut Plan, live: &Live) {
                 Some((index, user.0.clone()))
             });
         let Some((index, user)) = used.or_else(|| selected(plan, live)) else { return };
-        block(&mut plan.changes[index], format!("{user} still uses it and does not cease to by this plan."));
+        block(&mut plan.changes[index], Reason::StillUsed { by: user });
     }
 }
 
@@ -231,7 +227,7 @@ pub(super) fn block_unlimited(plan: &mut Plan, desired: &Desired) {
     let unlimited: BTreeMap<ObjectRef, ObjectRef> = check::unlimited(desired, &withheld).into_iter().collect();
     for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
         if let Some(policy) = unlimited.get(&change.object) {
-            block(change, format!("{policy} restricts its egress and is not applied, so it is not applied either."));
+            block(change, Reason::Unlimited { policy: policy.clone() });
         }
     }
 }
@@ -242,12 +238,7 @@ pub(super) fn block_unlimiting(plan: &mut Plan, desired: &Desired, live: &Live) 
     let last = last_limits(plan, desired, live);
     for change in plan.changes.iter_mut().filter(|change| change.action.is_acting()) {
         if let Some(pods) = last.get(&change.object) {
-            block(
-                change,
-                format!(
-                    "It is the last that restricts where the running pods of {pods} connect to. Add another policy for them first."
-                ),
-            );
+            block(change, Reason::LastLimit { pods: pods.clone() });
         }
     }
 }
@@ -363,11 +354,11 @@ pub(super) fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
         let name = change.object.to_string();
         let named = options.approve.contains(&name) || reasons.iter().any(|r| r.contains(&name));
         if change.unproved && !named {
-            change.because.push(Untrusted::new(format!("Approved, but unproved: name it too, --approve '{name}'.")));
+            change.because.push(Reason::ApprovalMustName(name));
             continue;
         }
         change.action = change.intended;
-        change.because.push(Untrusted::new("Approved."));
+        change.because.push(Reason::Approved);
     }
 }
 

@@ -12,11 +12,14 @@ use super::guard::{deletions, frozen, hold};
 use super::restrain::{pauses_in_git, restrain};
 use super::rollout::Rollouts;
 use super::steps::{Stepped, sequence};
-use super::{Action, Answer, Cause, Change, FieldChange, Options, Plan, Refusal, Refused};
+use super::{Action, Answer, Break, Cause, Change, FieldChange, Options, Plan, Reason, Refusal, handed};
+use crate::api::{Invalid, Refused};
 use crate::check;
 use crate::desired::{Desired, Member, glob};
-use crate::fields::{FieldPath, FieldSet, Holder, Managers, Operation, declare, difference, value_at};
-use crate::graph::Graph;
+use crate::fields::{
+    Element, FieldPath, FieldSet, Holder, Keys, Managers, Operation, declare, difference, schema_at, value_at,
+};
+use crate::graph::{Graph, executor_filled_in, issued_through};
 use crate::inventory::{APPLIED, Destruction, Parent, approved};
 use crate::kinds::{self};
 use crate::live::{Live, Presence, Source, Stored};
@@ -105,7 +108,8 @@ pub fn conclude(
     }
     plan.destruction = Destruction::new(&live.cluster_uid, &plan.environment, held);
     plan.snapshot = live.age(options.now);
-    if plan.snapshot.as_ref().is_some_and(|age| age.stale) {
+    // An approval names objects by their uids, which only a cluster knows.
+    if live.source == Source::Revision || plan.snapshot.as_ref().is_some_and(|age| age.stale) {
         plan.destruction.digest.clear();
     } else {
         plan.approved = approved(&plan.destruction, &options.approve, &desired.approvals, &plan.parents, options.now);
@@ -126,6 +130,7 @@ pub fn conclude(
             break;
         }
     }
+    check::add_findings(desired, live, &mut plan.diagnostics);
     plan.refused = refusal(&plan, desired, live, options);
     plan.diagnostics
         .sort_by(|a, b| (&a.origin, a.severity, a.id, &a.object).cmp(&(&b.origin, b.severity, b.id, &b.object)));
@@ -147,12 +152,12 @@ fn answered(
     for Assessed { mut change, probe, live: before } in assessed {
         let answer = answers.get(&change.object);
         if redefined.contains(&change.object.group_kind()) && matches!(answer, Some(Answer::Refused(_))) {
-            change.because.push(Untrusted::new("Verified at apply: the definition of its kind changes first."));
+            change.because.push(Reason::DefinitionFirst);
         } else if let (true, Some(answer), Some(before)) = (probe, answer, &before) {
             settle(&mut change, answer, before, live, diagnostics);
         }
         put_record(&mut change);
-        change.because.extend(verified_at_apply(&change, live).map(Untrusted::new));
+        change.because.extend(verified_at_apply(&change, live));
         changes.push(change);
     }
     changes
@@ -172,17 +177,13 @@ fn redefined(assessed: &[Assessed]) -> BTreeSet<GroupKind> {
 }
 
 /// Why a create could not be asked about, if so: its kind or its namespace comes with the same plan.
-fn verified_at_apply(change: &Change, live: &Live) -> Option<&'static str> {
+fn verified_at_apply(change: &Change, live: &Live) -> Option<Reason> {
     let namespace = change.object.namespace.as_ref().map(|name| ObjectRef::new("", "Namespace", "", name));
     let absent = |namespace: &ObjectRef| live.presence(namespace) == Presence::Absent;
     match change.action {
         _ if live.source != Source::Cluster => None,
-        Action::Create if !live.kinds.contains_key(&change.object.group_kind()) => {
-            Some("Verified at apply: its kind is not served yet.")
-        }
-        Action::Create if namespace.as_ref().is_some_and(absent) => {
-            Some("Verified at apply: its namespace does not exist yet.")
-        }
+        Action::Create if !live.kinds.contains_key(&change.object.group_kind()) => Some(Reason::KindNotServed),
+        Action::Create if namespace.as_ref().is_some_and(absent) => Some(Reason::NamespaceAbsent),
         _ => None,
     }
 }
@@ -216,7 +217,7 @@ fn check_schemas(desired: &Desired, live: &Live, redefined: &BTreeSet<GroupKind>
 fn settle(change: &mut Change, answer: &Answer, before: &Value, live: &Live, diagnostics: &mut Vec<Diagnostic>) {
     match answer {
         Answer::Accepted(after) => accepted(change, before, after, live),
-        Answer::Refused(refused) => refuse(change, refused, diagnostics),
+        Answer::Refused(refused) => refuse(change, refused, before, diagnostics),
     }
 }
 
@@ -225,25 +226,25 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
     let schema = live.schemas.of(&change.object.group_kind(), &change.version);
     let declared = declare(&body, schema);
     let (old, new) = (Managers::of(before), Managers::of(after));
+    let is_index = |element: &Element| matches!(element, Element::Index(_));
     let mut paths: Vec<FieldPath> = declared.leaves.iter().map(|l| l.path.clone()).collect();
     paths.extend(old.ours().map(FieldSet::paths).unwrap_or_default().into_iter().filter(|p| !declared.set.contains(p)));
-    paths.extend(change.fields.iter().map(|f| f.path.clone()).filter(|p| p.0.iter().all(|e| !e.starts_with("i:"))));
+    paths.extend(change.fields.iter().map(|f| f.path.clone()).filter(|p| !p.0.iter().any(is_index)));
     let mut fields: Vec<FieldChange> = Vec::new();
     for path in paths {
-        if path.0.last().is_some_and(|e| e.strip_prefix("f:") == Some(APPLIED))
-            && old.ours().is_some_and(|o| o.contains(&path))
-        {
+        if path.ends_with(APPLIED) && old.ours().is_some_and(|o| o.contains(&path)) {
             continue;
         }
-        for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path)) {
+        let keys = Keys { schema: schema_at(schema, &path), named: kinds::named_lists(&change.object.group_kind()) };
+        for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path), keys) {
             let nested = fields.iter().any(|f| path.is_below(&f.path));
             if !nested {
                 fields.push(attributed(change, path, before, after));
             }
         }
     }
-    if let Some((path, holder)) = unjudged_loss(change, &old, &new) {
-        return block(change, format!("It would take {path} from {holder}, which was not decided."));
+    if let Some((path, from)) = unjudged_loss(change, &old, &new) {
+        return block(change, Reason::Unjudged { path, from });
     }
     let local = std::mem::take(&mut change.fields);
     // An order of list items shows in no value at a keyed path.
@@ -257,13 +258,11 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         change.intended = Action::Unchanged;
         change.because.clear();
         if local.iter().any(|f| f.cause == Cause::Pending && f.after.is_some()) {
-            change
-                .because
-                .push(Untrusted::new("An admission policy or webhook of the cluster overrides what is declared."));
+            change.because.push(Reason::Overridden);
         }
     }
     if fields.is_empty() && change.action == Action::Update && change.because.is_empty() {
-        change.because.push(Untrusted::new("Only the record of who holds its fields changes."));
+        change.because.push(Reason::RecordOnly);
     }
     change.fields = fields;
 }
@@ -279,7 +278,7 @@ fn put_record(change: &mut Change) {
 }
 
 /// A field that an applier would lose by a forced request although nobody decided that it is taken.
-fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(FieldPath, String)> {
+fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(FieldPath, Untrusted)> {
     if !change.is_forced() {
         return None;
     }
@@ -290,7 +289,7 @@ fn unjudged_loss(change: &Change, old: &Managers, new: &Managers) -> Option<(Fie
         holder.operation == Operation::Apply && !kept.iter().any(same)
     });
     let decided = |path: &FieldPath| change.taken.iter().any(|t| path.is_below(t) || t.is_below(path));
-    lost.filter(|(path, _)| !decided(path)).map(|(path, holder)| (path, holder.manager.terminal())).next()
+    lost.filter(|(path, _)| !decided(path)).map(|(path, holder)| (path, holder.manager.clone())).next()
 }
 
 fn is_list(field: &FieldChange) -> bool {
@@ -308,25 +307,31 @@ fn attributed(change: &Change, path: FieldPath, before: Option<Value>, after: Op
     FieldChange { path, before, after, cause, holder }
 }
 
-fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnostic>) {
-    if is_immutable(change, refused) {
+/// The fields of a change that cannot be changed in place.
+pub(super) fn fixed_fields(change: &Change, live: &Value) -> Vec<String> {
+    let kind = change.object.group_kind();
+    let fixed = change.fields.iter().filter_map(|field| {
+        kinds::fixed(&kind, live, &field.path, field.before.as_ref(), field.after.as_ref()).map(str::to_owned)
+    });
+    fixed.collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+fn refuse(change: &mut Change, refused: &Refused, before: &Value, diagnostics: &mut Vec<Diagnostic>) {
+    if is_immutable(change, refused, before) {
         change.intended = Action::Replace;
         match refused.proved {
             Some(false) => {
                 change.action = Action::Blocked;
-                change
-                    .because
-                    .push(Untrusted::new("A field cannot be changed, and the new object would be refused too."));
+                change.because.push(Reason::ReplacementRefused);
             }
             proved => {
                 change.action = Action::Replace;
                 change.unproved = proved.is_none();
-                let names: Vec<String> = refused.invalid.iter().map(|(field, _)| field.clone()).collect();
-                change.because.push(Untrusted::new(format!("{} cannot be changed in place.", names.join(", "))));
+                let server = || refused.invalid.iter().map(|invalid| invalid.field.clone()).collect();
+                let names = Some(fixed_fields(change, before)).filter(|names| !names.is_empty()).unwrap_or_else(server);
+                change.because.push(Reason::Immutable(names));
                 if change.unproved {
-                    change.because.push(Untrusted::new(
-                        "Unproved: no dry-run can show that the new object is valid; the approval must name it.",
-                    ));
+                    change.because.push(Reason::Unproved);
                 }
                 return;
             }
@@ -334,40 +339,34 @@ fn refuse(change: &mut Change, refused: &Refused, diagnostics: &mut Vec<Diagnost
     }
     change.action = Action::Blocked;
     for (field, manager) in &refused.conflicts {
-        change.because.push(Untrusted::new(format!("{} is held by another manager: {}", field.raw(), manager.raw())));
+        change.because.push(Reason::Conflict { field: field.clone(), manager: manager.clone() });
     }
-    if refused.conflicts.is_empty() {
-        change.because.push(Untrusted::new(format!(
-            "The API server refuses it ({} {}): {}",
-            refused.code,
-            refused.reason,
-            refused.message.raw()
-        )));
-    }
-    let text = change.because.last().map(|b| b.raw().to_owned()).unwrap_or_default();
-    let mut diagnostic =
-        Diagnostic::error("server-refused", format!("{}: {text}", change.object)).about(&change.object);
+    let message = match refused.conflicts.last() {
+        Some((field, manager)) => {
+            format!("The API server refuses {}: {}: {}", change.object, field.raw(), manager.raw())
+        }
+        None => {
+            let (code, reason, message) = (refused.code, refused.reason.clone(), refused.message.clone());
+            change.because.push(Reason::Refused { code, reason, message });
+            format!("The API server refuses {} ({code} {}): {}", change.object, refused.reason, refused.message.raw())
+        }
+    };
+    let mut diagnostic = Diagnostic::error("server-refused", message).about(&change.object);
     diagnostic.origin.clone_from(&change.origin);
     diagnostics.push(diagnostic);
 }
 
-/// Whether a request was refused because a field cannot be changed: by what is known of the kind, or as Kubernetes words
-/// it in its own validation.
-fn is_immutable(change: &Change, refused: &Refused) -> bool {
-    let known = kinds::of(&change.object.group_kind()).immutable;
+/// Whether a request was refused because a field cannot be changed: by what is known of the kind, or by what the server says.
+fn is_immutable(change: &Change, refused: &Refused, before: &Value) -> bool {
+    let fixed = fixed_fields(change, before);
+    // The server names the field, a part of it, or the whole that the field is a part of.
+    let is_part = |of: &str, field: &str| {
+        field.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
     refused.code == 422
         && !refused.invalid.is_empty()
-        && refused.invalid.iter().all(|(field, message)| {
-            let by_kind = known.iter().any(|k| {
-                field == k
-                    || field.starts_with(&format!("{k}."))
-                    || field.starts_with(&format!("{k}["))
-                    || (*k == "spec" && field.starts_with("spec"))
-            });
-            by_kind
-                || message.contains("field is immutable")
-                || message.contains("may not change once set")
-                || message.contains("is immutable when")
+        && refused.invalid.iter().all(|Invalid { field, immutable, .. }| {
+            *immutable || fixed.iter().any(|known| is_part(known, field) || is_part(field, known))
         })
 }
 
@@ -385,20 +384,40 @@ pub fn proof_body(change: &Change) -> Option<Value> {
     Some(body)
 }
 
+/// What of a change's order stands in other objects.
+struct Beside<'a> {
+    enablers: &'a [&'a ObjectRef],
+    executor: Option<ObjectRef>,
+    through: BTreeSet<ObjectRef>,
+}
+
 /// Gives every acting change its steps.
 pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
     let enablers = desired.enablers();
     let acting: Vec<usize> = (0..plan.changes.len()).filter(|i| plan.changes[*i].action.is_acting()).collect();
-    let stepped: Vec<Stepped<'_>> = acting
+    let beside: Vec<Beside<'_>> = acting
         .iter()
         .map(|index| {
+            let change = &plan.changes[*index];
+            let executor = change.body.as_ref().and_then(|body| executor_filled_in(&change.object, body, desired));
+            let enablers = enablers.get(change.partition.as_str()).map_or(&[][..], Vec::as_slice);
+            Beside { enablers, executor, through: issued_through(&change.object, desired, live) }
+        })
+        .collect();
+    let also: Vec<Vec<&ObjectRef>> =
+        beside.iter().map(|beside| beside.enablers.iter().copied().chain(&beside.executor).collect()).collect();
+    let stepped: Vec<Stepped<'_>> = acting
+        .iter()
+        .zip(beside.iter().zip(&also))
+        .map(|(index, (beside, also))| {
             let change = &plan.changes[*index];
             Stepped {
                 object: &change.object,
                 before: live.get(&change.object),
                 after: change.body.as_ref(),
                 replace: change.action == Action::Replace,
-                also: enablers.get(change.partition.as_str()).map_or(&[], Vec::as_slice),
+                also,
+                through: &beside.through,
             }
         })
         .collect();
@@ -414,14 +433,13 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
         }
     }
     let rollouts = Rollouts::new(desired, live);
-    let mut broken: BTreeMap<usize, &String> = breaks.iter().map(|(at, text)| (acting[*at], text)).collect();
+    let mut broken: BTreeMap<usize, Break> = breaks.into_iter().map(|(at, why)| (acting[at], why)).collect();
     for (index, change) in plan.changes.iter_mut().enumerate() {
         change.needs = needs.remove(&index).unwrap_or_default();
         change.needs.sort();
         change.needs.dedup();
-        let breaks = broken.remove(&index).cloned().or_else(|| handover(change, desired, live));
-        let breaks = breaks.or_else(|| rollouts.told(change));
-        change.breaks = breaks.map(Untrusted::new);
+        let breaks = broken.remove(&index).or_else(|| handover(change, desired, live));
+        change.breaks = breaks.or_else(|| handed::falls_back(change, desired, live)).or_else(|| rollouts.told(change));
     }
     plan.steps = steps;
     plan.order = order;
@@ -429,21 +447,19 @@ pub(super) fn sequence_steps(plan: &mut Plan, desired: &Desired, live: &Live) {
 
 /// Why a deletion takes away what is wanted, if it does: what a SpinApp's operator made and what the repository declares by the
 /// same name change hands, as when an App goes from one kind of rollout to the other.
-fn handover(change: &Change, desired: &Desired, live: &Live) -> Option<String> {
+fn handover(change: &Change, desired: &Desired, live: &Live) -> Option<Break> {
     if change.action != Action::Delete {
         return None;
     }
     let made = live.get(&change.object).map(|value| kinds::provides(&change.object, value)).unwrap_or_default();
     if let Some(wanted) = made.iter().find(|made| desired.objects.contains_key(*made)) {
-        return Some(format!(
-            "{wanted} was made for it and goes with it; the one of the repository comes with the next turn."
-        ));
+        return Some(Break::GoesWithIt { wanted: wanted.clone() });
     }
     let mut apps = desired.of_kind(kinds::SPIN, "SpinApp", Some(change.object.namespace()));
     let makes =
         |member: &Member| kinds::provides(&member.object.reference, &member.object.value).contains(&change.object);
     let (app, _) = apps.find(|(_, member)| makes(member))?;
-    Some(format!("The operator makes one of this name for {app}; until it has, nothing answers under the name."))
+    Some(Break::MadeLater { app: app.clone() })
 }
 
 /// Why nothing at all may be done.

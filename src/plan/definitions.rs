@@ -2,12 +2,14 @@
 //! channel or the bundle that they came from. Kubernetes accepts most of them, and what is lost shows later.
 
 use super::blocks::block;
-use super::{Action, Change, Plan, guard};
+use super::{Action, Change, DefinitionLoss, Plan, Reason, guard};
 use crate::desired::Desired;
 use crate::inventory::Held;
 use crate::live::Live;
-use crate::object::{GroupKind, Untrusted};
-use crate::schema::{Schemas, Validator, crd_versions, is_downgraded, is_narrowed, is_set, version_names};
+use crate::object::GroupKind;
+use crate::schema::{
+    Schemas, Validator, crd_versions, is_downgraded, is_narrowed, is_set, lost_version, version_names,
+};
 use serde_json::Value;
 
 /// Objects that are looked at for fields that would go.
@@ -22,17 +24,17 @@ pub(super) fn hold_definitions(plan: &mut Plan, desired: &Desired, live: &Live) 
             continue;
         }
         let (Some(before), Some(after)) = (live.get(&change.object), change.body.clone()) else { continue };
-        if let Some(message) = stored(before, &after) {
-            block(change, message);
+        if let Some(lost) = stored(before, &after) {
+            block(change, Reason::Definition(lost));
             continue;
         }
-        let mut reasons: Vec<String> = lower(before, &after).into_iter().collect();
+        let mut reasons: Vec<DefinitionLoss> = lower(before, &after).into_iter().collect();
         reasons.extend(unserved(&after, desired));
         reasons.extend(lost_field(&after, live));
         if reasons.is_empty() {
             continue;
         }
-        change.because.extend(reasons.into_iter().map(Untrusted::new));
+        change.because.extend(reasons.into_iter().map(Reason::Definition));
         held.push(hold(change));
     }
     held
@@ -45,37 +47,29 @@ fn hold(change: &mut Change) -> Held {
 }
 
 /// A version in which objects may be stored cannot go: they could not be read any more.
-fn stored(before: &Value, after: &Value) -> Option<String> {
-    let stored = before.pointer("/status/storedVersions")?.as_array()?;
-    let kept = version_names(after, |_| true);
-    let lost = stored.iter().filter_map(Value::as_str).find(|version| !kept.contains(version))?;
-    Some(format!(
-        "Objects may be stored as {lost} (status.storedVersions), which the new definition does not have: write them again \
-         in the new version, and take {lost} out of status.storedVersions, first."
-    ))
+fn stored(before: &Value, after: &Value) -> Option<DefinitionLoss> {
+    Some(DefinitionLoss::Stored { version: lost_version(before, after)?.to_owned() })
 }
 
 /// An older bundle, or the standard channel over the experimental one.
-fn lower(before: &Value, after: &Value) -> Option<String> {
+fn lower(before: &Value, after: &Value) -> Option<DefinitionLoss> {
     if is_narrowed(before, after) {
-        return Some(
-            "The channel changes from experimental to standard: experimental fields go with the next write.".to_owned(),
-        );
+        return Some(DefinitionLoss::Channel);
     }
-    is_downgraded(before, after).map(|(old, new)| format!("The bundle goes back from {old} to {new}."))
+    is_downgraded(before, after).map(|(from, to)| DefinitionLoss::Bundle { from: from.to_owned(), to: to.to_owned() })
 }
 
 /// A version that the repository still writes.
-fn unserved(after: &Value, desired: &Desired) -> Option<String> {
+fn unserved(after: &Value, desired: &Desired) -> Option<DefinitionLoss> {
     let (kind, _) = crd_versions(after)?;
     let served = version_names(after, |version| is_set(version, "served"));
     let mut written = desired.objects.iter().filter(|(reference, _)| reference.group_kind() == kind);
     let (reference, member) = written.find(|(_, member)| !served.contains(member.object.version.as_str()))?;
-    Some(format!("{reference} is written as {}, which is no longer served.", member.object.version))
+    Some(DefinitionLoss::Unserved { object: reference.clone(), version: member.object.version.clone() })
 }
 
 /// A field of a live object that the new definition does not know.
-fn lost_field(after: &Value, live: &Live) -> Option<String> {
+fn lost_field(after: &Value, live: &Live) -> Option<DefinitionLoss> {
     let mut schemas = Schemas::default();
     schemas.add_crd(after);
     let (kind, _): (GroupKind, _) = crd_versions(after)?;
@@ -88,6 +82,6 @@ fn lost_field(after: &Value, live: &Live) -> Option<String> {
         let schema = schemas.of(&kind, version)?;
         let unknown = validator.structure(&text, schema).into_iter().find(|violation| violation.unknown)?;
         let field = crate::object::dotted(&unknown.pointer);
-        Some(format!("{reference} uses {field}, which the new definition does not have."))
+        Some(DefinitionLoss::Field { object: reference.clone(), field })
     })
 }

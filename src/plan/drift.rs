@@ -1,11 +1,14 @@
 //! How a live object differs from the text that would be applied, field by field, and why (design §3).
 
-use super::{Cause, FieldChange};
-use crate::fields::{Answer, Declared, FieldPath, FieldSet, Holder, Known, Managers, compare, difference, value_at};
+use super::{Cause, FieldChange, Ownership};
+use crate::fields::{
+    Answer, Declared, FieldPath, FieldSet, Holder, Keys, Known, Managers, compare, difference, value_at,
+};
 use crate::inventory::{APPLIED, Applied};
+use crate::kinds::{fallback, named_lists};
 use crate::live::{MASK, NOT_SHOWN};
-use crate::object::{Untrusted, api_version, split_api_version};
-use crate::schema::with_defaults;
+use crate::object::{GroupKind, api_version, split_api_version};
+use crate::schema::{Schema, with_defaults};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -16,8 +19,8 @@ pub struct Drift {
     pub fields: Vec<FieldChange>,
     /// Whether only the API server can say if anything would change.
     pub ask: bool,
-    /// Differences in ownership alone, in sentences; a write without change of value.
-    pub ownership: Vec<String>,
+    /// Differences in ownership alone: a write without change of value.
+    pub ownership: Vec<Ownership>,
     /// Whether a value could not be compared because it is masked.
     pub masked: bool,
 }
@@ -34,6 +37,16 @@ pub(super) struct Text<'a> {
     pub(super) was_member: bool,
     /// Fields whose holder does not matter while their values are the same.
     pub(super) ignored: &'a BTreeSet<FieldPath>,
+    /// The schema of the whole, where known.
+    pub(super) schema: Option<Schema<'a>>,
+}
+
+impl Text<'_> {
+    /// The kind of the object.
+    pub(super) fn kind(&self) -> GroupKind {
+        let text = |field: &str| self.value.get(field).and_then(Value::as_str).unwrap_or_default();
+        GroupKind::new(split_api_version(text("apiVersion")).0, text("kind"))
+    }
 }
 
 /// Compares a text with the live object.
@@ -83,7 +96,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             (Answer::Same, true) | (Answer::Ask, _) => drift.ask = true,
             (Answer::Same, false) => match other {
                 Some(_) if have != Some(leaf.value) => drift.ask = true,
-                _ => drift.ownership.push(format!("{} becomes ours again; its value stays.", leaf.path)),
+                _ => drift.ownership.push(Ownership::Regained(leaf.path.clone())),
             },
             (Answer::Differs, _) => {
                 let known = was_declared(&leaf.path);
@@ -96,11 +109,11 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
                     _ => Cause::Pending,
                 };
                 let holder = other.filter(|_| !mine);
-                push_leaf(&mut drift.fields, text, leaf, have, cause, holder);
+                push_leaf(&mut drift.fields, &text.kind(), leaf, have, cause, holder);
             }
         }
     }
-    removed(&mut drift, text.declared, &managers, live);
+    removed(&mut drift, text, &managers, live);
     emptied(&mut drift, text, live, same_text || is_recordless);
     unheld(&mut drift, text, &managers);
     let same = before.as_ref().map_or(is_recordless, |before| before.digest == text.applied.digest);
@@ -108,7 +121,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
     let (group, version) = split_api_version(text.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default());
     let ours = managers.our_api_version().unwrap_or_default();
     if !ours.is_empty() && ours != api_version(group, version) {
-        drift.ownership.push(format!("The apiVersion changes from {ours}."));
+        drift.ownership.push(Ownership::ApiVersion { from: ours.to_owned() });
     }
     drift.fields.sort_by(|a, b| a.path.cmp(&b.path));
     drift
@@ -116,7 +129,7 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
 
 /// Whether it is the path of the record that every apply of ours leaves.
 pub(super) fn is_annotation(path: &FieldPath) -> bool {
-    path.0.len() == 3 && path.0[1] == "f:annotations" && path.0[2].strip_prefix("f:") == Some(APPLIED)
+    path.0.len() == 3 && path.0[1].is("annotations") && path.ends_with(APPLIED)
 }
 
 /// Puts wanted texts in the place of those that are not shown.
@@ -143,41 +156,47 @@ fn holds(value: &Value, word: &str) -> bool {
 /// A leaf that differs; inside an atomic list it is shown at the places that do.
 fn push_leaf(
     fields: &mut Vec<FieldChange>,
-    text: &Text<'_>,
+    kind: &GroupKind,
     leaf: &crate::fields::Leaf<'_>,
     have: Option<&Value>,
     cause: Cause,
     holder: Option<&Holder>,
 ) {
-    let want = match (leaf.schema, text.custom) {
-        (Some(schema), true) => with_defaults(leaf.value, schema),
-        _ => leaf.value.clone(),
-    };
-    for (path, before, after) in difference(&leaf.path, have, Some(&want)) {
+    let want = leaf.schema.map_or_else(|| leaf.value.clone(), |schema| with_defaults(leaf.value, schema));
+    let keys = Keys { schema: leaf.schema, named: named_lists(kind) };
+    for (path, before, after) in difference(&leaf.path, have, Some(&want), keys) {
         fields.push(FieldChange { path, before, after, cause, holder: holder.cloned() });
     }
 }
 
 /// Fields that we hold and no longer declare: the top of each removed part.
-fn removed(drift: &mut Drift, declared: &Declared<'_>, managers: &Managers, live: &Value) {
+fn removed(drift: &mut Drift, text: &Text<'_>, managers: &Managers, live: &Value) {
+    let declared = text.declared;
     let mut tops: Vec<FieldPath> = Vec::new();
     for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
-        if declared.set.contains(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
+        // Who declares a part of a whole holds on to the whole.
+        if declared.set.reaches(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
             continue;
         }
         if managers.other_of(&path).is_some() {
-            drift.ownership.push(format!("{path} is no longer declared; another manager keeps it."));
+            drift.ownership.push(Ownership::Kept(path.clone()));
         } else if let Some(value) = value_at(live, &path) {
-            let before = Some(value.clone());
-            drift.fields.push(FieldChange {
-                path: path.clone(),
-                before,
-                after: None,
-                cause: Cause::Pending,
-                holder: None,
-            });
+            // Nobody holds it any more, so it falls back to its default.
+            let after = fallback(&text.kind(), text.schema, &path);
+            if after.as_ref() == Some(value) {
+                drift.ownership.push(Ownership::Default(path.clone()));
+            } else {
+                let before = Some(value.clone());
+                drift.fields.push(FieldChange {
+                    path: path.clone(),
+                    before,
+                    after,
+                    cause: Cause::Pending,
+                    holder: None,
+                });
+            }
         } else {
-            drift.ownership.push(format!("{path} is no longer declared."));
+            drift.ownership.push(Ownership::Released(path.clone()));
         }
         tops.push(path);
     }
@@ -217,7 +236,7 @@ fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, same: bool) {
         let positions: Vec<usize> = wanted
             .iter()
             .filter_map(|element| {
-                let pointer = crate::fields::pointer_of(live, &path.join(element.as_str()));
+                let pointer = crate::fields::pointer_of(live, &path.join((*element).clone()));
                 pointer.rsplit('/').next()?.parse().ok()
             })
             .collect();
@@ -227,9 +246,4 @@ fn reordered(drift: &mut Drift, text: &Text<'_>, live: &Value, same: bool) {
             drift.fields.push(FieldChange { path: path.clone(), before: have, after: want, cause, holder: None });
         }
     }
-}
-
-/// Who changed a field, in words.
-pub(super) fn writer(holder: Option<&Holder>) -> Untrusted {
-    Untrusted::new(holder.map_or_else(|| "writer not recorded".to_owned(), |h| h.manager.raw().to_owned()))
 }

@@ -1,6 +1,6 @@
 //! Small edits of JSON at field paths.
 
-use crate::fields::{Declared, FieldPath, pointer_of, value_at};
+use crate::fields::{Declared, Element, FieldPath, pointer_of, value_at};
 use serde_json::Value;
 
 /// Removes the value at a path; false when there was none.
@@ -46,7 +46,7 @@ pub(super) fn put_at(value: &mut Value, path: &FieldPath, new: Option<&Value>) -
     }
     let Some((last, parent)) = path.0.split_last() else { return false };
     let pointer = pointer_of(value, &FieldPath(parent.to_vec()));
-    match (value.pointer_mut(&pointer), last.strip_prefix("f:")) {
+    match (value.pointer_mut(&pointer), last.name()) {
         (Some(Value::Object(map)), Some(name)) => {
             map.insert(name.to_owned(), new.clone());
             true
@@ -58,8 +58,8 @@ pub(super) fn put_at(value: &mut Value, path: &FieldPath, new: Option<&Value>) -
 /// Brings the items of a keyed list into the order that they have in another value; false when there is no such list.
 pub(super) fn order_as(value: &mut Value, path: &FieldPath, other: &Value, declared: &Declared<'_>) -> bool {
     let Some((_, elements)) = declared.lists.iter().find(|(list, _)| list == path) else { return false };
-    let position = |element: &String| {
-        let pointer = pointer_of(other, &path.join(element.as_str()));
+    let position = |element: &Element| {
+        let pointer = pointer_of(other, &path.join(element.clone()));
         pointer.rsplit('/').next().and_then(|index| index.parse().ok()).unwrap_or(usize::MAX)
     };
     let places: Vec<usize> = elements.iter().map(position).collect();

@@ -1,12 +1,12 @@
 //! What may be deleted, and what waits for approval (design law 6).
 
-use super::{Action, Change, Options, renamed};
-use crate::desired::{Budget, Desired, GROUP, Member, PLATFORM};
+use super::{Action, Change, Destructive, Options, Reason, renamed};
+use crate::desired::{Budget, Desired, GROUP, Member};
 use crate::fields::Managers;
 use crate::inventory::{Held, Owner, Parent, ids, keep_mark, owner};
 use crate::kinds::{self, SPIN, each};
-use crate::live::{Coverage, Live, Source};
-use crate::object::{Diagnostic, ObjectRef, Untrusted, hex, label, meta};
+use crate::live::{Coverage, Live};
+use crate::object::{Diagnostic, ObjectRef, hex, label, meta};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +23,6 @@ pub(super) fn deletions(
     for (reference, stored) in live.others(&desired.objects) {
         let value = stored.value();
         let partition = match owner(value, &ids) {
-            _ if live.source == Source::Revision => {
-                live.partitions.get(reference).map_or(PLATFORM, String::as_str).to_owned()
-            }
             Owner::Ours(partition) => partition,
             _ => continue,
         };
@@ -34,15 +31,13 @@ pub(super) fn deletions(
         }
         let known = parents.iter().any(|p| p.known_uid(reference) == Some(meta(value, "uid")));
         let mut keep = |id, message: String| diagnostics.push(Diagnostic::warning(id, message).about(reference));
-        if live.source != Source::Revision {
-            if Managers::of(value).ours().is_none() && !known {
-                keep("prune-foreign", format!("{reference} carries our label but was not applied by us; it is kept."));
-                continue;
-            }
-            if let Some(mark) = keep_mark(value) {
-                keep("prune-kept", format!("{reference} is no longer in the repository and is kept: {mark}."));
-                continue;
-            }
+        if Managers::of(value).ours().is_none() && !known {
+            keep("prune-foreign", format!("{reference} carries our label but was not applied by us; it is kept."));
+            continue;
+        }
+        if let Some(mark) = keep_mark(value) {
+            keep("prune-kept", format!("{reference} is no longer in the repository and is kept: {mark}."));
+            continue;
         }
         if let Some(reason) = frozen.get(&partition) {
             keep(
@@ -52,15 +47,13 @@ pub(super) fn deletions(
             continue;
         }
         let superseded = superseded_by(reference, value, &partition, desired);
-        let because = superseded.as_ref().map_or_else(
-            || "It is no longer in the repository.".to_owned(),
-            |app| format!("App {app} has another version; this one goes when no route leads to it any more."),
-        );
+        let is_superseded = superseded.is_some();
+        let because = superseded.map_or(Reason::Undeclared, |app| Reason::Superseded { app });
         changes.push(Change {
             action: Action::Delete,
             intended: Action::Delete,
-            superseded: superseded.is_some(),
-            because: vec![Untrusted::new(because)],
+            superseded: is_superseded,
+            because: vec![because],
             uid: meta(value, "uid").to_owned(),
             resource_version: meta(value, "resourceVersion").to_owned(),
             ..Change::unchanged(reference, &meta_version(value), &partition)
@@ -159,20 +152,20 @@ pub(super) fn hold(
             continue;
         }
         let reason = if change.action == Action::Replace {
-            Some("Replacing deletes it first".to_owned())
+            Some(Destructive::Replace)
         } else if kinds::of(&change.object.group_kind()).held {
-            Some(format!("Deleting a {} always waits for approval", change.object.kind))
+            Some(Destructive::Kind(change.object.group_kind()))
         } else if change.object.namespace() == inventory.as_str() && desired.config.is_some() {
-            Some("It is one of spinway's own objects".to_owned())
+            Some(Destructive::Own)
         } else if desired.environment.protected {
-            Some("The environment is protected".to_owned())
+            Some(Destructive::Protected)
         } else if let Some(hostname) = last.get(&change.object) {
-            Some(format!("It is the last route of {hostname}"))
+            Some(Destructive::LastRoute { hostname: hostname.clone() })
         } else {
             crowded.get(&change.partition).filter(|_| change.successor.is_none()).cloned()
         };
         if let Some(reason) = reason {
-            change.because.push(Untrusted::new(format!("{reason}.")));
+            change.because.push(Reason::Destructive(reason));
             held.push(destroys(change, if change.action == Action::Replace { "replace" } else { "delete" }));
             change.action = Action::Held;
         }
@@ -194,7 +187,7 @@ fn over_budget(
     parents: &[Parent],
     budget: Budget,
     now: i64,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Destructive> {
     let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
     for change in changes.iter().filter(|change| change.is_loss()) {
         *planned.entry(change.partition.as_str()).or_default() += 1;
@@ -208,7 +201,7 @@ fn over_budget(
     };
     let past: usize = parents.iter().map(&recent).sum();
     let all: usize = planned.values().sum();
-    let (span, total) = (budget.span(), budget.total);
+    let (window, total) = (budget.window, budget.total);
     let mut over = BTreeMap::new();
     for (partition, count) in planned {
         let parent = parents.iter().find(|p| p.partition == partition);
@@ -218,12 +211,16 @@ fn over_budget(
         let allowed = budget.of_partition(size);
         let in_partition = count + parent.map_or(0, &recent);
         if in_partition > allowed {
-            let text =
-                format!("{in_partition} deletions in partition {partition} within {span} are more than {allowed}");
-            over.insert(partition.to_owned(), text);
+            let of = Some(partition.to_owned());
+            over.insert(
+                partition.to_owned(),
+                Destructive::Budget { deletions: in_partition, partition: of, window, allowed },
+            );
         } else if all + past > total {
-            let text = format!("{} deletions in the environment within {span} are more than {total}", all + past);
-            over.insert(partition.to_owned(), text);
+            over.insert(
+                partition.to_owned(),
+                Destructive::Budget { deletions: all + past, partition: None, window, allowed: total },
+            );
         }
     }
     over

@@ -1,9 +1,9 @@
 //! What drifted and is left as it is: because the environment only reports drift, or because someone else writes a field
 //! back each time.
 
-use super::drift::{Drift, is_annotation, writer};
-use super::{Cause, FieldChange, Options};
-use crate::fields::{Declared, FieldPath, Holder, Managers, Operation, value_at};
+use super::drift::{Drift, is_annotation};
+use super::{Cause, FieldChange, Options, Reason};
+use crate::fields::{Declared, Element, FieldPath, Holder, Managers, Operation, value_at};
 use crate::inventory::{APPLIED, Applied, State};
 use crate::live::is_masked;
 use crate::object::{GroupKind, ObjectRef, Untrusted, hex};
@@ -26,8 +26,8 @@ impl Leaving<'_> {
     /// manager holds it, and is sent with its live value when nobody else does. Where only a part of one is left, as a
     /// weight in the rules of a route, the rest goes through beside the live value of that part. Gives what is left, with
     /// the reasons why.
-    pub(super) fn leave(&self, drift: &mut Drift, body: &mut Value) -> (Vec<FieldChange>, BTreeSet<String>) {
-        let mut reasons = BTreeSet::new();
+    pub(super) fn leave(&self, drift: &mut Drift, body: &mut Value) -> (Vec<FieldChange>, Vec<Reason>) {
+        let mut reasons = Vec::new();
         let (mut left, mut rest) = (Vec::new(), Vec::new());
         for mut field in std::mem::take(&mut drift.fields) {
             self.remember(&mut field, body);
@@ -42,7 +42,9 @@ impl Leaving<'_> {
         let (left, moved): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|(field, _)| !is_parted(field) || self.is_in_place(&field.path, body));
         for (field, why) in &left {
-            reasons.insert(why.clone());
+            if !reasons.contains(why) {
+                reasons.push(why.clone());
+            }
             if is_parted(field) {
                 super::edit::put_at(body, &field.path, value_at(self.live, &field.path));
             } else {
@@ -66,22 +68,23 @@ impl Leaving<'_> {
     }
 
     /// Why a field is left, if it is.
-    fn why(&self, field: &FieldChange, body: &Value) -> Option<String> {
-        if let Some(by) = self.contested(field, body) {
-            return Some(format!("{} is contested by {}: corrected three times, now left.", field.path, by.raw()));
+    fn why(&self, field: &FieldChange, body: &Value) -> Option<Reason> {
+        if self.is_contested(field, body) {
+            let by = field.holder.as_ref().map(|holder| holder.manager.clone());
+            return Some(Reason::Contested { path: field.path.clone(), by });
         }
         let reported = self.options.leave.is_some() && field.cause == Cause::Drift;
-        (reported && !self.changed_in_repository(&field.path))
-            .then(|| "Drift is reported and left (`drift: report`).".to_owned())
+        (reported && !self.changed_in_repository(&field.path)).then_some(Reason::DriftReported)
     }
 
-    /// Who contests a field, if someone does: the agent corrected it too often, and the repository wants what it wanted then.
+    /// Whether someone contests a field: the agent corrected it too often, and the repository wants what it wanted then.
     /// The command line always corrects.
-    fn contested(&self, field: &FieldChange, body: &Value) -> Option<Untrusted> {
-        let state = self.state.filter(|_| self.options.by_agent && field.cause == Cause::Drift)?;
+    fn is_contested(&self, field: &FieldChange, body: &Value) -> bool {
+        let Some(state) = self.state.filter(|_| self.options.by_agent && field.cause == Cause::Drift) else {
+            return false;
+        };
         let wanted = wanted(&self.object.group_kind(), body, &field.path);
-        state.contested(self.object, &field.path.to_string(), &wanted, self.options.now)?;
-        Some(writer(field.holder.as_ref()))
+        state.contested(self.object, &field.path.to_string(), &wanted, self.options.now).is_some()
     }
 
     /// What is remembered of the corrections of a field tells better why it differs than who holds it now: the whole that it is
@@ -122,7 +125,7 @@ impl Leaving<'_> {
     /// Whether the lists on the way to a field have as many items in the text as live, so that the path means the same item.
     fn is_in_place(&self, path: &FieldPath, body: &Value) -> bool {
         let count = |value, list: &FieldPath| value_at(value, list).and_then(Value::as_array).map(Vec::len);
-        path.0.iter().enumerate().filter(|(_, element)| element.starts_with("i:")).all(|(depth, _)| {
+        path.0.iter().enumerate().filter(|(_, element)| matches!(element, Element::Index(_))).all(|(depth, _)| {
             let list = FieldPath(path.0[..depth].to_vec());
             count(body, &list) == count(self.live, &list)
         })
@@ -146,7 +149,7 @@ pub fn wanted(kind: &GroupKind, body: &Value, path: &FieldPath) -> String {
     if is_masked(kind, path) {
         return Applied::read(body).map(|applied| short(applied.digest.as_bytes())).unwrap_or_default();
     }
-    if path.fits("metadata.annotations") && path.0.last().is_some_and(|last| last.strip_prefix("f:") == Some(APPLIED)) {
+    if path.fits("metadata.annotations") && path.ends_with(APPLIED) {
         return "record".to_owned();
     }
     short(value_at(body, path).map_or_else(|| "absent".to_owned(), Value::to_string).as_bytes())
@@ -200,7 +203,7 @@ mod tests {
         let object = ObjectRef::new("networking.k8s.io", "NetworkPolicy", "n", "p");
         let schemas = Schemas::default();
         let schema = schemas.of(&object.group_kind(), "v1");
-        let path = FieldPath(["f:spec", "f:ingress", "i:0", "f:ports", "i:0", "f:port"].map(str::to_owned).to_vec());
+        let path = FieldPath::spelt(&["f:spec", "f:ingress", "i:0", "f:ports", "i:0", "f:port"]);
         let mut state = State::default();
         let first = policy(80, 443);
         let wanted = wanted(&object.group_kind(), &first, &path);
@@ -220,6 +223,7 @@ mod tests {
             masked: false,
             was_member: true,
             ignored: &ignored,
+            schema: None,
         };
         let mut drift = differences(&seen, live);
         let options = Options { by_agent, now: 10, ..Options::default() };

@@ -6,6 +6,7 @@
 //!
 //! **Invariants:** a plan is a value: it alone determines the apply; the same inputs give the same plan.
 
+mod as_applied;
 mod assess;
 mod blocks;
 mod conclude;
@@ -14,9 +15,11 @@ mod drift;
 mod edit;
 mod gates;
 mod guard;
+mod handed;
 mod left;
 mod owned;
 mod policy;
+mod reason;
 mod renamed;
 mod restrain;
 mod rollback;
@@ -25,6 +28,7 @@ mod screen;
 mod selection;
 mod steps;
 
+pub use as_applied::{AsApplied, take_for_granted};
 pub use assess::{Assessed, assess, outgoing};
 pub use conclude::{Prepared, conclude, proof_body};
 pub use drift::Drift;
@@ -32,11 +36,13 @@ pub use gates::{Users, is_ours, makers};
 pub use left::wanted;
 pub use owned::{OwnDrift, drift_of_owned};
 pub use policy::is_same_but_status;
+pub use reason::{Break, DefinitionLoss, Destructive, Ownership, Reason};
 pub use rollback::{hold_back, hold_unread, holds, text_digest};
 pub use screen::{Listing, Screen};
 pub use selection::Selection;
 pub use steps::{Gate, Need, Proof, Step, StepKind, Stepped, available, needs_of, sequence};
 
+use crate::api::Refused;
 use crate::fields::{FieldPath, Holder};
 use crate::inventory::{Destruction, Parent};
 use crate::live::Age;
@@ -147,10 +153,10 @@ pub struct Change {
     pub origin: Option<Origin>,
     /// The fields that differ.
     pub fields: Vec<FieldChange>,
-    /// The fields that drifted and are left as they are.
+    /// The fields that are left as they are: drift that is only reported, and what is kept until who takes it over writes it.
     pub left: Vec<FieldChange>,
-    /// The reasons, in sentences.
-    pub because: Vec<Untrusted>,
+    /// The reasons; `report` words them.
+    pub because: Vec<Reason>,
     /// The objects that it needs and that the plan changes.
     pub needs: Vec<ObjectRef>,
     /// The text to apply; none for deletes.
@@ -168,7 +174,7 @@ pub struct Change {
     /// The object that takes its place, when its deletion is a rename: that is no loss either.
     pub successor: Option<ObjectRef>,
     /// Why the change has no order that keeps every reference whole, if so.
-    pub breaks: Option<Untrusted>,
+    pub breaks: Option<Break>,
 }
 
 impl Change {
@@ -275,23 +281,6 @@ pub enum Answer {
     Accepted(Value),
     /// It would be refused.
     Refused(Refused),
-}
-
-/// A refused request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    /// The HTTP status code.
-    pub code: u16,
-    /// The reason as Kubernetes names it.
-    pub reason: String,
-    /// The message, already without secret values.
-    pub message: Untrusted,
-    /// For a field conflict: the field and the manager that holds it, as the server says it.
-    pub conflicts: Vec<(Untrusted, Untrusted)>,
-    /// For an invalid object: the fields that the server names, with its message for each.
-    pub invalid: Vec<(String, String)>,
-    /// Whether the object would be valid under another name; none when that was not asked or cannot be.
-    pub proved: Option<bool>,
 }
 
 /// Everything that is to be done.

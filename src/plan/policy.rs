@@ -1,9 +1,10 @@
 //! The conflict policy (design law 4): what to do with a declared path that another manager holds, and with paths that
 //! the Config says to ignore.
 
-use super::edit::{remove, set};
+use super::Reason;
+use super::edit::{put_at, remove, set};
 use crate::desired::{Config, ConflictAction, Desired, IgnoreRule};
-use crate::fields::{FieldPath, Holder, Managers, Operation, declare, value_at};
+use crate::fields::{Element, FieldPath, Holder, Managers, Operation, declare, value_at};
 use crate::kinds;
 use crate::live::{Live, NOT_SHOWN};
 use crate::object::ObjectRef;
@@ -11,15 +12,20 @@ use crate::schema::Schema;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// Kinds whose number of pods an autoscaler may decide.
+const SCALABLE: [&str; 5] = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "SpinApp"];
+
 /// What is decided about one object before anything is sent.
 #[derive(Default)]
 pub(super) struct Ruling {
     /// Why the object cannot be applied.
-    pub(super) failed: Vec<String>,
+    pub(super) failed: Vec<Reason>,
     /// The paths that are taken, and from whom.
     pub(super) taken: Vec<(FieldPath, Holder)>,
+    /// Fields that are no longer declared and are sent with their live values, until who takes them over has written them.
+    pub(super) kept: Vec<FieldPath>,
     /// Notes for the report.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Reason>,
     /// Atomic fields in which leaves were ignored: who holds them does not matter while their values are the same.
     pub(super) ignored: BTreeSet<FieldPath>,
 }
@@ -47,14 +53,29 @@ impl Case<'_> {
             self.ignore(body, rule, ruling);
         }
         for path in self.yielded(body, desired, live) {
-            if self.managers.other_of(&path).is_some() && remove(body, &path) {
-                ruling.notes.push(format!("{path} is left to {}.", self.holder_name(&path)));
+            if let Some(holder) = self.managers.other_of(&path)
+                && remove(body, &path)
+            {
+                ruling.notes.push(Reason::LeftTo { path, by: holder.manager.clone() });
+            } else if let Some(value) = self.given_up(body, &path)
+                && put_at(body, &path, Some(value))
+            {
+                ruling.notes.push(Reason::KeptForAutoscaler { path: path.clone() });
+                ruling.kept.push(path);
             }
         }
     }
 
-    fn holder_name(&self, path: &FieldPath) -> String {
-        self.managers.other_of(path).map_or_else(String::new, |holder| holder.manager.terminal())
+    /// The live value of a field that is no longer declared and that we alone hold, where it is more than its default: without
+    /// us it would fall back to that. An app that hands its pods to an autoscaler must not name their number, so of that one
+    /// the autoscaler comes first.
+    fn given_up(&self, body: &Value, path: &FieldPath) -> Option<&Value> {
+        let ours = self.managers.ours();
+        // Of another revision nothing is recorded: it holds what it declares.
+        let is_ours = ours.is_none_or(|ours| ours.contains(path)) && self.managers.other_of(path).is_none();
+        let value = value_at(self.live, path).filter(|_| is_ours && value_at(body, path).is_none())?;
+        let default = kinds::fallback(&self.object.group_kind(), self.schema, path);
+        (!self.object.is(kinds::SPIN, "SpinApp") && default.as_ref() != Some(value)).then_some(value)
     }
 
     fn ignore(&self, body: &mut Value, rule: &IgnoreRule, ruling: &mut Ruling) {
@@ -74,10 +95,8 @@ impl Case<'_> {
                     set(body, &leaf.path, &merged);
                     ruling.ignored.insert(leaf.path.clone());
                 } else {
-                    ruling.notes.push(format!(
-                        "The rule to ignore {} does not hold: the list {} has another length.",
-                        rule.path, leaf.path
-                    ));
+                    let (rule, list) = (rule.path.clone(), leaf.path.clone());
+                    ruling.notes.push(Reason::IgnoreMisses { rule, list });
                 }
             }
         }
@@ -86,14 +105,11 @@ impl Case<'_> {
     /// Paths that controllers own by their nature: replicas under an autoscaler, injected CA bundles.
     fn yielded(&self, body: &Value, desired: &Desired, live: &Live) -> Vec<FieldPath> {
         let mut found = Vec::new();
-        let scalable = matches!(self.object.kind.as_str(), "Deployment" | "StatefulSet" | "SpinApp");
-        if scalable && is_autoscaled(self.object, desired, live) {
+        if SCALABLE.contains(&self.object.kind.as_str()) && is_autoscaled(self.object, desired, live) {
             found.push(FieldPath::of(&["spec", "replicas"]));
         }
         let declared = declare(body, self.schema);
-        found.extend(
-            declared.leaves.iter().map(|l| &l.path).filter(|p| p.0.last().is_some_and(|e| e == "f:caBundle")).cloned(),
-        );
+        found.extend(declared.leaves.iter().map(|l| &l.path).filter(|p| p.ends_with("caBundle")).cloned());
         found
     }
 
@@ -105,20 +121,16 @@ impl Case<'_> {
             }
             let shown = value_at(self.live, &leaf.path).is_some_and(|value| value != NOT_SHOWN);
             for holder in self.managers.holders_of(&leaf.path) {
+                let (path, by) = (leaf.path.clone(), holder.manager.clone());
                 match self.decide(&leaf.path, holder, was_declared(&leaf.path)) {
-                    ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((leaf.path.clone(), holder.clone())),
+                    ConflictAction::Take | ConflictAction::Yield => ruling.taken.push((path, holder.clone())),
                     // It may be the same.
-                    ConflictAction::Fail if self.is_snapshot && !shown => ruling.notes.push(format!(
-                        "{} is held by {}, and its value is not in the snapshot; verified at apply.",
-                        leaf.path,
-                        holder.manager.terminal()
-                    )),
-                    ConflictAction::Fail => ruling.failed.push(format!(
-                        "{} is held by {} ({:?}); decide with `conflicts` in the Config, `ignore` it, or remove it from one side.",
-                        leaf.path,
-                        holder.manager.terminal(),
-                        holder.operation
-                    )),
+                    ConflictAction::Fail if self.is_snapshot && !shown => {
+                        ruling.notes.push(Reason::HeldUnseen { path, by });
+                    }
+                    ConflictAction::Fail => {
+                        ruling.failed.push(Reason::HeldBy { path, by, operation: holder.operation });
+                    }
                 }
             }
         }
@@ -174,8 +186,9 @@ pub fn is_same_but_status(judged: &Value, now: &Value) -> bool {
 /// Whether an autoscaler, wanted or live, targets the object or the Deployment made for it.
 fn is_autoscaled(object: &ObjectRef, desired: &Desired, live: &Live) -> bool {
     let deployment = ObjectRef::new("apps", "Deployment", object.namespace(), &object.name);
+    let is_app = object.is(kinds::SPIN, "SpinApp");
     let targets = |scaler: &ObjectRef, value: &Value| {
-        kinds::references(scaler, value).iter().any(|r| r.to == *object || r.to == deployment)
+        kinds::references(scaler, value).iter().any(|r| r.to == *object || is_app && r.to == deployment)
     };
     kinds::SCALERS.into_iter().any(|(group, kind)| {
         let wanted = desired.of_kind(group, kind, Some(object.namespace()));
@@ -189,7 +202,7 @@ fn inside(leaf: &FieldPath, pattern: &str) -> Option<String> {
     let names: Vec<&str> = pattern.split('.').collect();
     let depth = leaf.0.len();
     let head: Vec<&str> = names.iter().take(depth).map(|n| n.trim_end_matches("[]")).collect();
-    let plain: Vec<&str> = leaf.0.iter().filter_map(|e| e.strip_prefix("f:")).collect();
+    let plain: Vec<&str> = leaf.0.iter().filter_map(Element::name).collect();
     let last_is_list = names.get(depth.checked_sub(1)?)?.ends_with("[]");
     (plain.len() == depth && head == plain && names.len() > depth && last_is_list).then(|| names[depth..].join("."))
 }

@@ -6,13 +6,13 @@
 //! App makes beside its SpinApps says little but names, so it is succeeded by what the App makes that its SpinApps went over to. Who
 //! is succeeded by whom is remembered as long as deletions are, for a deletion that comes turns later.
 
-use super::{Action, Change};
+use super::{Action, Change, Reason};
 use crate::desired::Desired;
 use crate::fields::{FieldSet, Managers, declare, restrict};
 use crate::inventory::{Parent, canonical_text};
 use crate::kinds::{self, GATEWAY, each};
 use crate::live::Live;
-use crate::object::{ObjectRef, Untrusted, label};
+use crate::object::{ObjectRef, label};
 use crate::schema::with_defaults;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -62,8 +62,7 @@ pub(super) fn find(changes: &mut [Change], desired: &Desired, live: &Live, paren
         found.extend(successor.map(|successor| (index, successor)));
     }
     for (index, successor) in found {
-        let text = format!("{successor} takes its place: a rename is not counted as a deletion.");
-        changes[index].because.push(Untrusted::new(text));
+        changes[index].because.push(Reason::Renamed { successor: successor.clone() });
         changes[index].successor = Some(successor);
     }
 }

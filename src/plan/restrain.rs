@@ -1,10 +1,10 @@
 //! What people stopped: objects that are paused in the cluster, and what is suspended or held at a revision.
 
-use super::{Action, Change, Options, Plan, selection};
+use super::{Action, Change, Options, Plan, Reason, selection};
 use crate::desired::{Desired, PLATFORM};
 use crate::inventory::{PAUSE, Scope, Stop, parent_of, paused};
 use crate::live::Live;
-use crate::object::{Diagnostic, Untrusted, annotation};
+use crate::object::{Diagnostic, annotation};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, options:
         let looked = (!live.is_unchanged(&change.object)).then(|| live.get(&change.object)).flatten();
         if let Some(value) = looked {
             match paused(value, now) {
-                Ok(Some(text)) => hold(change, text),
+                Ok(Some(pause)) => hold(change, Reason::Paused(pause)),
                 Ok(None) => {}
                 Err(why) => plan.diagnostics.push(Diagnostic::warning("pause", why.terminal()).about(&change.object)),
             }
@@ -27,12 +27,12 @@ pub(super) fn restrain(plan: &mut Plan, desired: &Desired, live: &Live, options:
         let over: Vec<&Stop> =
             stops.everywhere.iter().chain(own).filter(|stop| covers(stop, change, desired, live)).collect();
         for stop in over {
-            hold(change, stop.text());
+            hold(change, Reason::Stopped(stop.clone()));
         }
         if options.by_agent && change.action.is_acting() && is_permission(change, desired, looked) {
-            hold(change, Untrusted::new("It is what the agent itself is or may do: an administrator applies it."));
+            hold(change, Reason::AgentsOwn);
         }
-        change.because.extend(desired.notes.get(&change.object).map(Untrusted::new));
+        change.because.extend(desired.held_back.get(&change.object).cloned().map(Reason::Stopped));
     }
 }
 
@@ -113,7 +113,7 @@ fn covers(stop: &Stop, change: &Change, desired: &Desired, live: &Live) -> bool 
     }
 }
 
-fn hold(change: &mut Change, why: Untrusted) {
+fn hold(change: &mut Change, why: Reason) {
     if change.action.is_acting() {
         change.action = Action::Held;
     }

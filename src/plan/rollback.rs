@@ -54,7 +54,7 @@ pub fn hold_back(desired: &mut Desired, older: &Desired, partition: &str, stop: 
         if foreign(new) || foreign(old) {
             continue;
         }
-        desired.notes.insert(reference.clone(), stop.text().raw().to_owned());
+        desired.held_back.insert(reference.clone(), stop.clone());
         match old.cloned() {
             Some(member) => desired.objects.insert(reference, member),
             None => desired.objects.remove(&reference),
@@ -73,7 +73,8 @@ pub fn hold_unread(desired: &mut Desired, partition: &str, stop: &Stop, why: &st
         .map(|(reference, _)| reference.clone())
         .collect();
     for reference in covered {
-        let text = format!("{} It cannot be read: {why}", stop.text().terminal());
+        let revision = stop.revision.as_deref().unwrap_or_default();
+        let text = format!("{reference} is held at revision {revision}, which cannot be read: {why}");
         desired.diagnostics.push(Diagnostic::error("rollback", text).about(&reference));
     }
     desired.unread.insert(partition.to_owned());

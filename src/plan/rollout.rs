@@ -3,7 +3,7 @@
 //! SpinApp can make them wait, so requests may fail: the plan names it (law 2).
 
 use super::gates::{Users, makers, serves_requests};
-use super::{Action, Change};
+use super::{Action, Break, Change};
 use crate::desired::Desired;
 use crate::fields::FieldPath;
 use crate::kinds::{SPIN, each, leads_to};
@@ -14,7 +14,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// The fields of a SpinApp's spec that no pod is made of.
-const NOT_OF_PODS: [&str; 4] = ["f:replicas", "f:enableAutoscaling", "f:deploymentAnnotations", "f:serviceAnnotations"];
+const NOT_OF_PODS: [&str; 4] = ["replicas", "enableAutoscaling", "deploymentAnnotations", "serviceAnnotations"];
 
 /// Finds changes that replace pods which serve.
 pub(super) struct Rollouts<'a> {
@@ -31,15 +31,13 @@ impl<'a> Rollouts<'a> {
         Self { desired, live, backends: OnceCell::new(), users: OnceCell::new() }
     }
 
-    /// Which requests may fail while a change is made, in words for the plan; none when none may.
-    pub(super) fn told(&self, change: &Change) -> Option<String> {
+    /// Which requests may fail while a change is made; none when none may.
+    pub(super) fn told(&self, change: &Change) -> Option<Break> {
         match change.action {
-            Action::Update | Action::Adopt => self.disturbed(change).map(|backend| {
-                format!("The pods behind {backend} are replaced in place; requests to them may fail meanwhile.")
-            }),
-            Action::Replace => self.interrupted(change).map(|user| {
-                format!("It is deleted and recreated; requests through {user} fail until it is ready again.")
-            }),
+            Action::Update | Action::Adopt => {
+                self.disturbed(change).map(|backend| Break::PodsReplaced { backend: backend.clone() })
+            }
+            Action::Replace => self.interrupted(change).map(|through| Break::Recreated { through }),
             _ => None,
         }
     }
@@ -98,13 +96,13 @@ impl<'a> Rollouts<'a> {
 fn replaces_pods(change: &Change) -> bool {
     let of_pods: fn(&FieldPath) -> bool = match (change.object.group.as_str(), change.object.kind.as_str()) {
         (SPIN, "SpinApp") => |path| match path.0.as_slice() {
-            [spec, field, ..] => spec == "f:spec" && !NOT_OF_PODS.contains(&field.as_str()),
-            [spec] => spec == "f:spec",
+            [spec, field, ..] => spec.is("spec") && !NOT_OF_PODS.iter().any(|name| field.is(name)),
+            [spec] => spec.is("spec"),
             [] => true,
         },
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => |path| match path.0.as_slice() {
-            [spec, field, ..] => spec == "f:spec" && field == "f:template",
-            [spec] => spec == "f:spec",
+            [spec, field, ..] => spec.is("spec") && field.is("template"),
+            [spec] => spec.is("spec"),
             [] => true,
         },
         _ => return false,

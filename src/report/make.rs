@@ -1,13 +1,14 @@
 //! Making a report: the only place where values of objects become text for others, so secrets are masked here.
 
-use super::{FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row, SCHEMA};
+use super::{FactRow, FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row, SCHEMA, sentence};
+use crate::check::KnownFindings;
 use crate::desired::Desired;
 use crate::fields::FieldPath;
 use crate::inventory::{PART_OF, Parent};
-use crate::kinds::{self, Health, Verdict};
+use crate::kinds::{self, Health, Verdict, facts};
 use crate::live::{Live, MASK, Observed, is_masked};
 use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Untrusted, label};
-use crate::plan::{Action, Cause, Change, FieldChange, OwnDrift, Plan};
+use crate::plan::{Action, Cause, Change, FieldChange, OwnDrift, Plan, Reason};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -22,16 +23,10 @@ impl Masker {
         match value {
             // Below a masked path structure may be shown; scalars may not.
             Value::Object(map) => Value::Object(
-                map.iter()
-                    .map(|(k, v)| (k.clone(), self.value(kind, &path.join(format!("f:{k}")), v, public)))
-                    .collect(),
+                map.iter().map(|(k, v)| (k.clone(), self.value(kind, &path.field(k), v, public))).collect(),
             ),
             Value::Array(items) => Value::Array(
-                items
-                    .iter()
-                    .enumerate()
-                    .map(|(i, v)| self.value(kind, &path.join(format!("i:{i}")), v, public))
-                    .collect(),
+                items.iter().enumerate().map(|(i, v)| self.value(kind, &path.index(i), v, public)).collect(),
             ),
             scalar if is_masked(kind, path) => match scalar.as_str() {
                 Some(MASK) => json!("(secret)"),
@@ -91,14 +86,19 @@ fn literals(desired: &Desired) -> std::collections::BTreeSet<String> {
     values.filter_map(|(_, v)| v.as_str().map(str::to_owned)).collect()
 }
 
+/// Says of each finding of a plan whether the revision that it is compared with has it too.
+pub fn mark_known(report: &mut Report, plan: &Plan, known: &KnownFindings) {
+    let known = known.among(&plan.diagnostics);
+    report.diagnostics.iter_mut().zip(known).for_each(|(finding, known)| finding.known = known);
+}
+
 /// Leaves only what drifted: the fields of that cause, and objects that are gone.
 pub fn drift_only(report: &mut Report) {
     report.changes.retain_mut(|row| {
         row.fields.retain(|field| field.cause == Cause::Drift);
         row.fields.append(&mut row.left);
-        let gone =
-            row.intended == Action::Create && row.because.iter().any(|b| b.raw().contains("deleted by someone else"));
-        if gone {
+        row.fields.retain(|field| field.cause != Cause::Pending);
+        if row.vanished && row.intended == Action::Create {
             row.fields = vec![missing()];
         }
         !row.fields.is_empty()
@@ -129,18 +129,18 @@ pub fn from_drift(environment: &str, found: &[OwnDrift]) -> Report {
     let rows = found.iter().map(|OwnDrift { object, partition, fields, removed, gone, .. }| {
         let mut because = Vec::new();
         if *removed > 0 {
-            let noun = if *removed == 1 { "field" } else { "fields" };
-            because.push(Untrusted::new(format!("{removed} declared {noun} removed, path not recorded")));
+            because.push(sentence::removed(*removed));
         }
         let mut fields: Vec<FieldRow> = fields.iter().map(|f| field_row(object, f, &mut masker, &|_| false)).collect();
         if *gone {
-            because.push(Untrusted::new("It was deleted by someone else, or is no longer part of the inventory."));
+            because.push(Untrusted::new("Someone deleted it, or it is no longer part of the inventory."));
             fields.push(missing());
         }
         Row {
             fields,
             object: name(object, ""),
             partition: partition.clone(),
+            facts: Vec::new(),
             left: Vec::new(),
             action: Action::Update,
             intended: Action::Update,
@@ -149,6 +149,8 @@ pub fn from_drift(environment: &str, found: &[OwnDrift]) -> Report {
             breaks: None,
             irreversible: None,
             because,
+            removed: *removed,
+            vanished: *gone,
             needs: Vec::new(),
             result: None,
         }
@@ -221,13 +223,30 @@ fn row(change: &Change, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> R
         origin: change.origin.as_ref().map(place),
         steps: Vec::new(),
         fields: change.fields.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
+        facts: fact_rows(change),
         left: change.left.iter().map(|f| field_row(&change.object, f, masker, public)).collect(),
-        because: change.because.clone(),
-        breaks: change.breaks.clone(),
+        because: change.because.iter().map(sentence::reason).collect(),
+        removed: 0,
+        vanished: change.because.contains(&Reason::Vanished),
+        breaks: change.breaks.as_ref().map(sentence::broken),
         irreversible: change.irreversible().map(Untrusted::new),
         needs: change.needs.iter().map(|n| name(n, "")).collect(),
         result: None,
     }
+}
+
+/// What an object serves and runs that is made, or made anew.
+fn fact_rows(change: &Change) -> Vec<FactRow> {
+    let is_made = matches!(change.intended, Action::Create | Action::Replace);
+    let mut rows: Vec<FactRow> = Vec::new();
+    for (fact, value) in change.body.iter().filter(|_| is_made).flat_map(|body| facts(&change.object, body)) {
+        let value = Untrusted::new(value);
+        match rows.iter_mut().find(|row| row.what == fact) {
+            Some(row) => row.values.push(value),
+            None => rows.push(FactRow { what: fact, values: vec![value] }),
+        }
+    }
+    rows
 }
 
 fn field_row(object: &ObjectRef, field: &FieldChange, masker: &mut Masker, public: &dyn Fn(&str) -> bool) -> FieldRow {
@@ -257,5 +276,6 @@ fn finding(diagnostic: &Diagnostic) -> Finding {
         message: diagnostic.message.clone(),
         help: diagnostic.help.clone(),
         related: diagnostic.related.as_ref().map(|(origin, _)| place(origin)),
+        known: false,
     }
 }

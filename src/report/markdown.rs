@@ -1,6 +1,6 @@
 //! The report as Markdown for a review: a summary, then each object folded. Foreign text stands in `<code>` only.
 
-use super::text::{age_text, cause_word, cost, shown, word, writer};
+use super::text::{age_text, all_blocked, cause_word, cost, fact_values, fact_word, no_digest, shown, word, writer};
 use super::{Report, Row};
 use crate::kinds::Verdict;
 use crate::object::Untrusted;
@@ -33,7 +33,10 @@ pub fn markdown_within(report: &Report, limit: usize) -> String {
     if fits(&text) {
         return text;
     }
-    short.changes.iter_mut().for_each(|row| row.because.clear());
+    short.changes.iter_mut().for_each(|row| {
+        row.because.clear();
+        row.facts.clear();
+    });
     let findings = short.diagnostics.len();
     short.diagnostics.truncate(MOST_FINDINGS);
     loop {
@@ -63,7 +66,8 @@ pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
     let environment =
         if report.environment.is_empty() { String::new() } else { format!(" of {}", code(&report.environment)) };
-    let _ = writeln!(out, "## spinway {}{environment}\n", report.verb);
+    let blocked = all_blocked(report).map(|text| format!(": {text}")).unwrap_or_default();
+    let _ = writeln!(out, "## spinway {}{environment}{blocked}\n", report.verb);
     for notice in &report.notices {
         let _ = writeln!(out, "> [!WARNING]\n> {}\n", notice.markdown());
     }
@@ -115,8 +119,8 @@ fn changes(report: &Report, out: &mut String) {
         change(row, out);
     }
     if report.destruction.objects.is_empty() || report.approved {
-    } else if report.destruction.digest.is_empty() {
-        out.push_str("What is held waits for approval, for which a newer snapshot is needed.\n\n");
+    } else if let Some(why) = no_digest(report) {
+        let _ = writeln!(out, "{why}\n");
     } else {
         let _ = writeln!(out, "What is held waits for approval of {}.\n", code(&report.destruction.digest));
     }
@@ -133,6 +137,10 @@ fn change(row: &Row, out: &mut String) {
     }
     if let Some(why) = &row.irreversible {
         let _ = writeln!(out, "- cannot be undone: {}", why.markdown());
+    }
+    for fact in &row.facts {
+        let values = fact_values(fact, false, Untrusted::code_span);
+        let _ = writeln!(out, "- {} {values}", fact_word(fact.what));
     }
     if !row.fields.is_empty() {
         let _ = writeln!(out, "\n| Field | Before | After | Cause |\n|---|---|---|---|");

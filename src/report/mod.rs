@@ -11,6 +11,7 @@ mod make;
 mod markdown;
 mod result;
 mod sarif;
+mod sentence;
 mod snippet;
 mod text;
 mod yaml;
@@ -19,17 +20,18 @@ pub use explained::explained;
 pub use github::github;
 pub use graph::{dot, graph_text, mermaid, why_text};
 pub use junit::junit;
-pub use make::{drift_only, from_check, from_drift, from_plan, health_rows, mask_value, owned_health};
+pub use make::{drift_only, from_check, from_drift, from_plan, health_rows, mark_known, mask_value, owned_health};
 pub use markdown::{markdown, markdown_within};
-pub use result::result;
+pub use result::{result, trouble};
 pub use sarif::sarif;
+pub use sentence::{broken, reason, stop};
 pub use snippet::diagnostics_text;
 pub use text::text;
 pub use yaml::yaml;
 
 use crate::fields::Operation;
 use crate::inventory::Destruction;
-use crate::kinds::Verdict;
+use crate::kinds::{Fact, Verdict};
 use crate::live::Age;
 use crate::object::{Revision, Severity, Untrusted};
 use crate::plan::{Action, Cause, StepKind};
@@ -144,11 +146,20 @@ pub struct Row {
     pub steps: Vec<StepKind>,
     /// The fields that differ.
     pub fields: Vec<FieldRow>,
-    /// The fields that drifted and are left as they are.
+    /// Of an object that is made: the hosts, paths and ports that it serves, and the images that it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<FactRow>,
+    /// The fields that are left as they are: drift that is only reported, and what is kept until who takes it over writes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<FieldRow>,
     /// The reasons.
     pub because: Vec<Untrusted>,
+    /// Declared fields that someone removed, where the path was not recorded.
+    #[serde(skip)]
+    pub removed: usize,
+    /// Whether someone deleted the object that the last apply made.
+    #[serde(skip)]
+    pub vanished: bool,
     /// Why the change has no order that keeps every reference whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks: Option<Untrusted>,
@@ -160,6 +171,15 @@ pub struct Row {
     /// For an apply: `done`, or why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Untrusted>,
+}
+
+/// What an object that is made serves or runs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FactRow {
+    /// What they are.
+    pub what: Fact,
+    /// Its values.
+    pub values: Vec<Untrusted>,
 }
 
 /// One field that differs.
@@ -216,6 +236,9 @@ pub struct Finding {
     /// A second place that takes part in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub related: Option<Place>,
+    /// Whether the revision that a change is compared with has it too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
 }
 
 /// The JSON Schema of a report, for `docs/reference/report.schema.json`.
@@ -267,6 +290,12 @@ impl Report {
         report.diagnostics.iter_mut().for_each(|finding| finding.id = plain(&finding.id));
         report.refused.iter_mut().for_each(|refused| refused.help = plain(&refused.help));
         Ok(report)
+    }
+
+    /// Whether it has changes and none of them can be made.
+    pub fn is_all_blocked(&self) -> bool {
+        let mut changes = self.changes.iter().filter(|row| row.action != Action::Unchanged).peekable();
+        changes.peek().is_some() && changes.all(|row| row.action == Action::Blocked)
     }
 
     /// As JSON.

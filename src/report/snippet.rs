@@ -1,5 +1,6 @@
 //! Findings with the source line they are about.
 
+use crate::check;
 use crate::desired::{Tree, yaml};
 use crate::object::{Diagnostic, Origin, Severity, Untrusted};
 use annotate_snippets::renderer::DecorStyle;
@@ -17,6 +18,8 @@ pub fn diagnostics_text(diagnostics: &[Diagnostic], tree: &Tree, colour: bool) -
     let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(100);
     let mut out = String::new();
     let mut secret = BTreeMap::new();
+    let hidden = diagnostics.iter().filter(|diagnostic| !check::is_shown(diagnostic));
+    secret.extend(hidden.filter_map(|diagnostic| Some((diagnostic.origin.as_ref()?.file.as_ref(), true))));
     for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
         for origin in diagnostic.origin.iter().chain(diagnostic.related.as_ref().map(|(origin, _)| origin)) {
             let file = origin.file.as_ref();
@@ -87,7 +90,7 @@ impl Excerpt {
         // Of a file that holds a Secret only the names of fields are shown.
         let visible = if secret.get(origin.file.as_ref()) != Some(&false) {
             format!(
-                "{}: (not shown: the file holds a Secret)",
+                "{}: (not shown: the file holds secret values)",
                 raw.split(':').next().filter(|_| raw.contains(':')).unwrap_or_default()
             )
         } else {

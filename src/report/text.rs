@@ -1,7 +1,7 @@
 //! The report as text for people, 80 columns wide where names allow.
 
-use super::{FieldRow, Name, Report, Row};
-use crate::kinds::Verdict;
+use super::{FactRow, FieldRow, Name, Report, Row};
+use crate::kinds::{Fact, Verdict};
 use crate::live::Age;
 use crate::object::Untrusted;
 use crate::plan::{Action, Cause, StepKind};
@@ -15,7 +15,7 @@ const VALUE_WIDTH: usize = 60;
 
 /// Renders a report. With `details` also what is unchanged.
 pub fn text(report: &Report, colour: bool, details: bool) -> String {
-    let mut out = Writer { out: String::new(), colour };
+    let mut out = Writer { out: String::new(), colour, whole: details };
     match report.verb.as_ref() {
         "status" => out.status(report, details),
         "drift" => out.drift(report),
@@ -56,6 +56,8 @@ fn amount(bytes: u64) -> String {
 struct Writer {
     out: String,
     colour: bool,
+    /// Whether values are shown whole.
+    whole: bool,
 }
 
 /// How old a snapshot is, in words.
@@ -89,7 +91,8 @@ impl Writer {
         };
         let revision =
             report.revision.as_ref().map(|r| format!(" at {} {}", &r.id[..r.id.len().min(10)], r.subject.terminal()));
-        self.line(&format!("{}{environment}{}", report.verb, revision.unwrap_or_default()));
+        let blocked = all_blocked(report).map(|text| format!(": {text}")).unwrap_or_default();
+        self.line(&format!("{}{environment}{}{blocked}", report.verb, revision.unwrap_or_default()));
         for notice in &report.notices {
             self.line(&notice.terminal());
         }
@@ -138,9 +141,8 @@ impl Writer {
             return;
         }
         self.line("");
-        if report.destruction.digest.is_empty() {
-            self.line("What is held (?) waits for approval, for which a newer snapshot is needed.");
-            return;
+        if let Some(why) = no_digest(report) {
+            return self.line(&why);
         }
         self.line("What is held (?) waits for approval; give to `spinway apply`:");
         self.line(&format!("  --approve {}", report.destruction.digest));
@@ -171,6 +173,13 @@ impl Writer {
             let needs: Vec<String> = row.needs.iter().map(shown).collect();
             self.line(&format!("      after {}", needs.join(", ")));
         }
+        for fact in &row.facts {
+            self.line(&format!(
+                "      {} {}",
+                fact_word(fact.what),
+                fact_values(fact, self.whole, Untrusted::terminal)
+            ));
+        }
         for field in &row.fields {
             self.field(field);
         }
@@ -190,9 +199,15 @@ impl Writer {
         {
             return self.lines(before, after);
         }
-        for (sign, value, colour) in [('-', &field.before, AnsiColor::Red), ('+', &field.after, AnsiColor::Green)] {
+        let shown = |value: &Option<Value>| value.as_ref().map(one_line);
+        let (mut before, mut after) = (shown(&field.before), shown(&field.after));
+        if !self.whole {
+            let from = before.as_ref().zip(after.as_ref()).map_or(0, |(before, after)| from_difference(before, after));
+            [&mut before, &mut after].into_iter().flatten().for_each(|text| *text = short(text, from));
+        }
+        for (sign, value, colour) in [('-', before, AnsiColor::Red), ('+', after, AnsiColor::Green)] {
             if let Some(value) = value {
-                let text = self.paint(&format!("        {sign} {}", short(value)), colour);
+                let text = self.paint(&format!("        {sign} {value}"), colour);
                 self.line(&text);
             }
         }
@@ -220,8 +235,8 @@ impl Writer {
         }
         for row in &report.changes {
             self.line(&shown(&row.object));
-            for because in row.because.iter().filter(|b| b.raw().contains("removed, path not recorded")) {
-                self.line(&format!("      {}", because.terminal()));
+            if row.removed > 0 {
+                self.line(&format!("      {}", super::sentence::removed(row.removed).terminal()));
             }
             for field in &row.fields {
                 if field.cause == Cause::Missing {
@@ -285,14 +300,60 @@ pub(super) fn shown(name: &Name) -> String {
     )
 }
 
-fn short(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let text = Untrusted::new(text).terminal();
-    if text.chars().count() > VALUE_WIDTH {
-        format!("{}...", text.chars().take(VALUE_WIDTH).collect::<String>())
-    } else {
-        text
+/// Why a report has no digest for what is held, if so.
+pub(super) fn no_digest(report: &Report) -> Option<String> {
+    let held = report.destruction.objects.len();
+    let needs = if held == 1 { "1 change needs".to_owned() } else { format!("{held} changes need") };
+    let how = match &report.snapshot {
+        _ if !report.destruction.digest.is_empty() => return None,
+        Some(_) => "Take a new snapshot to get an approval digest.",
+        None => "A plan of a cluster or of a snapshot has the digest to approve with.",
+    };
+    Some(format!("{needs} approval (marked ?). {how}"))
+}
+
+/// That nothing of a plan can be done, if so.
+pub(super) fn all_blocked(report: &Report) -> Option<&'static str> {
+    report.is_all_blocked().then_some("every change is blocked")
+}
+
+pub(super) fn fact_word(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Host => "host",
+        Fact::Path => "path",
+        Fact::Port => "port",
+        Fact::Image => "image",
     }
+}
+
+/// So many values of a fact are shown.
+const FACT_VALUES: usize = 8;
+
+/// The values of a fact, the first of them unless all are asked for.
+pub(super) fn fact_values(fact: &FactRow, all: bool, shown: fn(&Untrusted) -> String) -> String {
+    let most = if all { fact.values.len() } else { FACT_VALUES };
+    let texts: Vec<String> = fact.values.iter().take(most).map(shown).collect();
+    let left = fact.values.len().saturating_sub(most);
+    let more = if left > 0 { format!(" and {left} more") } else { String::new() };
+    texts.join(", ") + &more
+}
+
+fn one_line(value: &Value) -> String {
+    Untrusted::new(value.as_str().map_or_else(|| value.to_string(), str::to_owned)).terminal()
+}
+
+/// The character from which two texts are shown when they are too long: a little before their first difference, where the
+/// beginning alone would look the same.
+fn from_difference(before: &str, after: &str) -> usize {
+    let same = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+    if same < VALUE_WIDTH { 0 } else { same - VALUE_WIDTH / 3 }
+}
+
+/// A part of a text that fits on a line.
+fn short(text: &str, from: usize) -> String {
+    let part: String = text.chars().skip(from).take(VALUE_WIDTH).collect();
+    let rest = text.chars().count() > from + VALUE_WIDTH;
+    format!("{}{part}{}", if from > 0 { "..." } else { "" }, if rest { "..." } else { "" })
 }
 
 pub(super) fn cause_word(cause: Cause) -> &'static str {
@@ -360,5 +421,30 @@ fn colour(action: Action) -> AnsiColor {
         Action::Replace | Action::Delete | Action::Blocked => AnsiColor::Red,
         Action::Held => AnsiColor::Magenta,
         Action::Unchanged => AnsiColor::White,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_show_where_they_differ() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(100));
+        let (before, after) = (long("a"), long("b"));
+        let from = from_difference(&before, &after);
+        assert_eq!(short(&before, from), format!("...{}a", "x".repeat(20)));
+        assert_eq!(short(&after, from), format!("...{}b", "x".repeat(20)));
+        let from = from_difference(&long("a"), "y");
+        assert_eq!((from, short(&before, from)), (0, format!("{}...", "x".repeat(VALUE_WIDTH))));
+        assert_eq!(short("a", from_difference("a", "b")), "a");
+    }
+
+    #[test]
+    fn of_many_values_the_first_are_shown() {
+        let values = (0..10).map(|n| Untrusted::new(format!("/{n}"))).collect();
+        let fact = FactRow { what: Fact::Path, values };
+        assert_eq!(fact_values(&fact, false, Untrusted::terminal), "/0, /1, /2, /3, /4, /5, /6, /7 and 2 more");
+        assert!(fact_values(&fact, true, Untrusted::terminal).ends_with("/8, /9"));
     }
 }

@@ -3,6 +3,7 @@
 use super::text::{list, scalar};
 use super::{Known, MAX_LABEL, Made, NewFile, Wrong, check_name, check_value};
 use crate::desired::MAX_APP_NAME;
+use crate::object::did_you_mean;
 
 /// What a new App is to be.
 #[derive(Clone, Debug)]
@@ -39,6 +40,15 @@ pub struct NewRoute {
 pub fn app(new: &NewApp, known: &Known) -> Result<Made, Wrong> {
     check_name(&new.name, "name for an App", MAX_APP_NAME)?;
     check_name(&new.namespace, "name of a namespace", MAX_LABEL)?;
+    let there = known.all_namespaces();
+    if !there.is_empty() && !known.may_have_namespace(&new.namespace) {
+        let meant = did_you_mean(&new.namespace, there.iter().map(String::as_str));
+        let meant = meant.map_or_else(String::new, |meant| format!("{meant} "));
+        return Err(Wrong::NoNamespace {
+            name: new.namespace.clone(),
+            help: format!("{meant}There are: {}.", there.join(", ")),
+        });
+    }
     let blank = new.image.is_empty() || new.image.contains(char::is_whitespace);
     check_value(!blank, &new.image, "image", "write it like `registry.example/team/app:1.0.0@sha256:...`")?;
     if let Some(route) = &new.route {

@@ -172,6 +172,24 @@ impl Known {
         distinct(self.desired.of_kind(GATEWAY, "Gateway", None).map(|(reference, _)| reference.namespace().to_owned()))
     }
 
+    /// The namespaces that a new App may be in: those that tenants have by name, and those that the repository declares or knows to
+    /// live elsewhere.
+    pub(super) fn all_namespaces(&self) -> Vec<String> {
+        let of_tenants = self.desired.rules().tenants.iter().flat_map(|tenant| &tenant.namespaces);
+        let declared = self.desired.of_kind("", "Namespace", None).map(|(reference, _)| reference.name.clone());
+        let external = self.config.externals.iter().filter(|external| external.kind.as_deref() == Some("Namespace"));
+        let external = external.filter_map(|external| Some(external.name.as_ref()?.as_str().to_owned()));
+        distinct(of_tenants.cloned().chain(declared).chain(external).filter(|name| is_exact(name)))
+    }
+
+    /// Whether a namespace is a tenant's, declared, or may live elsewhere.
+    pub(super) fn may_have_namespace(&self, name: &str) -> bool {
+        let namespace = ObjectRef::new("", "Namespace", "", name);
+        self.tenant_of_namespace(name, "").is_some()
+            || self.has_namespace(name)
+            || self.config.externals.iter().any(|external| external.kind.is_some() && external.matches(&namespace))
+    }
+
     /// Whether the repository declares a namespace.
     pub(super) fn has_namespace(&self, name: &str) -> bool {
         self.desired.objects.contains_key(&ObjectRef::new("", "Namespace", "", name))
@@ -322,12 +340,12 @@ impl Known {
 
     /// Whether every environment reads a folder.
     pub(super) fn reads(&self, folder: &str) -> bool {
-        self.config.sources.iter().any(|source| below(folder, source).is_some())
+        self.config.sources.iter().any(|source| below(folder, &source.path).is_some())
     }
 
     /// The folders that every environment reads.
     fn folders(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.config.sources.iter().map(|source| plain(source)).filter(|source| is_folder(source))
+        self.config.sources.iter().map(|source| plain(&source.path)).filter(|source| is_folder(source))
     }
 
     /// The tenant that has a namespace, as it was written; of several the one whose folder was meant.

@@ -65,6 +65,14 @@ pub enum Wrong {
         /// What that looks like.
         rule: String,
     },
+    /// No tenant has the namespace, and the repository does not declare it.
+    #[error("no tenant has namespace `{name}` and the repository does not declare it. {help}")]
+    NoNamespace {
+        /// The namespace.
+        name: String,
+        /// What may have been meant, and what there is.
+        help: String,
+    },
     /// The tenant is there.
     #[error("there is a tenant `{name}` already: {place}")]
     TenantThere {

@@ -13,7 +13,14 @@ pub const VERSION: &str = "v1.36.3";
 static TABLE: LazyLock<Table> = LazyLock::new(Table::load);
 
 /// Cluster-scoped kinds that come as custom resources of the projects this tool is for.
-const CLUSTER_SCOPED: [(&str, &str); 1] = [("gateway.networking.k8s.io", "GatewayClass")];
+const CLUSTER_SCOPED: [(&str, &str); 6] = [
+    ("gateway.networking.k8s.io", "GatewayClass"),
+    ("gateway.networking.x-k8s.io", "XMesh"),
+    ("keda.sh", "ClusterTriggerAuthentication"),
+    ("external-secrets.io", "ClusterSecretStore"),
+    ("external-secrets.io", "ClusterExternalSecret"),
+    ("cert-manager.io", "ClusterIssuer"),
+];
 /// Namespaced ones.
 const NAMESPACED: [(&str, &[&str]); 6] = [
     ("bitnami.com", &["SealedSecret"]),
@@ -32,9 +39,9 @@ const NAMESPACED: [(&str, &[&str]); 6] = [
         ],
     ),
     ("core.spinkube.dev", &["SpinApp", "SpinAppExecutor"]),
-    ("keda.sh", &["ScaledObject"]),
-    ("external-secrets.io", &["ExternalSecret"]),
-    ("cert-manager.io", &["Certificate"]),
+    ("keda.sh", &["ScaledObject", "ScaledJob", "TriggerAuthentication"]),
+    ("external-secrets.io", &["ExternalSecret", "SecretStore"]),
+    ("cert-manager.io", &["Certificate", "CertificateRequest", "Issuer"]),
 ];
 
 /// Whole schemas inside an atomic list: never looked into.
@@ -126,6 +133,26 @@ pub fn groups_of(name: &str) -> BTreeSet<&'static str> {
     let clustered = CLUSTER_SCOPED.iter().filter(|(_, kind)| *kind == name).map(|(group, _)| *group);
     own.chain(namespaced).chain(clustered).collect()
 }
+
+/// The kinds of a group: all of Kubernetes' own, and those of the projects this tool is for that are known; none of other groups.
+pub fn kinds_of(group: &str) -> BTreeSet<&'static str> {
+    if !WHOLE.contains(&group) && !TABLE.kinds.keys().any(|kind| kind.group == group) {
+        return BTreeSet::new();
+    }
+    let own = TABLE.kinds.keys().filter(|kind| kind.group == group).map(|kind| kind.kind.as_str());
+    let namespaced =
+        NAMESPACED.iter().filter(|(known, _)| *known == group).flat_map(|(_, names)| names.iter().copied());
+    let clustered = CLUSTER_SCOPED.iter().filter(|(known, _)| *known == group).map(|(_, name)| *name);
+    own.chain(namespaced).chain(clustered).chain(super::released::kinds_of(group)).collect()
+}
+
+/// The groups of which [`kinds_of`] knows the kinds; the core group has an empty name.
+pub fn groups() -> BTreeSet<&'static str> {
+    TABLE.kinds.keys().map(|kind| kind.group.as_str()).chain(WHOLE).collect()
+}
+
+/// The groups beside Kubernetes' own of which all kinds are known.
+const WHOLE: [&str; 2] = ["gateway.networking.k8s.io", "core.spinkube.dev"];
 
 /// Whether a kind is namespaced, where the table or the projects this tool is for say.
 pub(super) fn namespaced(kind: &GroupKind) -> Option<bool> {

@@ -21,6 +21,13 @@ pub fn is_set(version: &Value, flag: &str) -> bool {
     version.get(flag) == Some(&Value::Bool(true))
 }
 
+/// A version in which a cluster may have stored objects of a live definition and that the wanted one does not have.
+pub fn lost_version<'a>(live: &'a Value, wanted: &Value) -> Option<&'a str> {
+    let stored = live.pointer("/status/storedVersions")?.as_array()?;
+    let kept = version_names(wanted, |_| true);
+    stored.iter().filter_map(Value::as_str).find(|version| !kept.contains(version))
+}
+
 /// Whether the channel goes from experimental to standard.
 pub fn is_narrowed(before: &Value, after: &Value) -> bool {
     annotation(before, CHANNEL) == Some("experimental") && annotation(after, CHANNEL) == Some("standard")

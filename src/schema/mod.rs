@@ -12,11 +12,15 @@ mod released;
 mod rules;
 mod validate;
 
-pub use builtin::{VERSION as BUILTIN_VERSION, compact_crd, compact_document, groups_of, is_known_document};
+pub use builtin::{
+    VERSION as BUILTIN_VERSION, compact_crd, compact_document, groups, groups_of, is_known_document, kinds_of,
+};
 pub use defaults::with_defaults;
-pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, version_names};
-pub use features::{Release, Support, project_of};
-pub use released::{Installed, Released, released, who_has};
+pub use definition::{BUNDLE, CHANNEL, is_downgraded, is_narrowed, is_set, lost_version, version_names};
+pub use features::{Release, Standing, Support, project_of};
+pub use released::{
+    Edition, Installed, Numbers, has_editions, is_released, release_numbers, released, releases, versions_in, who_has,
+};
 pub use validate::{Validator, Violation};
 
 use crate::object::{GroupKind, ObjectRef, unescape};
@@ -33,6 +37,8 @@ pub struct Schemas {
     custom: BTreeMap<(GroupKind, String), Arc<Value>>,
     /// From the API server's own documents, where the built-in table is of another version: document and definition.
     published: BTreeMap<(GroupKind, String), (Arc<Value>, String)>,
+    /// The release and channel whose kinds are taken to be installed where there is no definition; none when nothing is.
+    assumed: Option<Installed>,
 }
 
 /// How the items of a list are told apart (`x-kubernetes-list-type`).
@@ -94,13 +100,31 @@ impl Schemas {
                 let definitions = document.get("definitions")?.as_object()?;
                 Some(Schema { node: definitions.get(definition)?.as_object()?, definitions: Some(definitions) })
             }
-            None => builtin::schema(kind, version),
+            None => builtin::schema(kind, version).or_else(|| self.of_release(kind, version)),
         }
     }
 
-    /// Whether a kind's schema comes from a CustomResourceDefinition: then values are stored as they are sent.
+    /// Takes the kinds of a release to be installed where no definition says what they are.
+    pub fn assume(&mut self, installed: Installed) {
+        self.assumed = Some(installed);
+    }
+
+    /// The schema of a kind in the release that is taken to be installed; of several, in the one that has most.
+    fn of_release(&self, kind: &GroupKind, version: &str) -> Option<Schema<'static>> {
+        let installed = self.assumed?;
+        let editions = if has_editions(kind) { installed.editions() } else { Installed::default().editions() };
+        editions.into_iter().rev().find_map(|edition| released(kind, version, edition))
+    }
+
+    /// Whether a kind is one of a CustomResourceDefinition: then values are stored as they are sent.
     pub fn is_custom(&self, kind: &GroupKind, version: &str) -> bool {
-        self.custom.contains_key(&(kind.clone(), version.to_owned()))
+        let is_known = || builtin::schema(kind, version).is_some();
+        let key = (kind.clone(), version.to_owned());
+        self.custom.contains_key(&key)
+            || self.assumed.is_some()
+                && !self.published.contains_key(&key)
+                && !is_known()
+                && self.of_release(kind, version).is_some()
     }
 }
 

@@ -155,13 +155,18 @@ fn depth(code: &str) -> usize {
 }
 
 /// Whether a rule has a sign that the engine gets wrong: two in a row, of which it does one and reads what follows twice (so
-/// that time doubles with each), and a minus in front of something else than a digit, which it does on the least integer
-/// without looking.
+/// that time doubles with each), a minus in front of something else than a digit, which it does on the least integer
+/// without looking, and a message (`Name{}`), which it panics on.
 fn is_misread(code: &str) -> bool {
     let after = |at: usize| code[at + 1..].trim_start().chars().next();
     let doubled = code.match_indices(['!', '-']).any(|(at, sign)| after(at) == sign.chars().next());
     let is_value = |c: char| c.is_alphanumeric() || "_)]}'".contains(c);
+    let is_message = code.match_indices('{').any(|(at, _)| {
+        let before = code[..at].trim_end();
+        before.ends_with(is_value) && !before.ends_with(" in")
+    });
     doubled
+        || is_message
         || code.match_indices('-').any(|(at, _)| {
             let before = code[..at].trim_end();
             let is_unary = before.ends_with(" in") || !before.ends_with(is_value);

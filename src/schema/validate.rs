@@ -28,12 +28,14 @@ pub struct Violation {
     pub sure: bool,
     /// The field that may be meant.
     pub meant: Option<String>,
+    /// What to do, where more is known than that the schema refuses it.
+    pub help: Option<String>,
 }
 
 impl Violation {
     /// A field whose value is wrong.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), unknown: false, sure: true, meant: None }
+        Self { pointer: pointer.into(), message: message.into(), unknown: false, sure: true, meant: None, help: None }
     }
 }
 
@@ -468,9 +470,14 @@ mod tests {
             // The engine reads what follows two signs twice, each time.
             "!!(".repeat(12) + "false" + &")".repeat(12),
             "-int(-9223372036854775808) > 0".to_owned(),
+            // The engine panics on messages.
+            "Self {} == self.a".to_owned(),
+            "has(self.a) && pkg.Kind{name: 'x'}.name == 'y'".to_owned(),
         ] {
             assert!(said(&rule(hostile), &json!({"a": "y"})).is_empty());
         }
+        // A map is no message.
+        assert_eq!(said(&rule("self.a in {'x': 1} || {'z': 2} == {'y': 3}".to_owned()), &json!({"a": "y"})).len(), 1);
         // Texts that grow, and lists that are made of texts; a blank before a bracket hides no call.
         let long = json!({"a": "a".repeat(1500)});
         for growing in [

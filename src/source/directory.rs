@@ -31,7 +31,8 @@ pub(super) fn read(root: &Path) -> Result<Tree, Error> {
                 continue;
             }
             if kind.is_symlink() {
-                tree.entries.insert(path, Entry::Symlink);
+                let target = std::fs::read_link(entry.path()).unwrap_or_default();
+                tree.entries.insert(path, Entry::Symlink(target.to_string_lossy().into_owned()));
             } else if kind.is_dir() {
                 if entry.path().join(".git").exists() {
                     tree.entries.insert(path, Entry::Submodule);

@@ -10,11 +10,22 @@ use std::path::Path;
 
 /// The most files and folders of a revision that are looked at: a few objects of Git may stand for any number of paths.
 const MAX_ENTRIES: usize = 500_000;
+/// The longest target of a link that is looked at, in bytes: as long as a path may be.
+const MAX_LINK: usize = 4096;
 /// The deepest folder that is read.
 const MAX_DEPTH: usize = 64;
 
 /// Reads a revision of the repository that a directory belongs to.
 pub(super) fn read(directory: &Path, revision: &str) -> Result<Repository, Error> {
+    read_folder(directory, revision, false)
+}
+
+/// The same; a folder that the revision does not have is an empty one.
+pub(super) fn read_base(directory: &Path, revision: &str) -> Result<Repository, Error> {
+    read_folder(directory, revision, true)
+}
+
+fn read_folder(directory: &Path, revision: &str, may_lack: bool) -> Result<Repository, Error> {
     let failed = |error: git2::Error| {
         Error::Git(format!("revision `{}`: {}", Untrusted::new(revision).terminal(), error.message()))
     };
@@ -33,12 +44,24 @@ pub(super) fn read(directory: &Path, revision: &str) -> Result<Repository, Error
     // The nearest folder with a Config, from the directory upwards, as that revision has it.
     let holds_config = |folder: &&Path| find(&repository, &tree, &folder.join(CONFIG_FILE)).is_ok();
     let root = inside.ancestors().find(holds_config).unwrap_or(&inside).to_owned();
+    let source = named(&repository, &root);
     if root != Path::new("") {
-        let id = find(&repository, &tree, &root).map_err(failed)?;
+        let id = match find(&repository, &tree, &root) {
+            Err(error) if may_lack && error.code() == git2::ErrorCode::NotFound => {
+                let revision = Some(revision_of(&commit));
+                return Ok(Repository { tree: Tree::default(), revision, source });
+            }
+            found => found.map_err(failed)?,
+        };
         tree = repository.find_tree(id).map_err(failed)?;
     }
-    let source = named(&repository, &root);
     read_tree(&repository, &commit, &tree, source)
+}
+
+fn revision_of(commit: &git2::Commit<'_>) -> Revision {
+    let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
+    let author = commit.author().name().unwrap_or_default().to_owned();
+    Revision { id: commit.id().to_string(), subject: Untrusted::new(subject), author: Untrusted::new(author) }
 }
 
 /// The largest file that is read from a branch, in bytes: a snapshot of a large environment.
@@ -126,12 +149,7 @@ fn read_tree(
     if walk.total > MAX_TREE_BYTES {
         return Err(Error::TooLarge);
     }
-    let made = walk.made;
-    let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
-    let author = commit.author().name().unwrap_or_default().to_owned();
-    let revision =
-        Revision { id: commit.id().to_string(), subject: Untrusted::new(subject), author: Untrusted::new(author) };
-    Ok(Repository { tree: made, revision: Some(revision), source })
+    Ok(Repository { tree: walk.made, revision: Some(revision_of(commit)), source })
 }
 
 /// A tree of Git that is being read.
@@ -201,6 +219,15 @@ impl<'a> Walk<'a> {
         read.map(drop)
     }
 
+    /// Where a link leads; the target of a link is short.
+    fn link(&mut self, id: Oid) -> Result<String, git2::Error> {
+        self.whole(id)?;
+        if self.repository.odb()?.read_header(id)?.0 > MAX_LINK {
+            return Ok(String::new());
+        }
+        Ok(String::from_utf8_lossy(self.repository.find_blob(id)?.content()).into_owned())
+    }
+
     fn folder(&mut self, tree: &git2::Tree<'_>, prefix: &str, depth: usize) -> Result<(), git2::Error> {
         for entry in tree {
             let is_text = std::str::from_utf8(entry.name_bytes()).is_ok();
@@ -231,7 +258,8 @@ impl<'a> Walk<'a> {
             }
             match (entry.kind(), entry.filemode()) {
                 (_, 0o120_000) => {
-                    self.made.entries.insert(path, Entry::Symlink);
+                    let target = self.link(entry.id())?;
+                    self.made.entries.insert(path, Entry::Symlink(target));
                 }
                 (Some(ObjectType::Commit), _) => {
                     self.made.entries.insert(path, Entry::Submodule);
@@ -261,8 +289,10 @@ impl<'a> Walk<'a> {
 fn find(repository: &git2::Repository, tree: &git2::Tree<'_>, path: &Path) -> Result<Oid, git2::Error> {
     let mut id = tree.id();
     for name in path {
-        let missing =
-            || git2::Error::from_str(&format!("it has no {}", Untrusted::new(path.to_string_lossy()).terminal()));
+        let missing = || {
+            let text = format!("it has no {}", Untrusted::new(path.to_string_lossy()).terminal());
+            git2::Error::new(git2::ErrorCode::NotFound, git2::ErrorClass::Tree, text)
+        };
         let folder = repository.find_tree(id)?;
         id = folder.get_name_bytes(name.as_encoded_bytes()).ok_or_else(missing)?.id();
         whole(repository, id)?;
@@ -283,6 +313,14 @@ fn whole(repository: &git2::Repository, id: Oid) -> Result<(), git2::Error> {
         Ok(_) => Ok(()),
         Err(_) => Err(git2::Error::from_str(&format!("object {name} is damaged; run `git fsck`"))),
     }
+}
+
+/// The path of a folder in its work tree.
+pub(super) fn place_in_work_tree(root: &Path) -> Option<String> {
+    let repository = git2::Repository::discover(root).ok()?;
+    let inside = root.strip_prefix(repository.workdir()?.canonicalize().ok()?).ok()?;
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+    Some(parts.join("/"))
 }
 
 /// The identity of a folder of a checkout that has a remote.

@@ -130,6 +130,15 @@ pub fn read(directory: &Path, revision: Option<&str>) -> Result<Repository, Erro
     }
 }
 
+/// Reads the repository around a directory as a revision has it; one without files where the revision does not have the
+/// directory yet.
+///
+/// # Errors
+/// The directory or the revision cannot be read.
+pub fn read_base(directory: &Path, revision: &str) -> Result<Repository, Error> {
+    git::read_base(&canonical(directory)?, revision)
+}
+
 /// The folder of the repository around a directory: that of the nearest `spinway.yaml` at or above it, else itself.
 ///
 /// # Errors
@@ -138,6 +147,12 @@ pub fn root(directory: &Path) -> Result<PathBuf, Error> {
     let given = canonical(directory)?;
     let found = given.ancestors().find(|folder| folder.join(crate::desired::CONFIG_FILE).is_file());
     Ok(found.unwrap_or(&given).to_owned())
+}
+
+/// The path of the repository around a directory within its Git work tree: what GitHub names files from. Empty where both are the
+/// same folder, or where there is no Git repository.
+pub fn place_in_git(directory: &Path) -> String {
+    root(directory).ok().and_then(|root| git::place_in_work_tree(&root)).unwrap_or_default()
 }
 
 fn canonical(directory: &Path) -> Result<PathBuf, Error> {

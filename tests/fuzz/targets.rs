@@ -12,18 +12,18 @@ use spinway::desired::{
     self, Amount, Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, PLATFORM, ReadError, Tree, pin, with_values, yaml as reader,
 };
 use spinway::fields::{
-    Answer, FieldPath, FieldSet, Known, Managers, compare, declare, difference, pointer_of, restrict, value_at,
+    Answer, FieldPath, FieldSet, Keys, Known, Managers, compare, declare, difference, pointer_of, restrict, value_at,
 };
 use spinway::graph::Graph;
 use spinway::inventory::{Destruction, Held};
-use spinway::kinds::Verdict;
+use spinway::kinds::{Fact, Verdict};
 use spinway::live::{Age, Coverage, Live, MASK, Packed, Stored};
 use spinway::object::{
     Diagnostic, GroupKind, ObjectRef, Operation, Origin, Position, Revision, Severity, Traced, Untrusted, unobeyed,
 };
 use spinway::plan::{Action, Cause, StepKind};
 use spinway::registry::{Challenge, challenge, token_of, token_server};
-use spinway::report::{self, FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row};
+use spinway::report::{self, FactRow, FieldRow, Finding, HealthRow, Name, Place, Refused, Report, Row};
 use spinway::schema::quantity::{is_quantity, nanos};
 use spinway::schema::{Schemas, Validator};
 use spinway::source::known_hosts::{Verdict as Trust, judge};
@@ -384,7 +384,7 @@ pub fn managed_fields(data: &[u8]) {
     for known in [Known { schema, ..Known::default() }, Known { schema: None, custom: true, applied: true }] {
         assert_eq!(compare(&value, Some(&value), known), Answer::Same);
     }
-    assert_eq!(difference(&FieldPath::default(), Some(&value), Some(&value)), []);
+    assert_eq!(difference(&FieldPath::default(), Some(&value), Some(&value), Keys::default()), []);
 }
 
 /// A merge patch by the words of RFC 7386.
@@ -683,6 +683,7 @@ fn hostile(texts: &[&str]) -> Report {
             origin: Some(place(next())),
             steps: vec![StepKind::Expand, StepKind::Contract],
             fields: vec![field.clone(), lines],
+            facts: vec![FactRow { what: Fact::Path, values: vec![next().into(), next().into()] }],
             left: vec![field],
             because: vec![next().into()],
             breaks: Some(next().into()),
@@ -706,6 +707,7 @@ fn hostile(texts: &[&str]) -> Report {
             message: next().into(),
             help: Some(next().into()),
             related: Some(place(next())),
+            known: false,
         });
     }
     made

@@ -10,6 +10,7 @@
 )]
 
 mod action;
+mod against;
 mod agent;
 mod agents;
 mod apply;
@@ -25,22 +26,28 @@ mod cost;
 mod crash;
 mod crds;
 mod definitions;
+mod differential;
 mod drift;
 mod escapes;
 mod etcd;
 mod exact;
+mod facts;
 mod faults;
 mod features;
 mod findings;
 mod fleet;
 mod fuzz;
+mod gateway_rules;
 mod generated;
 mod git_server;
 mod guards;
 mod health;
 mod http_server;
 mod injections;
+mod known_kinds;
+mod layouts;
 mod mermaid;
+mod misspelt;
 mod new;
 mod one_writer;
 mod oracle;

@@ -378,3 +378,38 @@ fn codeowners_that_are_there_stay_as_they_are() {
     assert!(code(&ran) == 0 && stdout(&ran).contains("\n  /deploy/shop/platform/ @acme/platform\n"), "{}", Ran(&ran));
     assert_eq!(files(larger.path()).keys().filter(|path| path.ends_with("CODEOWNERS")).count(), 0);
 }
+
+#[test]
+fn a_namespace_that_nobody_has_is_refused_with_those_there_are() {
+    let repo = shop();
+    for namespace in ["chekout", "elsewhere"] {
+        let said =
+            refused(&repo, &format!("app pay --namespace {namespace} --image {}", image("checkout", "pay", 'a')), 64);
+        assert!(said.contains(namespace) && said.contains("checkout") && said.contains("catalog"), "{said}");
+        assert_eq!(said.contains("Did you mean `checkout`?"), namespace == "chekout", "{said}");
+    }
+    // One that the repository declares, or knows to live elsewhere, is right.
+    repo.write("platform/more.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: tools}\n");
+    repo.edit("spinway.yaml", "  tenants:\n", "  externals: [{kind: Namespace, name: \"legacy-*\"}]\n  tenants:\n");
+    for namespace in ["tools", "legacy-shop"] {
+        let ran = new(&repo, &format!("app {namespace} --namespace {namespace} --image {}", image("tools", "a", 'a')));
+        assert!(!stderr(&ran).contains("no tenant has namespace"), "{}", Ran(&ran));
+    }
+}
+
+#[test]
+fn the_folder_of_a_tenant_is_made_with_its_first_app() {
+    let repo = shop();
+    let image = image("catalog", "list", 'b');
+    let ran = run(&["new", "app", "list", repo.file("apps/catalog").to_str().expect("a path"), "--image", &image]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert!(repo.file("apps/catalog/list.yaml").exists());
+    let deep = repo.file("apps/catalog/team/blue");
+    let ran = run(&["new", "app", "blue", deep.to_str().expect("a path"), "--image", &image.replace("list:", "blue:")]);
+    assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+    assert!(deep.join("blue.yaml").exists(), "{}", Ran(&ran));
+    // Outside of any repository there is still nothing to add to.
+    let elsewhere = Repo::empty();
+    let ran = run(&["new", "app", "a", elsewhere.file("b/c").to_str().expect("a path"), "--image", "a"]);
+    assert_eq!(code(&ran), 64, "{}", Ran(&ran));
+}

@@ -5,7 +5,7 @@ pub mod texts;
 use crate::cluster::Cluster;
 use serde_json::{Value, json};
 use spinway::desired::{self, Desired, Entry, Tree};
-use spinway::fields::{declare, difference, value_at};
+use spinway::fields::{Keys, declare, difference, value_at};
 use spinway::inventory::{APPLIED, Parent, find};
 use spinway::live::{Live, Stored};
 use spinway::object::ObjectRef;
@@ -222,7 +222,9 @@ impl Oracle {
         let member = &sent.desired.objects[&sent.reference];
         let schema = self.schemas.schemas.of(&sent.reference.group_kind(), &member.object.version);
         for leaf in declare(&sent.body, schema).leaves {
-            for (path, _, _) in difference(&leaf.path, value_at(live, &leaf.path), value_at(after, &leaf.path)) {
+            for (path, _, _) in
+                difference(&leaf.path, value_at(live, &leaf.path), value_at(after, &leaf.path), Keys::default())
+            {
                 let shown = change
                     .fields
                     .iter()
@@ -246,7 +248,7 @@ impl Oracle {
 /// Whether two paths go into the same list: one names its items by key, the other by place.
 fn near(a: &spinway::fields::FieldPath, b: &spinway::fields::FieldPath) -> bool {
     let list = |path: &spinway::fields::FieldPath| {
-        path.0.iter().take_while(|e| e.starts_with("f:")).cloned().collect::<Vec<_>>()
+        path.0.iter().take_while(|e| e.name().is_some()).cloned().collect::<Vec<_>>()
     };
     list(a) == list(b) || list(a).starts_with(&list(b)) || list(b).starts_with(&list(a))
 }

@@ -1,7 +1,7 @@
 //! Hostile and foreign files, from a directory and from a Git revision: a diagnostic each, never a panic.
 
 use crate::repo::Repo;
-use crate::run::{Ran, code, json, run, stderr};
+use crate::run::{Ran, code, json, run, stderr, stdout};
 
 fn hostile() -> Repo {
     let repo = Repo::with_config();
@@ -17,7 +17,7 @@ fn hostile() -> Repo {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: k, namespace: default}\ndata: {a: \"1\", a: \"2\"}\n",
     );
     repo.write("platform/notes.yaml", "hello: world\n");
-    repo.write("platform/kustomization.yaml", "resources: [a.yaml]\n");
+    repo.write("platform/overlay/kustomization.yaml", "resources: [a.yaml]\n");
     repo.write("platform/chart/Chart.yaml", "apiVersion: v2\nname: c\n");
     repo.write("platform/list.json", "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"listed\", \"namespace\": \"default\"}}]}");
     repo.write("platform/nowhere.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: lost}\n");
@@ -37,7 +37,7 @@ const EXPECTED: [(&str, &str); 13] = [
     ("yaml-depth", "platform/deep.yaml:"),
     ("yaml-duplicate-key", "platform/keys.yaml:4:16"),
     ("file-no-object", "platform/notes.yaml:1:1"),
-    ("file-kustomization", "platform/kustomization.yaml:1:1"),
+    ("file-kustomization", "platform/overlay/kustomization.yaml:1:1"),
     ("file-helm", "platform/chart/Chart.yaml:1:1"),
     ("object-namespace", "platform/nowhere.yaml:3:1"),
     ("duplicate-object", "platform/twin.yaml:1:1"),
@@ -67,14 +67,19 @@ fn every_hostile_file_gets_a_diagnostic_with_its_place() {
 }
 
 #[test]
-fn without_config_what_is_not_kubernetes_is_a_warning() {
+fn without_config_what_is_not_kubernetes_is_a_note() {
     let repo = Repo::empty();
     repo.write("notes.yaml", "hello: world\n");
-    repo.write("kustomization.yaml", "resources: []\n");
+    repo.write("pages/index.yaml", "title: {{ title }}\n");
+    repo.write(".circleci/config.yml", "version: 2.1\n");
+    std::os::unix::fs::symlink("pages", repo.file("docs")).expect("a link");
     repo.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n");
     let ran = run(&["render", repo.dir()]);
     assert_eq!(code(&ran), 0, "{}", Ran(&ran));
-    assert!(stderr(&ran).contains("warning[file-no-object]"), "{}", Ran(&ran));
+    for id in ["file-no-object", "file-template", "file-symlink"] {
+        assert!(stderr(&ran).contains(&format!("note[{id}]")), "{id}: {}", Ran(&ran));
+    }
+    assert!(!stderr(&ran).contains(".circleci"), "{}", Ran(&ran));
 }
 
 #[test]
@@ -115,4 +120,25 @@ fn a_plan_against_another_revision_needs_no_cluster() {
         (pay["fields"][0]["path"].as_str(), pay["fields"].as_array().map(Vec::len)),
         (Some("spec.image"), Some(1))
     );
+}
+
+#[test]
+fn help_names_the_formats_that_a_verb_has() {
+    let repo = Repo::shop();
+    let help = stdout(&run(&["graph", "--help"]));
+    for (format, expected) in [
+        ("text", 0),
+        ("json", 0),
+        ("dot", 0),
+        ("mermaid", 0),
+        ("jsonl", 64),
+        ("yaml", 64),
+        ("markdown", 64),
+        ("sarif", 64),
+    ] {
+        let ran = run(&["graph", repo.dir(), "--env", "staging", "-o", format]);
+        assert_eq!(code(&ran), expected, "{format}: {}", Ran(&ran));
+        let is_named = help.split(|c: char| !c.is_alphanumeric()).any(|word| word == format);
+        assert_eq!(is_named, expected == 0, "{format}: {help}");
+    }
 }

@@ -121,7 +121,10 @@ impl Repo {
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("the fixture").flatten() {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
+        if entry.path().is_symlink() {
+            let leads = fs::read_link(entry.path()).expect("a link");
+            std::os::unix::fs::symlink(leads, target).expect("a link");
+        } else if entry.path().is_dir() {
             fs::create_dir_all(&target).expect("a folder");
             copy(&entry.path(), &target);
         } else {

@@ -1,6 +1,6 @@
 //! What `check` refuses without the API server, against what the API server refuses: random changes of valid objects.
 
-mod mutations;
+pub mod mutations;
 
 use crate::cluster::Cluster;
 use crate::oracle::texts::Random;

@@ -2,7 +2,7 @@
 
 use super::runner::{MAX_SUMMARY, Runner, output, summarise, warn};
 use crate::check::accepted;
-use crate::cli::common::{FailOn, fails_on, now};
+use crate::cli::common::{FailOn, brings_errors, fails_on, now};
 use crate::cli::failure::{FAILED, Failure, REFUSED};
 use crate::cli::plan::report_of;
 use crate::desired::{self, Desired};
@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     /// A kubeconfig: plan against the cluster itself
     #[arg(long, env = "SPINWAY_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Fail when there is any of these [held, blocked, unhealthy, drift]
+    /// Fail when there is any of these too [held, blocked, unhealthy, drift]; errors that the base does not have always fail
     #[arg(long, env = "SPINWAY_FAIL_ON", value_name = "WHAT", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
     /// Where the reports go
@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         done.push((name, report));
     }
     arguments.tell(&runner, &done)?;
-    let failed = done.iter().any(|(_, report)| fails_on(&arguments.fail_on, report));
+    let failed = done.iter().any(|(_, report)| brings_errors(report) || fails_on(&arguments.fail_on, report));
     Ok(if refused {
         REFUSED
     } else if failed {
@@ -95,11 +95,7 @@ impl Arguments {
 
     /// The repository as the pull request has it, under the rules of the base (law 11); and what is to be said of that.
     fn under_the_rules(&self) -> Result<(crate::source::Repository, Vec<Untrusted>), Failure> {
-        let mut repository = self.given(None).place.read().map_err(ops::Error::from)?;
-        let Some(base) = &self.base else { return Ok((repository, Vec::new())) };
-        let before = self.given(None).at(base).place.read().map_err(ops::Error::from)?;
-        let said = desired::under_the_rules_of(&before.tree, &mut repository.tree);
-        Ok((repository, said))
+        Ok(self.given(None).read_under(self.base.as_deref())?)
     }
 
     async fn plan(&self, environment: &str) -> Result<(Planned, Vec<Untrusted>), Failure> {
@@ -113,7 +109,11 @@ impl Arguments {
         let rewrites = true;
         let options = crate::plan::Options { take_inventory, rewrites, now: now(), ..crate::plan::Options::default() };
         let given = self.given(Some(environment));
-        let planned = ops::plan_read(&given, (repository, desired), &self.live(environment)?, &options).await?;
+        let live = self.live(environment)?;
+        let mut planned = ops::plan_read(&given, (repository, desired), &live, &options).await?;
+        if let (Some(base), LiveSource::Snapshot(_) | LiveSource::Cluster { .. }) = (&self.base, &live) {
+            planned.known = ops::findings_of(&given, base, &planned)?;
+        }
         Ok((planned, said))
     }
 

@@ -17,9 +17,10 @@ pub use spec::App;
 pub(super) use restart::{Restart, stamp};
 
 use super::patch::Patch;
+use super::shape::{self, Flaw};
 use super::{Amount, Config, Environment, GROUP, Member, Shares, config};
 use crate::kinds::APP;
-use crate::object::{Diagnostic, Entries, Node, ObjectRef, Origin, Severity, Traced};
+use crate::object::{Diagnostic, Entries, Node, ObjectRef, Origin, Severity, Traced, did_you_mean};
 use serde_json::{Value, json};
 use spec::{RolloutType, Trigger};
 use std::sync::Arc;
@@ -125,37 +126,42 @@ impl<'a> Template<'a> {
             );
         }
         if !config::is_dns_label(reference.namespace()) {
-            say("app-name", "/metadata/namespace", "An App says its namespace.".to_owned(), "Add metadata.namespace.");
-        }
-        for (pointer, name) in unknown_fields(&source.text) {
-            let help = "An App has apiVersion, kind, metadata (name, namespace, labels, annotations) and spec.";
-            say("app", &pointer, format!("There is no field `{name}` here."), help);
+            let (message, help) = if reference.namespace().is_empty() {
+                let help = "Set `metadata.namespace`, or give its source one in spinway.yaml: `sources: [{path: PATH, namespace: NAME}]`.";
+                (format!("App `{}` has no `metadata.namespace`.", reference.name), help)
+            } else {
+                let help = "Use lower-case letters, digits and `-`.";
+                (format!("`{}` is not the name of a namespace.", reference.namespace()), help)
+            };
+            say("app-name", "/metadata/namespace", message, help);
         }
         let layers = layers(source, around, &mut say);
         let metadata = |field: &str| match source.text.at(&format!("/metadata/{field}")).map(|map| &map.node) {
             Some(Node::Map(entries)) => entries.clone(),
             _ => Entries::new(),
         };
-        match config::typed::<App>(&layers.value(), "") {
-            Ok(app) => Some(Self {
-                around,
-                origin,
-                labels: metadata("labels"),
-                annotations: metadata("annotations"),
-                app,
-                spec: layers,
-                found: Vec::new(),
-                reference,
-            }),
-            Err((pointer, message)) => {
-                let place = layers.origin_of(&pointer).clone();
-                let field = crate::object::dotted(&pointer);
-                let message = if field.is_empty() { format!("{message}.") } else { format!("{field}: {message}.") };
-                let help = "`spinway schema App` prints all fields of an App.";
-                found.push(Diagnostic::error("app", message).at(place).about(&reference).help(help));
-                None
-            }
+        let (app, flaws) = shape::read::<App>(&layers.value(), "");
+        let others = other_environments(&source.text, &around.environment.name);
+        let flaws = flaws.into_iter().map(|flaw| (layers.origin_of(&flaw.pointer).clone(), flaw));
+        let others = others.into_iter().map(|flaw| (source.text.origin_of(&flaw.pointer).clone(), flaw));
+        for (place, flaw) in flaws.chain(others) {
+            let field = crate::object::dotted(&flaw.pointer);
+            // A field that there is not is named by the message, and may be an override of any environment.
+            let is_typed = !field.is_empty() && flaw.help.is_none();
+            let message = if is_typed { format!("{field}: {}.", flaw.message) } else { format!("{}.", flaw.message) };
+            let help = flaw.help.unwrap_or_else(|| "`spinway schema App` prints all fields of an App.".to_owned());
+            found.push(Diagnostic::error("app", message).at(place).about(&reference).help(help));
         }
+        Some(Self {
+            around,
+            origin,
+            labels: metadata("labels"),
+            annotations: metadata("annotations"),
+            app: app?,
+            spec: layers,
+            found: Vec::new(),
+            reference,
+        })
     }
 
     /// The place of a field of the spec.
@@ -303,22 +309,21 @@ impl<'a> Template<'a> {
                 }
             }
         }
-        self.found.extend(patches.iter().filter_map(Patch::unmatched).map(|d| d.about(&self.reference)));
+        let there: Vec<ObjectRef> = objects.iter().filter_map(|object| ObjectRef::of(&object.value())).collect();
+        let unmatched = patches.iter().filter_map(|patch| patch.unmatched(there.iter()));
+        self.found.extend(unmatched.map(|diagnostic| diagnostic.about(&self.reference)));
         Some(objects)
     }
 }
 
-/// The fields of an App outside of its spec that there are not: pointer and name.
-fn unknown_fields(text: &Traced) -> Vec<(String, String)> {
-    const ROOT: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
-    const METADATA: &[&str] = &["name", "namespace", "labels", "annotations", "creationTimestamp"];
-    let mut found = Vec::new();
-    for (at, known) in [("", ROOT), ("/metadata", METADATA)] {
-        let Some(Node::Map(entries)) = text.at(at).map(|map| &map.node) else { continue };
-        let unknown = entries.iter().filter(|(name, _)| !known.contains(&name.as_str()));
-        found.extend(unknown.map(|(name, _)| (format!("{at}/{}", crate::object::escape(name)), name.clone())));
-    }
-    found
+/// The mistakes in what an App overrides in environments that are not the one it is read for.
+fn other_environments(text: &Traced, environment: &str) -> Vec<Flaw> {
+    let Some(Node::Map(entries)) = text.at("/spec/environments").map(|map| &map.node) else { return Vec::new() };
+    let others = entries.iter().filter(|(name, _)| *name != environment);
+    let flaws = others.flat_map(|(name, part)| {
+        shape::unknown::<App>(&part.value(), &format!("/spec/environments/{}", crate::object::escape(name)))
+    });
+    flaws.collect()
 }
 
 /// The spec of an App from all its layers, the later ones on top: the Config's defaults, those of its tenant, those of the
@@ -357,7 +362,8 @@ fn layers(source: &Source, around: &Surroundings<'_>, say: &mut dyn FnMut(&'stat
                 "app",
                 &pointer,
                 format!("There is no environment `{name}`."),
-                &format!("There are: {}.", known.join(", ")),
+                &did_you_mean(&name, known.iter().copied())
+                    .unwrap_or_else(|| format!("There are: {}.", known.join(", "))),
             );
         } else if name == around.environment.name && part.node != Node::Scalar(Value::Null) {
             if part.at("/environments").is_some() {

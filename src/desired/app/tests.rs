@@ -125,8 +125,8 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
     for (spec, expected) in [
         ("image: 1".to_owned(), "4:8 image: invalid type: integer `1`, expected a string."),
         ("replicas: 1".to_owned(), "4:1 missing field `image`."),
-        ("image: a, imgae: b".to_owned(), "4:18 imgae: unknown field `imgae`"),
-        ("image: a, trigger: smtp".to_owned(), "4:18 trigger: unknown variant `smtp`"),
+        ("image: a, imgae: b".to_owned(), "4:18 Unknown field `imgae`."),
+        ("image: a, trigger: smtp".to_owned(), "4:18 `smtp` is not a value of `trigger`."),
         ("image: a, variables: {v: 1.10}".to_owned(), "4:30 variables.v: expected a text, a whole number"),
         ("image: a, variables: {v: {secret: {name: s}}}".to_owned(), "4:30 variables.v: expected a text"),
         ("image: a, egress: [{port: 1}]".to_owned(), "4:27 Pods are named by `app` or by `labels`."),
@@ -186,7 +186,7 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
             "image: a, environments: {test: {environments: {}}}".to_owned(),
             "4:33 An environment has no environments of its own.",
         ),
-        ("image: a, patches: [{target: {kind: X}, merge: {a: 1}}]".to_owned(), "4:28 The patch matches nothing."),
+        ("image: a, patches: [{target: {kind: X}, merge: {a: 1}}]".to_owned(), "4:28 The target of the patch matches no object."),
         ("image: a, patches: [{target: {}}]".to_owned(), "4:28 A patch has one of `merge` and `json`."),
         (
             "image: a, patches: [{target: {kind: SpinApp}, merge: {metadata: {name: b}}}]".to_owned(),
@@ -269,8 +269,8 @@ fn what_is_wrong_is_said_at_its_place_and_nothing_is_made() {
     for (metadata, expected) in [
         (format!("{{name: {long}, namespace: shop}}"), "The name of an App is a DNS label of at most 43 characters."),
         ("{name: Cart, namespace: shop}".to_owned(), "The name of an App"),
-        ("{name: cart}".to_owned(), "An App says its namespace."),
-        ("{name: cart, namespace: shop, lables: {}}".to_owned(), "There is no field `lables` here."),
+        ("{name: cart}".to_owned(), "App `cart` has no `metadata.namespace`."),
+        ("{name: cart, namespace: shop, lables: {}}".to_owned(), "Unknown field `lables`."),
     ] {
         let text = format!("apiVersion: spinway.dev/v1alpha1\nkind: App\nmetadata: {metadata}\nspec: {{image: a}}\n");
         let desired = desired(CONFIG, "test", &[("apps/a.yaml", &text)]);
@@ -446,7 +446,7 @@ spec: {target: {kind: Deployment}, merge: {spec: {}}}
     let made = desired(CONFIG, "test", &[("apps/one/a.yaml", text), ("apps/patches.yaml", patches)]);
     let app = object(&made, "SpinApp");
     assert_eq!((&app["spec"]["replicas"], &app["spec"]["podAnnotations"]["by"]), (&json!(9), &json!("shop.example")));
-    assert_eq!(said(&made), ["apps/patches.yaml:14:1 The patch matches nothing."]);
+    assert_eq!(said(&made), ["apps/patches.yaml:14:1 The target of the patch matches no object."]);
     assert!(made.unread.contains("platform"));
     let member = made.objects.values().find(|m| m.object.reference.kind == "SpinApp");
     assert_eq!(member.map(|m| m.by.len()), Some(2));

@@ -12,7 +12,7 @@ pub use raw::{Raw, Scalar, raw};
 
 use super::parallel::by_parts;
 use crate::object::{Diagnostic, Origin, Position, Positions, Severity};
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use node::{Content, Entries, Entry, Node, Weight};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -117,6 +117,11 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
     document
 }
 
+/// How the text is read: comments are bounded by the size of the file alone.
+fn options() -> Options {
+    granit_parser::options! { max_buffered_comment_events: usize::MAX }
+}
+
 struct Part<'a> {
     text: &'a str,
     /// Where it begins in the file, in bytes.
@@ -214,7 +219,7 @@ impl<'a> Composer<'a> {
             text,
             meant: None,
             asides: Vec::new(),
-            parser: Parser::new_from_str(text),
+            parser: Parser::new_from_str_with_options(text, options()),
             anchors: HashMap::new(),
             decoded: 0,
             aliased: 0,
@@ -566,6 +571,14 @@ mod tests {
         let asides: Vec<_> =
             documents[0].asides.iter().map(|a| (a.origin.position.line, a.line, a.text.as_str())).collect();
         assert_eq!(asides, [(2, 2, "SPW021: x"), (3, 5, "SPW022: y")]);
+    }
+
+    #[test]
+    fn comments_have_no_bound_of_their_own() {
+        let many = "  # about\n".repeat(5_000);
+        let text = format!("a:\n{many}  b: 1\nc:\n{many}  - 1\n{many}  - {{d: 2}}\n{many}e: 3\n");
+        assert_eq!(one(&text), (json!({"a": {"b": 1}, "c": [1, {"d": 2}], "e": 3}), Vec::new()));
+        assert_eq!(raw(&text).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The same documents with the bytes of their scalars: what a text is edited by in place.
 
-use super::{MAX_DEPTH, Part, scalar, split};
+use super::{MAX_DEPTH, Part, options, scalar, split};
 use crate::object::Position;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::Value;
@@ -82,7 +82,8 @@ pub fn raw(text: &str) -> Vec<Rc<Raw>> {
 }
 
 fn document(part: &Part<'_>) -> Option<Rc<Raw>> {
-    let mut walk = Walk { part, parser: Parser::new_from_str(part.text), anchors: HashMap::new() };
+    let mut walk =
+        Walk { part, parser: Parser::new_from_str_with_options(part.text, options()), anchors: HashMap::new() };
     loop {
         match walk.next()? {
             (Event::StreamStart | Event::DocumentStart(..), _) => {}

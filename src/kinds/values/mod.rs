@@ -6,6 +6,7 @@
 
 mod autoscaler;
 mod fact;
+mod gateway;
 mod metadata;
 mod network_policy;
 mod pod;
@@ -13,6 +14,7 @@ mod selector;
 mod service;
 
 pub(crate) use fact::is_subdomain;
+pub use gateway::broken_rules;
 
 use super::each;
 use crate::object::ObjectRef;

@@ -472,7 +472,7 @@ fn what_serves_requests_is_not_deleted_before_all_routes_were_looked_at() {
     live.kinds.insert(kind.clone(), served);
     let (found, plan, at) = gates(&live);
     assert!(unused(&found));
-    let refused = crate::plan::Refused { code: 403, ..Default::default() };
+    let refused = crate::api::Refused { code: 403, ..Default::default() };
     let unread = vec![(ObjectRef::new(GATEWAY, "HTTPRoute", "", ""), refused)];
     let observed = Observed::new(&desired, &live);
     let keeper = Gatekeeper { plan: &plan, desired: &desired, live: &live, observed, unread, users: OnceCell::new() };

@@ -5,10 +5,10 @@ use crate::desired::Desired;
 use crate::graph::Graph;
 use crate::kinds::{GATEWAY, Health, Verdict};
 use crate::live::{Live, Observed, Presence, Source};
-use crate::object::{Diagnostic, ObjectRef, Untrusted};
-use crate::plan::blocks::{block, block_used_deletes, block_waiting};
+use crate::object::ObjectRef;
+use crate::plan::blocks::{block, block_used_deletes, block_waiting, sick_need};
 use crate::plan::steps::{Need, Proof, available, needs_of};
-use crate::plan::{Change, Plan};
+use crate::plan::{Action, Change, Plan, Reason};
 use crate::routing::{Claims, beyond, claims, is_route};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Blocks what would move requests to something that is known to be sick, and says of the rest what it waits for. Gives whether
 /// anything was blocked.
 pub(in crate::plan) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Live, graph: &Graph) -> bool {
-    if matches!(live.source, Source::Revision | Source::None) || plan.steps.is_empty() {
+    if live.source == Source::None || plan.steps.is_empty() {
         return false;
     }
     let observed = Observed::new(desired, live);
     let changed: BTreeSet<ObjectRef> =
         plan.changes.iter().filter(|c| c.action.is_acting()).map(|c| c.object.clone()).collect();
-    let mut notes: BTreeMap<usize, (bool, BTreeSet<String>)> = BTreeMap::new();
+    // By the object that is in the way, so that each is told once and in their order.
+    let mut notes: BTreeMap<usize, BTreeMap<ObjectRef, Reason>> = BTreeMap::new();
     for step in &plan.steps {
         for gate in step.gates.iter().filter(|gate| matches!(gate.proof, Proof::Healthy | Proof::Serves)) {
             let judged = match gate.proof {
@@ -31,42 +32,36 @@ pub(in crate::plan) fn judge_gates(plan: &mut Plan, desired: &Desired, live: &Li
                 _ => Some((gate.object.clone(), observed.health(&gate.object))),
             };
             let Some((object, health)) = judged else { continue };
-            let Some((blocks, text)) = told(&object, &health) else { continue };
-            let entry = notes.entry(step.change).or_default();
-            entry.0 |= blocks;
-            entry.1.insert(text);
+            let Some(reason) = Reason::of_backend(&object, &health) else { continue };
+            notes.entry(step.change).or_default().insert(object, reason);
         }
     }
     let mut blocked = false;
     for (index, route) in given_up(plan, desired, live) {
-        block(
-            &mut plan.changes[index],
-            format!("It gives up requests that {route} takes over, which this plan does not change."),
-        );
+        block(&mut plan.changes[index], Reason::GivesUp { route });
         blocked = true;
         notes.remove(&index);
     }
-    for (index, user) in still_needed(plan, live) {
-        let text = format!("{user} still needs what this takes away, and does not cease to by this plan.");
-        block(&mut plan.changes[index], text);
+    for (index, by) in still_needed(plan, live) {
+        block(&mut plan.changes[index], Reason::StillNeeded { by });
         blocked = true;
         notes.remove(&index);
     }
-    for (index, (blocks, texts)) in notes {
+    for (index, reasons) in notes {
         let change = &mut plan.changes[index];
-        let text = texts.into_iter().collect::<Vec<_>>().join(" ");
-        let known = change.because.iter().any(|because| because.raw() == text);
-        if blocks {
-            let mut diagnostic =
-                Diagnostic::error("need-sick", format!("{}: {text}", change.object)).about(&change.object).help(
-                    "Fix it, or change the route to a backend that is healthy; what is already applied stays as it is.",
+        for reason in reasons.into_values() {
+            if let Reason::BackendSick { object, health } = &reason {
+                plan.diagnostics.push(
+                    sick_need(&change.object, object, health, change.origin.as_ref()).help(
+                        "Fix it, or point the route to a healthy backend. What is already applied stays as it is.",
+                    ),
                 );
-            diagnostic.origin.clone_from(&change.origin);
-            plan.diagnostics.push(diagnostic);
-            block(change, text);
-            blocked = true;
-        } else if !known {
-            change.because.push(Untrusted::new(text));
+                change.action = Action::Blocked;
+                blocked = true;
+            }
+            if !change.because.contains(&reason) {
+                change.because.push(reason);
+            }
         }
     }
     if blocked {
@@ -178,18 +173,4 @@ fn backend_health(
     }
     let gone = live.presence(backend) == Presence::Absent && !desired.objects.contains_key(backend);
     (gone && makers(backend, desired, live).next().is_none()).then(|| (backend.clone(), observed.health(backend)))
-}
-
-/// What is said of a gate, and whether it blocks the step already; none when nothing stands in its way.
-fn told(object: &ObjectRef, health: &Health) -> Option<(bool, String)> {
-    let details = [health.reason.raw(), health.message.raw()];
-    let details: Vec<&str> = details.into_iter().filter(|text| !text.is_empty()).collect();
-    let details = details.join(": ");
-    match health.verdict {
-        Verdict::Failed => Some((true, format!("{object} would serve requests and has failed: {details}"))),
-        Verdict::Terminating => Some((true, format!("{object} would serve requests and is being deleted."))),
-        Verdict::Missing => Some((true, format!("{object} would serve requests and does not exist."))),
-        Verdict::Progressing => Some((false, format!("It waits until {object} is healthy ({details})."))),
-        Verdict::Current | Verdict::Unknown => None,
-    }
 }

@@ -12,6 +12,7 @@ mod succession;
 
 pub(super) use succession::new_redirects;
 
+use super::Break;
 use crate::graph::{LIMITS, Limits, grants_reference, limits_pods, pod_labels};
 use crate::kinds::{self, GATEWAY, Section, each};
 use crate::object::{GroupKind, ObjectRef};
@@ -107,8 +108,10 @@ pub struct Stepped<'a> {
     pub after: Option<&'a Value>,
     /// Whether it is deleted and made again.
     pub replace: bool,
-    /// What the identity that does it needs, whatever the object says.
+    /// What it needs whatever the object says: what the identity that does it needs, and what is filled in.
     pub also: &'a [&'a ObjectRef],
+    /// What comes to be through it, though the object refers to what is made of that.
+    pub through: &'a BTreeSet<ObjectRef>,
 }
 
 /// Something that a state needs.
@@ -163,7 +166,7 @@ fn has_section(value: &Value, section: &Section) -> bool {
 }
 
 /// The steps of all changes in an order that can be followed, the pairs that must keep it, and the breaks by change.
-pub type Sequence = (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, String>);
+pub type Sequence = (Vec<Step>, Vec<(usize, usize)>, BTreeMap<usize, Break>);
 
 /// The steps of all changes in an order that can be followed, the pairs that must keep it, and the breaks by change.
 pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
@@ -176,6 +179,7 @@ pub fn sequence(changes: &[Stepped<'_>]) -> Sequence {
 struct Path<'a> {
     object: &'a ObjectRef,
     also: &'a [&'a ObjectRef],
+    through: &'a BTreeSet<ObjectRef>,
     states: Vec<Option<Value>>,
     kinds: Vec<StepKind>,
     wait: Vec<bool>,
@@ -211,7 +215,8 @@ impl<'a> Sequencer<'a> {
                 _ => StepKind::Set,
             };
             let states = vec![change.before.cloned(), change.after.cloned()];
-            paths.push(Path { object: change.object, also: change.also, states, kinds: vec![kind], wait: vec![true] });
+            let Stepped { object, also, through, .. } = *change;
+            paths.push(Path { object, also, through, states, kinds: vec![kind], wait: vec![true] });
         }
         for indexes in by_object.values_mut() {
             indexes.dedup();
@@ -382,8 +387,9 @@ impl<'a> Sequencer<'a> {
                 self.definition_edges(index, &definitions, &mut edges, &nodes, node);
                 for need in &after {
                     let held_open = |p: &usize| self.around.contains(&(index, *p));
-                    for provider in self.providers(need).iter().filter(|p| **p != index && !(step == 0 && held_open(p)))
-                    {
+                    let comes_later = |p: &usize| self.paths[index].through.contains(self.paths[*p].object);
+                    let apart = |p: &usize| *p == index || step == 0 && held_open(p) || comes_later(p);
+                    for provider in self.providers(need).iter().filter(|p| !apart(p)) {
                         if kinds::scales_first(self.paths[index].object, self.states_of(*provider)) {
                             // Switching autoscaling on would drop the replicas to 1: the autoscaler comes first.
                             edges.add(node, nodes[&(*provider, 0)], true);
@@ -516,7 +522,7 @@ impl<'a> Sequencer<'a> {
     }
 
     /// Removes soft edges from cycles, then hard ones, which are breaks.
-    fn break_cycles(&self, graph: &mut StableDiGraph<(usize, usize), bool>) -> BTreeMap<usize, String> {
+    fn break_cycles(&self, graph: &mut StableDiGraph<(usize, usize), bool>) -> BTreeMap<usize, Break> {
         let mut breaks = BTreeMap::new();
         loop {
             let Some(cycle) = tarjan_scc(&*graph).into_iter().find(|c| c.len() > 1) else { return breaks };
@@ -531,17 +537,14 @@ impl<'a> Sequencer<'a> {
                 return breaks;
             };
             if hard {
-                let (a, b) = (self.paths[from.0].object, self.paths[to.0].object);
-                breaks.insert(
-                    to.0,
-                    format!("There is no order in which this and the change of {a} keep every reference and every request of {b} whole."),
-                );
+                let (with, of) = (self.paths[from.0].object.clone(), self.paths[to.0].object.clone());
+                breaks.insert(to.0, Break::Circular { with, of });
             }
             graph.remove_edge(edge);
         }
     }
 
-    fn flatten(self, graph: &StableDiGraph<(usize, usize), bool>, breaks: BTreeMap<usize, String>) -> Sequence {
+    fn flatten(self, graph: &StableDiGraph<(usize, usize), bool>, breaks: BTreeMap<usize, Break>) -> Sequence {
         let sorted = toposort(graph, None).unwrap_or_else(|_| graph.node_indices().collect());
         let place: BTreeMap<NodeIndex, usize> = sorted.iter().enumerate().map(|(at, node)| (*node, at)).collect();
         let steps = sorted.iter().map(|node| {

@@ -28,6 +28,8 @@ fn reference(kind: &str, name: &str) -> ObjectRef {
     ObjectRef::new(group, kind, "ns", name)
 }
 
+static NOTHING: BTreeSet<ObjectRef> = BTreeSet::new();
+
 type Row = (ObjectRef, Option<Value>, Option<Value>);
 
 fn shown(rows: &[Row]) -> Vec<String> {
@@ -39,6 +41,7 @@ fn shown(rows: &[Row]) -> Vec<String> {
             after: after.as_ref(),
             replace: false,
             also: &[],
+            through: &NOTHING,
         })
         .collect();
     let (steps, _, breaks) = sequence(&changes);
@@ -214,7 +217,7 @@ proptest! {
     fn no_reference_dangles_in_any_order(before in world(), after in world(), picks in prop::collection::vec(0..64_usize, 24)) {
         let objects = objects();
         let changed: Vec<usize> = (0..objects.len()).filter(|i| before[*i] != after[*i]).collect();
-        let changes: Vec<Stepped<'_>> = changed.iter().map(|i| Stepped { object: &objects[*i], before: before[*i].as_ref(), after: after[*i].as_ref(), replace: false, also: &[] }).collect();
+        let changes: Vec<Stepped<'_>> = changed.iter().map(|i| Stepped { object: &objects[*i], before: before[*i].as_ref(), after: after[*i].as_ref(), replace: false, also: &[], through: &NOTHING }).collect();
         let (steps, order, breaks) = sequence(&changes);
         // What has no safe order is named: two gateways whose only listeners are renamed while two routes swap them, say.
         // Such worlds are rare, and more than one in a hundred would fail the test.
