@@ -91,17 +91,29 @@ fn a_circle_is_at_the_fault_of_the_wish_and_stops_nobody_else() {
         )
     };
     repo.write("platform/route.yaml", &route("/cart"));
+    repo.write("platform/map.yaml", &map("other"));
     repo.write("apps/one/service.yaml", &service(""));
     repo.commit("first");
     repo.write("platform/route.yaml", &route("/basket"));
+    repo.write("platform/map.yaml", &(map("other") + "data: {a: b}\n"));
     let wish = "config.kubernetes.io/depends-on: gateway.networking.k8s.io/namespaces/shop/HTTPRoute/cart";
     repo.write("apps/one/service.yaml", &service(wish));
     let checked = run(&["check", repo.dir(), "-o", "json"]);
     let circle = ("graph-cycle".to_owned(), "apps/one/service.yaml".to_owned());
     assert!(code(&checked) == 1 && errors(&checked).contains(&circle), "{}", Ran(&checked));
-    let changes = changes(&repo, "HEAD", &[]);
-    let action = |object: &str| changes.iter().find(|(own, _)| own == object).map(|(_, action)| action.as_str());
-    assert_eq!((action("HTTPRoute cart"), action("Service cart")), (Some("update"), Some("blocked")), "{changes:?}");
+    let report = json(&run(&["plan", repo.dir(), "--against", "HEAD", "-o", "json"]));
+    let row = |kind: &str| {
+        let changes = report["changes"].as_array().expect("changes").iter();
+        changes.clone().find(|change| change["object"]["kind"] == kind).unwrap_or_else(|| panic!("{report:#}"))
+    };
+    assert_eq!(
+        (&row("Service")["action"], &row("ConfigMap")["action"]),
+        (&"blocked".into(), &"update".into()),
+        "{report:#}"
+    );
+    // The route has no error of its own: it leads to the Service, and waits for that.
+    let because = row("HTTPRoute")["because"].to_string();
+    assert!(because.contains("It needs Service shop/cart") && !because.contains("cycle"), "{report:#}");
 }
 
 /// Two names that differ in bytes that are no UTF-8 look alike: neither stands for the other.
