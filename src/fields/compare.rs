@@ -1,6 +1,6 @@
 //! Whether a declared value and a live one are the same after what the API server does to values.
 
-use super::declared::item_key;
+use super::declared::{item_key, value_at};
 use super::set::{Element, FieldPath};
 use crate::schema::quantity::{family, nanos};
 use crate::schema::{ListType, Schema, is_zero, with_defaults};
@@ -214,6 +214,22 @@ fn by_key(path: &FieldPath, a: &[Value], b: &[Value], keys: Keys<'_>) -> Option<
     Some(differences.collect())
 }
 
+/// Where a change of a field shows: at the field, or where a map or a list takes the place of a plain value on the way to it.
+pub fn change_root(path: &FieldPath, before: &Value) -> FieldPath {
+    let mut node = before;
+    for (depth, element) in path.0.iter().enumerate() {
+        let next = match (node, element.name()) {
+            (Value::Object(map), Some(name)) => map.get(name),
+            (Value::Array(_), None) => value_at(node, &FieldPath(vec![element.clone()])),
+            (Value::Null, _) => None,
+            _ => return FieldPath(path.0[..depth].to_vec()),
+        };
+        let Some(next) = next else { break };
+        node = next;
+    }
+    path.clone()
+}
+
 /// The schema of the node at a path below one with a schema.
 pub fn schema_at<'a>(schema: Option<Schema<'a>>, path: &FieldPath) -> Option<Schema<'a>> {
     path.0.iter().try_fold(schema?, |schema, element| match element.name() {
@@ -233,6 +249,17 @@ mod tests {
         let schemas = Schemas::default();
         let schema = schemas.of(&GroupKind::new("apps", "Deployment"), "v1");
         compare(want, Some(have), Known { schema, ..Known::default() })
+    }
+
+    #[test]
+    fn a_map_in_place_of_a_text_is_one_change() {
+        let before = json!({"spec": {"v": "was", "n": null, "l": [{"name": "a", "x": 1}]}});
+        let root = |elements: &[&str]| change_root(&FieldPath::spelt(elements), &before).to_string();
+        assert_eq!(root(&["f:spec", "f:v", "f:x", "f:y"]), "spec.v");
+        assert_eq!(root(&["f:spec", "f:n", "f:x"]), "spec.n.x");
+        assert_eq!(root(&["f:spec", "f:new", "f:x"]), "spec.new.x");
+        assert_eq!(root(&["f:spec", "f:l", "k:{\"name\":\"a\"}", "f:x", "f:deep"]), "spec.l[name=a].x");
+        assert_eq!(root(&["f:spec", "f:l", "f:x"]), "spec.l");
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod managed;
 mod set;
 mod unchanged;
 
-pub use compare::{Answer, Difference, Keys, Known, compare, difference, schema_at};
+pub use compare::{Answer, Difference, Keys, Known, change_root, compare, difference, schema_at};
 pub use declared::{Declared, Leaf, declare, pointer_of, restrict, value_at};
 pub use managed::{Holder, MANAGER, Managers, Operation};
 pub use set::{Element, FieldPath, FieldSet};

@@ -17,7 +17,8 @@ use crate::api::{Invalid, Refused};
 use crate::check;
 use crate::desired::{Desired, Member, glob};
 use crate::fields::{
-    Element, FieldPath, FieldSet, Holder, Keys, Managers, Operation, declare, difference, schema_at, value_at,
+    Element, FieldPath, FieldSet, Holder, Keys, Managers, Operation, change_root, declare, difference, schema_at,
+    value_at,
 };
 use crate::graph::{Graph, executor_filled_in, issued_through};
 use crate::inventory::{APPLIED, Destruction, Parent, approved};
@@ -235,6 +236,7 @@ fn accepted(change: &mut Change, before: &Value, after: &Value, live: &Live) {
         if path.ends_with(APPLIED) && old.ours().is_some_and(|o| o.contains(&path)) {
             continue;
         }
+        let path = change_root(&path, before);
         let keys = Keys { schema: schema_at(schema, &path), named: kinds::named_lists(&change.object.group_kind()) };
         for (path, before, after) in difference(&path, value_at(before, &path), value_at(after, &path), keys) {
             let nested = fields.iter().any(|f| path.is_below(&f.path));

@@ -2,7 +2,7 @@
 
 use super::{Cause, FieldChange, Ownership};
 use crate::fields::{
-    Answer, Declared, FieldPath, FieldSet, Holder, Keys, Known, Managers, compare, difference, value_at,
+    Answer, Declared, FieldPath, FieldSet, Holder, Keys, Known, Managers, change_root, compare, difference, value_at,
 };
 use crate::inventory::{APPLIED, Applied};
 use crate::kinds::{fallback, named_lists};
@@ -109,7 +109,13 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
                     _ => Cause::Pending,
                 };
                 let holder = other.filter(|_| !mine);
-                push_leaf(&mut drift.fields, &text.kind(), leaf, have, cause, holder);
+                let root = change_root(&leaf.path, live);
+                if root == leaf.path {
+                    push_leaf(&mut drift.fields, &text.kind(), leaf, have, cause, holder);
+                } else if drift.fields.last().is_none_or(|last| last.path != root) {
+                    let (before, after) = (value_at(live, &root).cloned(), value_at(text.value, &root).cloned());
+                    drift.fields.push(FieldChange { path: root, before, after, cause, holder: holder.cloned() });
+                }
             }
         }
     }
