@@ -3,12 +3,12 @@
 use super::common::{Format, Repository, Target};
 use super::failure::{FAILED, Failure};
 use super::ui;
-use crate::graph::Graph;
+use crate::graph::{Graph, Link};
 use crate::live::Live;
 use crate::object::ObjectRef;
-use crate::report::{dot, graph_text, mermaid, why_text};
+use crate::report::{dot, graph_text, mermaid, why_text, yaml};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Show the dependency graph that the objects' own references make
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Show the chain of needs from one object to another, each as KIND/NAME or KIND/NAMESPACE/NAME
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     why: Option<Vec<String>>,
-    /// The format, and a file for it; may be given several times [text, json, dot, mermaid]
+    /// The format, and a file for it; may be given several times [text, json, jsonl, yaml, markdown, dot, mermaid]
     #[arg(
         short,
         long,
@@ -55,15 +55,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             Format::Text => graph_text(&graph),
             Format::Dot => dot(&graph),
             Format::Mermaid => mermaid(&graph),
-            Format::Json => {
-                let links: Vec<_> = graph.links().into_iter().map(|(from, to, link)| json!({"from": from, "to": to, "because": link.because, "origin": link.origin})).collect();
-                format!("{:#}\n", json!({"nodes": graph.nodes().collect::<Vec<_>>(), "links": links}))
+            Format::Markdown => format!("```mermaid\n{}```\n", mermaid(&graph)),
+            Format::Json => format!("{:#}\n", whole(&graph)),
+            Format::Yaml => yaml(&whole(&graph)),
+            Format::Jsonl => links(&graph).iter().map(|link| format!("{link}\n")).collect(),
+            Format::Sarif | Format::Junit | Format::Github => {
+                return Err(Failure::usage("sarif, junit and github are formats of `spinway check`"));
             }
-            _ => return Err(Failure::usage("the graph has the formats text, json, dot and mermaid")),
         };
         target.write(&text)?;
     }
     Ok(if cycles.is_empty() { 0 } else { FAILED })
+}
+
+/// The objects and the links between them.
+fn whole(graph: &Graph) -> Value {
+    json!({"nodes": graph.nodes().collect::<Vec<_>>(), "links": links(graph)})
+}
+
+fn links(graph: &Graph) -> Vec<Value> {
+    let link = |(from, to, link): (&ObjectRef, &ObjectRef, &Link)| json!({"from": from, "to": to, "because": link.because, "origin": link.origin});
+    graph.links().into_iter().map(link).collect()
 }
 
 fn find(graph: &Graph, text: &str) -> Result<ObjectRef, Failure> {

@@ -4,15 +4,14 @@ use super::Member;
 use super::deletions::Deletions;
 use super::releases::quoted;
 use super::settle::Settle;
-use super::shape::Flaw;
+use super::source::Source;
 use super::spelling::misspelt_name;
 use super::tree::{Pattern, below, glob};
 use crate::kinds::{GATEWAY, HealthRule, SPIN};
-use crate::object::{Diagnostic, ObjectRef, Origin, did_you_mean, seconds};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use crate::object::{Diagnostic, ObjectRef, Origin};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The API group of the local kinds.
@@ -61,60 +60,6 @@ pub struct Config {
     /// come on top.
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub defaults: Value,
-}
-
-/// A path that is read: `apps`, or `{path: apps, namespace: shop}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "WrittenSource")]
-pub struct Source {
-    /// The folder or file.
-    pub path: String,
-    /// The namespace of the objects below it that declare none.
-    pub namespace: Option<String>,
-}
-
-/// A source as it is written.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a path, or `{path: PATH, namespace: NAME}`")]
-enum WrittenSource {
-    /// Its path alone.
-    Path(String),
-    /// With more.
-    Entry(SourceEntry),
-}
-
-/// A path that is read, and the namespace of what declares none.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SourceEntry {
-    /// The folder or file.
-    path: String,
-    /// The namespace of the objects below it that declare none.
-    #[serde(default)]
-    namespace: Option<String>,
-}
-
-impl From<WrittenSource> for Source {
-    fn from(written: WrittenSource) -> Self {
-        match written {
-            WrittenSource::Path(path) => Self { path, namespace: None },
-            WrittenSource::Entry(SourceEntry { path, namespace }) => Self { path, namespace },
-        }
-    }
-}
-
-impl JsonSchema for Source {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Source".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        WrittenSource::json_schema(generator)
-    }
 }
 
 /// The executors that Apps run by, each of which must be in the namespace of the App.
@@ -545,32 +490,6 @@ pub fn typed<'a, T: Deserialize<'a>>(value: &'a Value, at: &str) -> Result<T, (S
         }
         (pointer, error.into_inner().to_string())
     })
-}
-
-impl Approval {
-    /// What is wrong with it beyond its types: it would approve nothing.
-    pub(super) fn flaws(&self, rules: &Config) -> Vec<Flaw> {
-        let mut found = Vec::new();
-        let mut add = |field: &str, message: String, help: String| {
-            found.push(Flaw { pointer: format!("/spec/{field}"), message, help: Some(help) });
-        };
-        let known: Vec<&str> = rules.environments.iter().map(|environment| environment.name.as_str()).collect();
-        if !known.contains(&self.environment.as_str()) {
-            let meant = did_you_mean(&self.environment, known.iter().copied());
-            let help = meant.unwrap_or_else(|| format!("The Config has: {}.", known.join(", ")));
-            add("environment", format!("There is no environment `{}`", self.environment), help);
-        }
-        let digits = self.digest.strip_prefix("sha256:");
-        if digits.is_none_or(|digits| digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit())) {
-            let help = "Copy the destruction digest that the plan prints: `sha256:` and hexadecimal digits.".to_owned();
-            add("digest", format!("`{}` is not a digest", self.digest), help);
-        }
-        if seconds(&self.expires).is_none() {
-            let help = "Write a time of RFC 3339: `2026-11-29T12:00:00Z`.".to_owned();
-            add("expires", format!("`{}` is not a time", self.expires), help);
-        }
-        found
-    }
 }
 
 /// The pointers of the defaults that a Config has for Apps: parts of their `spec`, and of what they override by environment.

@@ -1,10 +1,10 @@
-//! What kustomizations use: it is not read as plain manifests, since part of it are patches, and the rest is meant to be changed
-//! before it is applied.
+//! What kustomizations and Helm charts use: it is not read as plain manifests, since part of it are patches and templates, and the
+//! rest is meant to be changed before it is applied.
 
 use super::tree::{is_kustomization, resolved};
 use super::{Tree, yaml};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Fields of a kustomization that are lists of paths, of files or folders.
@@ -24,20 +24,27 @@ const LISTS: [&str; 10] = [
 /// Fields whose items name a file by `path`.
 const PATHS: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
 
-/// The files that kustomizations use.
+/// The file that makes a folder a Helm chart.
+const CHART: &str = "Chart.yaml";
+
+/// The files that kustomizations use, and the charts.
 #[derive(Debug, Default)]
 pub(super) struct Used {
     /// Each file with the kustomization that uses it.
     files: BTreeMap<String, String>,
+    /// The folders of charts, with a `/` at their end.
+    charts: BTreeSet<String>,
 }
 
 impl Used {
     /// What the kustomizations among these paths use: what stands beside them and what they list. A kustomization takes nothing
     /// from another owner, whose files stay what they are.
     pub(super) fn by(tree: &Tree, read: &[&str], owner: impl Fn(&str) -> String) -> Self {
+        let charts = read.iter().filter_map(|path| path.strip_suffix(CHART));
+        let charts = charts.filter(|folder| folder.is_empty() || folder.ends_with('/')).map(str::to_owned).collect();
         let own: Vec<&str> = read.iter().copied().filter(|path| is_kustomization(path)).collect();
         if own.is_empty() {
-            return Self::default();
+            return Self { charts, ..Self::default() };
         }
         let mut users: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for path in own {
@@ -56,12 +63,19 @@ impl Used {
             all.into_iter().find(|user| owner(user) == owner(path)).map(str::to_owned)
         };
         let files = read.iter().filter(|path| !is_kustomization(path));
-        Self { files: files.filter_map(|path| Some(((*path).to_owned(), user(path)?))).collect() }
+        Self { charts, files: files.filter_map(|path| Some(((*path).to_owned(), user(path)?))).collect() }
     }
 
     /// Whether a file is used by a kustomization.
     pub(super) fn takes(&self, path: &str) -> bool {
         self.files.contains_key(path)
+    }
+
+    /// The `Chart.yaml` of the charts that a file stands in, the outermost first.
+    pub(super) fn charts_of(&self, path: &str) -> impl Iterator<Item = String> {
+        let folders = std::iter::once("").chain(path.match_indices('/').map(|(at, _)| &path[..=at]));
+        let charts = folders.filter(|folder| self.charts.contains(*folder)).map(|folder| format!("{folder}{CHART}"));
+        charts.collect::<Vec<_>>().into_iter()
     }
 
     /// How many files a kustomization uses.
@@ -133,6 +147,19 @@ mod tests {
             ]
         );
         assert_eq!(used.count("apps/overlay/kustomization.yaml"), 6);
+    }
+
+    #[test]
+    fn a_chart_is_known_by_its_file() {
+        let (used, _) = used(&[
+            ("a/web/Chart.yaml", ""),
+            ("a/web/templates/x.yaml", ""),
+            ("a/b/MyChart.yaml", ""),
+            ("a/b/y.yaml", ""),
+        ]);
+        let charts = |path: &str| used.charts_of(path).collect::<Vec<_>>();
+        assert_eq!(charts("a/web/templates/x.yaml"), ["a/web/Chart.yaml"]);
+        assert!(charts("a/b/y.yaml").is_empty() && charts("a/x.yaml").is_empty());
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! One file of the repository: its documents, as objects.
 
 use super::kustomization::Used;
-use super::marks::{self, SUBSTITUTE};
-use super::shape::{self, Flaw};
+use super::marks::SUBSTITUTE;
+use super::signs::{CIPHERTEXT, DIRECTIVE, key_named};
 use super::spelling::{VERSION, is_of_a_tool};
 use super::tree::{is_kustomization, meant_name};
 use super::{
-    Amount, Approval, Desired, Entry, FileOwner, GROUP, LOCAL_KINDS, Member, Shares, Tree, app, below,
-    canonical::canonical, patch, values, yaml,
+    Amount, Approval, Desired, Entry, FileOwner, GROUP, LOCAL_KINDS, Member, Shares, Tree, app, canonical::canonical,
+    patch, values, yaml,
 };
 use crate::kinds;
-use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, Traced, split_api_version};
+use crate::object::{Diagnostic, Object, ObjectRef, Origin, Position, Positions, Severity, split_api_version};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,27 +57,24 @@ impl Found {
 }
 
 /// Where a file begins.
-const START: Position = Position { line: 1, column: 1 };
-/// What values begin with that SOPS has encrypted.
-const CIPHERTEXT: &str = "ENC[AES256_GCM,";
-/// The directive of a strategic merge patch: a document with it is no object.
-const DIRECTIVE: &str = "$patch";
+pub(super) const START: Position = Position { line: 1, column: 1 };
 
-struct File<'a> {
-    tree: &'a Tree,
-    path: Arc<str>,
+/// One file that is being read.
+pub(super) struct File<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) path: Arc<str>,
     /// The partition of the file, and so of all its objects.
-    partition: String,
-    desired: &'a Desired,
-    shares: &'a Shares,
-    used: &'a Used,
+    pub(super) partition: String,
+    pub(super) desired: &'a Desired,
+    pub(super) shares: &'a Shares,
+    pub(super) used: &'a Used,
     /// Whether `${` stands in its text.
-    has_names: bool,
+    pub(super) has_names: bool,
     /// Whether a value of SOPS stands in its text.
-    is_encrypted: bool,
+    pub(super) is_encrypted: bool,
     /// Whether a directive of a strategic merge patch stands in its text.
-    has_directives: bool,
-    found: &'a mut Found,
+    pub(super) has_directives: bool,
+    pub(super) found: &'a mut Found,
 }
 
 /// Reads one file into `found`.
@@ -144,11 +141,11 @@ pub(super) fn read_file(tree: &Tree, path: &str, desired: &Desired, shares: &Sha
 
 impl File<'_> {
     /// Takes something of the owner's share.
-    fn takes(&self, amount: Amount, count: usize) -> bool {
+    pub(super) fn takes(&self, amount: Amount, count: usize) -> bool {
         self.shares.take(self.shares.owner(&self.path), amount, count)
     }
 
-    fn origin(&self, position: Position) -> Origin {
+    pub(super) fn origin(&self, position: Position) -> Origin {
         Origin { file: Arc::clone(&self.path), position }
     }
 
@@ -156,10 +153,9 @@ impl File<'_> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether the file is part of a Helm chart, which is told once, at its `Chart.yaml`.
+    /// Whether the file is part of a Helm chart of its own partition.
     fn is_of_a_chart(&self) -> bool {
-        let folders = std::iter::once("").chain(self.path.match_indices('/').map(|(at, _)| &self.path[..=at]));
-        folders.into_iter().any(|folder| self.tree.entries.contains_key(&format!("{folder}Chart.yaml")))
+        self.used.charts_of(&self.path).any(|chart| self.desired.partition_of(&chart) == self.partition)
     }
 
     /// A file without an owner: no rules hold for it, so nothing of it is applied. What it is about is noted, since whoever has that
@@ -184,7 +180,7 @@ impl File<'_> {
         self.unread_at(id, START, message, help);
     }
 
-    fn unread_at(&mut self, id: &'static str, position: Position, message: &str, help: &str) {
+    pub(super) fn unread_at(&mut self, id: &'static str, position: Position, message: &str, help: &str) {
         let origin = self.origin(position);
         self.found.diagnostics.push(Diagnostic::error(id, message).at(origin).help(help));
         self.found.unread.extend(self.desired.partitions_at(&self.path));
@@ -213,6 +209,7 @@ impl File<'_> {
             return self.kustomization();
         }
         if self.is_of_a_chart() {
+            // It is told once, at its `Chart.yaml`, which makes the partition unread.
             if self.name() == "Chart.yaml" {
                 self.foreign(
                     "file-helm",
@@ -224,7 +221,7 @@ impl File<'_> {
             return;
         }
         let (documents, diagnostics) = yaml::read(&self.path, text);
-        let is_broken = diagnostics.iter().any(|d| d.id == "yaml-syntax");
+        let is_broken = diagnostics.iter().any(|d| d.severity == Severity::Error);
         if self.desired.config.is_none() && is_broken && text.contains("{{") {
             return self.foreign(
                 "file-template",
@@ -390,65 +387,8 @@ impl File<'_> {
         self.found.members.push(Member { object, partition: self.partition.clone(), by: Vec::new() });
     }
 
-    /// Tells of `${name}` in an object in which no values are replaced.
-    fn literals(&mut self, value: &Value, positions: &Positions) {
-        let Some(object) = ObjectRef::of(value).filter(|object| object.kind != "CustomResourceDefinition") else {
-            return;
-        };
-        let environment = &self.desired.environment;
-        for literal in values::literals(value, &environment.values) {
-            let values::Literal { pointer, name, value: known } = literal;
-            // What stands in a Secret is for nobody to read, unless it is the name of a value.
-            if known.is_none() && object.is("", "Secret") {
-                continue;
-            }
-            let message = format!("`${{{name}}}` is applied as it is written: no values are replaced in this object.");
-            let annotate = format!("`{SUBSTITUTE}: enabled`");
-            let (severity, help) = match known {
-                Some(known) if known == name => (
-                    Severity::Warning,
-                    format!("To use the value of the environment, annotate the object with {annotate}."),
-                ),
-                Some(known) => {
-                    (Severity::Warning, format!("Did you mean `${{{known}}}`, with the annotation {annotate}?"))
-                }
-                None => (
-                    Severity::Note,
-                    format!(
-                        "If a value of the environment is meant, add it to `values` in spinway.yaml and annotate the object with {annotate}."
-                    ),
-                ),
-            };
-            let origin =
-                positions.nearest(&pointer).map_or_else(|| self.origin(START), |position| self.origin(position));
-            let diagnostic = Diagnostic::new(severity, "value-literal", message).at(origin).about(&object).help(help);
-            self.found.diagnostics.push(diagnostic);
-        }
-    }
-
-    /// Tells of annotations and labels of ours that are misspelt.
-    fn marks(&mut self, value: &Value, positions: &Positions) {
-        for marks::Wrong { pointer, message, help } in marks::wrong(value) {
-            let origin =
-                positions.nearest(&pointer).map_or_else(|| self.origin(START), |position| self.origin(position));
-            let mut diagnostic = Diagnostic::error("object-mark", format!("{message}.")).at(origin).help(help);
-            diagnostic.object = ObjectRef::of(value);
-            self.found.diagnostics.push(diagnostic);
-        }
-    }
-
-    /// Where an object shows that SOPS has encrypted it; what SOPS added to it goes.
-    fn encrypted(&self, value: &mut Value) -> Option<String> {
-        let map = value.as_object_mut()?;
-        if map.get("sops").is_some_and(|block| block.get("mac").is_some() || block.get("version").is_some()) {
-            map.shift_remove("sops");
-            return Some("/sops".to_owned());
-        }
-        if self.is_encrypted { text_beginning(value, CIPHERTEXT, "") } else { None }
-    }
-
     /// Replaces the values of the environment; false when they add more than the owner may have.
-    fn substitute(&mut self, value: &mut Value, positions: &Positions) -> bool {
+    pub(super) fn substitute(&mut self, value: &mut Value, positions: &Positions) -> bool {
         let values = &self.desired.environment.values;
         if !self.takes(Amount::Growth, values::growth(value, values)) {
             return false;
@@ -467,121 +407,6 @@ impl File<'_> {
             self.found.unread.insert(self.partition.clone());
         }
         true
-    }
-
-    fn local(&mut self, mut value: Value, positions: &Positions, origin: &Origin, kind: &str) {
-        for flaw in shape::unknown_around(&value, kind) {
-            self.flaw(&flaw, positions, origin, kind);
-        }
-        self.marks(&value, positions);
-        if matches!(kind, "App" | "Patch") {
-            if self.encrypted(&mut value).is_some() {
-                let message = format!("This {kind} is encrypted with SOPS, so it cannot be read.");
-                return self.unread_at(
-                    "object-encrypted",
-                    origin.position,
-                    &message,
-                    "Commit it as it is; encrypt Secrets alone.",
-                );
-            }
-            if !self.substitute(&mut value, positions) {
-                return;
-            }
-            let text = Traced::read(value, positions, &self.path, origin);
-            return if kind == "App" { self.app(text) } else { self.patch(&text) };
-        }
-        let config = self.desired.rules();
-        let mut say = |message: &str, help: &str| {
-            self.found.diagnostics.push(Diagnostic::error("local-kind", message).at(origin.clone()).help(help));
-        };
-        match kind {
-            "Approval" => {
-                if config.tenant_of(&self.path).is_some() {
-                    return say(
-                        "An Approval in a tenant's path: those it binds could edit it.",
-                        "Move it to one of `approvals.paths`.",
-                    );
-                }
-                if !config.approvals.paths.iter().any(|path| below(&self.path, path).is_some()) {
-                    return say("An Approval outside `approvals.paths` counts for nothing.", "Move it there.");
-                }
-                self.approval(&value, positions, origin);
-            }
-            _ => {
-                say("A Config is only read from spinway.yaml at the root.", "Remove it here.");
-                self.found.configs.push(origin.clone());
-            }
-        }
-    }
-
-    fn approval(&mut self, value: &Value, positions: &Positions, origin: &Origin) {
-        let (approval, mut flaws) = shape::read::<Approval>(value.get("spec").unwrap_or(&Value::Null), "/spec");
-        flaws.extend(approval.iter().flat_map(|approval| approval.flaws(self.desired.rules())));
-        flaws.iter().for_each(|flaw| self.flaw(flaw, positions, origin, "Approval"));
-        let is_meant = |approval: &Approval| approval.environment == self.desired.environment.name;
-        self.found.approvals.extend(approval.filter(|approval| flaws.is_empty() && is_meant(approval)));
-    }
-
-    /// A mistake in the text of a local kind.
-    fn flaw(&mut self, flaw: &Flaw, positions: &Positions, origin: &Origin, kind: &str) {
-        let message = format!("{}.", flaw.message);
-        let diagnostic = match kind {
-            "App" => Diagnostic::error("app", message),
-            "Patch" => Diagnostic::error("patch", message),
-            "Approval" => Diagnostic::error("approval", message),
-            _ => Diagnostic::error("config", message),
-        };
-        let place = positions.nearest(&flaw.pointer).map_or_else(|| origin.clone(), |position| self.origin(position));
-        let help = flaw.help.clone().unwrap_or_else(|| format!("`spinway schema {kind}` prints all fields."));
-        self.found.diagnostics.push(diagnostic.at(place).help(help));
-        // What it stands for is not known, so none of it counts as removed.
-        self.found.unread.insert(self.partition.clone());
-    }
-
-    fn app(&mut self, text: Traced) {
-        self.found.apps.push(app::Source { text, partition: self.partition.clone(), by: Vec::new() });
-    }
-
-    fn patch(&mut self, text: &Traced) {
-        let value = text.value();
-        let (spec, flaws) = shape::read::<patch::Spec>(value.get("spec").unwrap_or(&Value::Null), "/spec");
-        let positions = text.positions();
-        flaws.iter().for_each(|flaw| self.flaw(flaw, &positions, &text.origin, "Patch"));
-        let Some(spec) = spec.filter(|_| flaws.is_empty()) else { return };
-        match patch::Patch::read(spec, text, "/spec", &self.partition) {
-            Ok(_) if !self.takes(Amount::Patches, 1) => {}
-            Ok(patch) => self.found.patches.push(patch),
-            Err(diagnostic) => {
-                self.found.diagnostics.push(*diagnostic);
-                self.found.unread.insert(self.partition.clone());
-            }
-        }
-    }
-}
-
-/// The pointer of the first key of a name.
-fn key_named(value: &Value, name: &str, pointer: &str) -> Option<String> {
-    let below = |key: &str| format!("{pointer}/{}", crate::object::escape(key));
-    match value {
-        Value::Object(map) if map.contains_key(name) => Some(below(name)),
-        Value::Object(map) => map.iter().find_map(|(key, value)| key_named(value, name, &below(key))),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(at, item)| key_named(item, name, &below(&at.to_string())))
-        }
-        _ => None,
-    }
-}
-
-/// The pointer of the first text that begins so.
-fn text_beginning(value: &Value, start: &str, pointer: &str) -> Option<String> {
-    let below = |key: &str| format!("{pointer}/{}", crate::object::escape(key));
-    match value {
-        Value::String(text) => text.starts_with(start).then(|| pointer.to_owned()),
-        Value::Object(map) => map.iter().find_map(|(key, value)| text_beginning(value, start, &below(key))),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(at, item)| text_beginning(item, start, &below(&at.to_string())))
-        }
-        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod config;
 mod deletions;
 mod json_schema;
 mod kustomization;
+mod local;
 mod manifest;
 mod marks;
 mod notation;
@@ -21,6 +22,8 @@ mod rules;
 mod settle;
 mod shape;
 mod shares;
+mod signs;
+mod source;
 mod spelling;
 mod stop;
 mod templates;
@@ -33,7 +36,7 @@ pub(crate) use app::{MAX_NAME as MAX_APP_NAME, network};
 pub use canonical::canonical;
 pub use config::{
     APP_KINDS, Approval, Channel, ClusterRule, Config, ConflictAction, Conflicts, DriftRule, Environment, FileOwner,
-    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Source, Suppression, Tenant, allows_all,
+    GROUP, IgnoreRule, OWN_KINDS, PLATFORM, Selector, Suppression, Tenant, allows_all,
 };
 pub(crate) use config::{is_dns_label, is_service_account};
 pub use deletions::{Budget, Deletions};
@@ -41,6 +44,7 @@ pub use json_schema::{LOCAL_KINDS, json_schema};
 pub use rules::under_the_rules_of;
 pub use settle::{MAX_SETTLE, Settle};
 pub use shares::{Amount, Shares};
+pub use source::Source;
 pub use stop::{MAX_PAUSE, Scope, Stop};
 pub use tree::{Entry, MAX_FILE_BYTES, MAX_TREE_BYTES, Pattern, Tree, below, glob, glob_within};
 

@@ -135,7 +135,7 @@ const SLIPS: &[(Slip, &str)] = &[
     (Text(RULES, "metadata:", "metdata:"), "metadata"),
     (Text(RULES, "spec:", "sepc:"), "spec"),
     (Text(RULES, "  tenants:", "  tenant:"), "tenants"),
-    (Text(RULES, "  tenants:", "tenants:"), "spec"),
+    (Text(RULES, "spec:\n", "tenants: []\nspec:\n"), "spec"),
     (Text(RULES, "sources: [platform", "source: [platform"), "sources"),
     (Text(RULES, "namespace: shop}]", "namespce: shop}]"), "namespace"),
     (Text(RULES, "inventory: {namespace", "inventory: {namespaces"), "namespace"),
@@ -285,8 +285,8 @@ fn nothing_passes_by_misspelling() {
                 format!("--env {asked}")
             }
         };
-        // The rules of a pull request are those of its base: there, too, nothing passes.
-        if matches!(slip, Text(RULES, ..) | Name(RULES, _)) {
+        // The rules and approvals of a pull request are those of its base: there, too, nothing passes.
+        if matches!(slip, Text(RULES | DROP, ..) | Name(RULES, _)) {
             base = repo.commit("misspelt");
         }
         let by_environment = ["--env", environment];

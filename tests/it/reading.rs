@@ -129,12 +129,13 @@ fn help_names_the_formats_that_a_verb_has() {
     for (format, expected) in [
         ("text", 0),
         ("json", 0),
+        ("jsonl", 0),
+        ("yaml", 0),
+        ("markdown", 0),
         ("dot", 0),
         ("mermaid", 0),
-        ("jsonl", 64),
-        ("yaml", 64),
-        ("markdown", 64),
         ("sarif", 64),
+        ("junit", 64),
     ] {
         let ran = run(&["graph", repo.dir(), "--env", "staging", "-o", format]);
         assert_eq!(code(&ran), expected, "{format}: {}", Ran(&ran));

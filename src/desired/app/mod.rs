@@ -141,7 +141,8 @@ impl<'a> Template<'a> {
             _ => Entries::new(),
         };
         let (app, flaws) = shape::read::<App>(&layers.value(), "");
-        let others = other_environments(&source.text, &around.environment.name);
+        let mut others = other_environments(&source.text, &around.environment.name);
+        others.extend(shape::unknown_around(&source.text.value(), "App"));
         let flaws = flaws.into_iter().map(|flaw| (layers.origin_of(&flaw.pointer).clone(), flaw));
         let others = others.into_iter().map(|flaw| (source.text.origin_of(&flaw.pointer).clone(), flaw));
         for (place, flaw) in flaws.chain(others) {
