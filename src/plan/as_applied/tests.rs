@@ -91,7 +91,8 @@ fn what_goes_is_of_the_partition_that_had_it() {
     let moved = CONFIG
         .replace("namespaces: [two]", "namespaces: [one, two], gateways: ['*'], hostnames: ['*'], pathPrefixes: ['*']");
     let head = [("spinway.yaml", moved.as_str()), ("platform/g.yaml", GATEWAY), ("apps/two/r.yaml", ROUTE)];
-    assert_eq!(told(&plan(&base, &head)), ["Update Service cart two", "Update HTTPRoute cart two"]);
+    let expected = ["Delete ConfigMap c two", "Update Service cart two", "Update HTTPRoute cart two"];
+    assert_eq!(told(&plan(&base, &head)), expected);
 }
 
 #[test]
