@@ -56,14 +56,14 @@ impl KnownFindings {
     /// Which of the findings of a change its base has too, in their order.
     pub fn among(&self, found: &[Diagnostic]) -> Vec<bool> {
         let mut left = self.counts.clone();
-        let mut is_known = |finding: &Diagnostic| match left.get_mut(&known_by(finding)) {
+        let is_known = |finding: &Diagnostic| match left.get_mut(&known_by(finding)) {
             Some(count) if *count > 0 => {
                 *count -= 1;
                 true
             }
             _ => false,
         };
-        found.iter().map(|finding| is_known(finding)).collect()
+        found.iter().map(is_known).collect()
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn end(text: &str) -> Result<String, Failure> {
 pub(super) fn tell(stop: &Stop) {
     super::ui::progress(&format!(
         "{} The agent's next turn, and every apply, does so.",
-        crate::report::stop(&stop).terminal()
+        crate::report::stop(stop).terminal()
     ));
 }
 

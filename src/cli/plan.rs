@@ -41,7 +41,8 @@ pub(super) async fn planned(
 ) -> Result<Planned, Failure> {
     let planned = ops::plan(&repository.given(), &live.source(), &planning.options()).await?;
     let tenants: Vec<&str> = planned.desired.rules().partitions();
-    for asked in planning.options().select.tenants.iter().filter(|asked| !tenants.contains(&asked.as_str())) {
+    let options = planning.options();
+    if let Some(asked) = options.select.tenants.iter().find(|asked| !tenants.contains(&asked.as_str())) {
         let meant = did_you_mean(asked, tenants.iter().copied());
         let meant = meant.unwrap_or_else(|| format!("There are: {}.", tenants.join(", ")));
         return Err(Failure::usage(format!("there is no tenant `{asked}`. {meant}")));

@@ -214,7 +214,7 @@ impl Walk<'_> {
             let several = several.map(|words| words.iter().filter_map(Value::as_str).collect());
             one.map(|word| vec![word]).or(several)
         };
-        let all: Option<Vec<Vec<&str>>> = texts.iter().map(|node| words(node)).collect();
+        let all: Option<Vec<Vec<&str>>> = texts.iter().map(words).collect();
         // A value is replaced later, by the rules of the environment.
         let Some(words) = all.map(|words| words.concat()).filter(|words| !words.is_empty() && !text.contains("${"))
         else {

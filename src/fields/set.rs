@@ -194,7 +194,8 @@ impl FieldSet {
         node.member = true;
     }
 
-    fn node(&self, path: &FieldPath) -> Option<&Self> {
+    /// What it has at and below a path.
+    pub fn node(&self, path: &FieldPath) -> Option<&Self> {
         path.0.iter().try_fold(self, |node, element| node.children.get(element))
     }
 

@@ -113,6 +113,10 @@ impl<'a> Allowed<'a> {
         }
         let found = patterns.iter().flat_map(|pattern| kinds::each(value, pattern));
         let mut found: Vec<String> = found.map(|(pointer, _)| pointer).collect();
+        if reference.is(CRD_GROUP, "CustomResourceDefinition") {
+            // Versions in which objects may be stored cannot go.
+            found.extend(kinds::each(value, "status.storedVersions").into_iter().map(|(pointer, _)| pointer));
+        }
         // Whether a reference is optional stands beside it.
         let beside = found.iter().filter_map(|pointer| Some(format!("{}/optional", pointer.rsplit_once('/')?.0)));
         let beside: Vec<String> =
@@ -370,5 +374,15 @@ mod tests {
         // Of other kinds there is not even that, but that someone wrote a status.
         let made = copy(&Desired::default(), &live);
         assert_eq!((made.get("spec"), &made["status"]), (None, &json!({"conditions": []})));
+    }
+
+    #[test]
+    fn the_versions_in_which_objects_may_be_stored_are_kept() {
+        let crd = serde_json::json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "ws.t.example"},
+            "spec": {"group": "t.example", "names": {"kind": "W"}}, "status": {"storedVersions": ["v1", "v2"], "conditions": [{"type": "Established"}]}});
+        let (desired, schemas) = (Desired::default(), Schemas::default());
+        let reference = ObjectRef::new(CRD_GROUP, "CustomResourceDefinition", "", "ws.t.example");
+        let made = Allowed::new(&desired, &schemas).copy(&reference, &crd);
+        assert_eq!(made.pointer("/status/storedVersions"), crd.pointer("/status/storedVersions"));
     }
 }

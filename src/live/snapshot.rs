@@ -121,9 +121,9 @@ impl Live {
         let allowed = Allowed::new(desired, &self.schemas);
         let objects = self.objects().map(|(reference, value)| allowed.copy(reference, value));
         let mut text = format!("{{\"schema\":{},\"time\":{},\n", json!(SCHEMA), json!(self.time));
-        let _ = write!(text, "\"cluster\":{},\n", json!(self.cluster_uid));
+        let _ = writeln!(text, "\"cluster\":{},", json!(self.cluster_uid));
         if !self.namespace.is_empty() {
-            let _ = write!(text, "\"namespace\":{},\n", json!(self.namespace));
+            let _ = writeln!(text, "\"namespace\":{},", json!(self.namespace));
         }
         text.push_str("\"kinds\":");
         lines(&mut text, rows.map(|row| json!(row)));

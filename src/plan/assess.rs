@@ -150,7 +150,7 @@ impl Context<'_> {
             Ok(adopting) => adopting,
             Err(reason) => {
                 return Assessed {
-                    change: blocked(change, Action::Adopt, reason),
+                    change: blocked(change, Action::Adopt, *reason),
                     probe: false,
                     live: Some(live.clone()),
                 };
@@ -188,11 +188,11 @@ impl Context<'_> {
     }
 
     /// Whether the object is being adopted; an error says why it cannot be.
-    fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, Reason> {
+    fn adoption(&self, reference: &ObjectRef, live: &Value) -> Result<bool, Box<Reason>> {
         let has_entry = Managers::of(live).ours().is_some();
         match owner(live, self.ids) {
             Owner::Ours(_) => Ok(false),
-            Owner::Other(name) => Err(Reason::OwnedBy(name)),
+            Owner::Other(name) => Err(Box::new(Reason::OwnedBy(name))),
             Owner::Nobody if self.parents.is_empty() && has_entry => Ok(false),
             // The inventory's own namespace is made before anything else, and then has no label yet.
             Owner::Nobody
@@ -209,7 +209,7 @@ impl Context<'_> {
             Owner::Nobody => {
                 let config = self.desired.rules();
                 let asked = self.options.adopt || config.adopt.iter().any(|selector| selector.matches(reference));
-                if asked { Ok(true) } else { Err(Reason::Unowned) }
+                if asked { Ok(true) } else { Err(Box::new(Reason::Unowned)) }
             }
         }
     }

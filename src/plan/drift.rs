@@ -2,7 +2,7 @@
 
 use super::{Cause, FieldChange, Ownership};
 use crate::fields::{
-    Answer, Declared, FieldPath, FieldSet, Holder, Keys, Known, Managers, change_root, compare, difference, value_at,
+    Answer, Declared, FieldPath, Holder, Keys, Known, Managers, change_root, compare, difference, restrict, value_at,
 };
 use crate::inventory::{APPLIED, Applied};
 use crate::kinds::{fallback, named_lists};
@@ -175,11 +175,13 @@ fn push_leaf(
     }
 }
 
-/// Fields that we hold and no longer declare: the top of each removed part.
+/// Fields that we hold and no longer declare: the top of each removed part, with what of it is ours. What the API server put
+/// beside that goes too, and was never declared.
 fn removed(drift: &mut Drift, text: &Text<'_>, managers: &Managers, live: &Value) {
     let declared = text.declared;
     let mut tops: Vec<FieldPath> = Vec::new();
-    for path in managers.ours().map(FieldSet::paths).unwrap_or_default() {
+    let Some(ours) = managers.ours() else { return };
+    for path in ours.paths() {
         // Who declares a part of a whole holds on to the whole.
         if declared.set.reaches(&path) || tops.iter().any(|top| path.is_below(top)) || is_annotation(&path) {
             continue;
@@ -192,7 +194,7 @@ fn removed(drift: &mut Drift, text: &Text<'_>, managers: &Managers, live: &Value
             if after.as_ref() == Some(value) {
                 drift.ownership.push(Ownership::Default(path.clone()));
             } else {
-                let before = Some(value.clone());
+                let before = Some(ours.node(&path).map_or_else(|| value.clone(), |held| restrict(value, &[held])));
                 drift.fields.push(FieldChange {
                     path: path.clone(),
                     before,

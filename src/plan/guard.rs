@@ -22,10 +22,7 @@ pub(super) fn deletions(
     let mut diagnostics = Vec::new();
     for (reference, stored) in live.others(&desired.objects) {
         let value = stored.value();
-        let partition = match owner(value, &ids) {
-            Owner::Ours(partition) => partition,
-            _ => continue,
-        };
+        let Owner::Ours(partition) = owner(value, &ids) else { continue };
         if !meta(value, "deletionTimestamp").is_empty() {
             continue;
         }

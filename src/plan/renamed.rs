@@ -31,7 +31,7 @@ pub(super) fn find(changes: &mut [Change], desired: &Desired, live: &Live, paren
     for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.action == Action::Create) {
         let place = place(change);
         if places.contains(&place) && !recorded.iter().any(|known| known.is_succeeded_by(&change.object)) {
-            free.add(index, place, &change.version, names.marks_of_made(change, live));
+            free.add(index, &place, &change.version, names.marks_of_made(change, live));
         }
     }
     let mut found: Vec<(usize, ObjectRef)> = Vec::new();
@@ -89,7 +89,7 @@ struct Candidates {
 const MOST_COMPARED: usize = 100;
 
 impl Candidates {
-    fn add(&mut self, index: usize, place: Place, version: &str, marks: Vec<String>) {
+    fn add(&mut self, index: usize, place: &Place, version: &str, marks: Vec<String>) {
         self.versions.entry(place.clone()).or_default().insert(version.to_owned());
         for mark in marks {
             self.by_mark.entry((place.clone(), mark)).or_default().push_back(index);
@@ -375,7 +375,8 @@ mod tests {
     /// Each is found among many, wherever it stands: those of one mark are few.
     #[test]
     fn many_are_renamed_at_once() {
-        let ways: [(&str, fn(&str, usize) -> Value); 2] = [
+        type Make = fn(&str, usize) -> Value;
+        let ways: [(&str, Make); 2] = [
             ("maps", |name, n| map(&format!("{name}{n}"), &n.to_string())),
             ("routes", |name, n| route(&format!("{name}{n}"), &json!(["a.example"]), &[&format!("/{n}")], "x")),
         ];

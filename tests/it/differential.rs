@@ -97,8 +97,9 @@ fn comparable(report: &Value) -> BTreeSet<String> {
         let because: Vec<&str> = row["because"].as_array().expect("reasons").iter().map(text).collect();
         let because: Vec<&&str> =
             because.iter().filter(|b| !OF_A_SNAPSHOT.iter().any(|known| b.starts_with(known))).collect();
-        let told = json!({"action": row["action"], "intended": row["intended"], "partition": row["partition"], "fields": row["fields"],
+        let mut told = json!({"action": row["action"], "intended": row["intended"], "partition": row["partition"], "fields": row["fields"],
             "because": because, "breaks": row["breaks"], "steps": row["steps"], "needs": row["needs"], "facts": row["facts"]});
+        told.sort_all_objects();
         let object = &row["object"];
         found.insert(format!(
             "{} {}/{} {told}",
@@ -204,7 +205,11 @@ fn difference(cluster: &Cluster, pair: &Pair, seen: &mut Seen) -> String {
 fn a_plan_against_a_revision_is_the_plan_of_a_cluster_on_which_it_was_applied() {
     let full = std::env::var("SPINWAY_CAMPAIGN").is_ok_and(|campaign| campaign == "full");
     let seeds: Vec<u64> = match std::env::var("SPINWAY_SEED") {
-        Ok(seed) => vec![seed.parse().expect("a number")],
+        // One, or those from one to another: `SPINWAY_SEED=20-60`.
+        Ok(seeds) => {
+            let (first, last) = seeds.split_once('-').unwrap_or((&seeds, &seeds));
+            (first.parse().expect("a number")..=last.parse().expect("a number")).collect()
+        }
         Err(_) => (0..if full { FULL } else { SAMPLE }).collect(),
     };
     let mut cluster = Cluster::take();

@@ -117,10 +117,16 @@ fn an_edit_of_each_declared_leaf_is_named_with_its_writer_and_nothing_else_is() 
             let fields = rows[0]["fields"].as_array().expect("fields");
             let leaf = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
             // The key of a list item is the item: editing it removes the item.
-            let is_key = kind == "Gateway" && leaf == "name" && pointer.matches('/').count() == 4;
+            let list = match kind {
+                "Gateway" => "listeners",
+                _ => "variables",
+            };
+            let is_key =
+                leaf == "name" && pointer.starts_with(&format!("/spec/{list}/")) && pointer.matches('/').count() == 4;
             if is_key {
+                let item = format!("spec.{list}[name=");
                 assert!(
-                    fields.iter().all(|f| f["path"].as_str().is_some_and(|p| p.starts_with("spec.listeners[name="))),
+                    fields.iter().all(|f| f["path"].as_str().is_some_and(|p| p.starts_with(&item))),
                     "{pointer}: {drift:#}"
                 );
                 assert!(!fields.is_empty());

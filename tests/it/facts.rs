@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Where text that others wrote, or that is shown to people, is compared or searched, and why that is no reading of a sentence.
-const KNOWN: [(&str, &str, &str); 10] = [
+const KNOWN: [(&str, &str, &str); 11] = [
     ("kinds/pods.rs", "\"Stale\"", "a reason code of ours"),
     ("kinds/pods.rs", "\"CrashLoopBackOff\"", "a reason code of the kubelet"),
     ("apply/gates.rs", "\"EndpointsNotRead\"", "a reason code of ours"),
@@ -11,6 +11,7 @@ const KNOWN: [(&str, &str, &str); 10] = [
     ("apply/gates.rs", "\"NoDeployment\"", "a reason code of ours"),
     ("apply/mod.rs", "\"NoStatus\"", "a reason code of ours"),
     ("fields/managed.rs", "MANAGER", "the name of a field manager"),
+    ("plan/handed.rs", "OPERATOR", "the name of a field manager"),
     ("kinds/gateway.rs", "\"Waiting for controller\"", "the default message that the Gateway API's CRD itself writes"),
     ("schema/rules.rs", "ABSENT", "the CEL interpreter gives its errors as texts alone"),
     ("api/mod.rs", "message.contains(words)", "the one place that reads what an API server says"),
