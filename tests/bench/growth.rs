@@ -119,8 +119,11 @@ struct Input {
     rules: String,
 }
 
+/// Makes an input of a size.
+type Make = fn(usize) -> Input;
+
 /// What stands elsewhere, or is compared with what was before.
-const OTHERS: [(&str, usize, fn(usize) -> Input); 9] = [
+const OTHERS: [(&str, usize, Make); 9] = [
     ("patches by pattern", 400, |n| Input {
         tenant: many(1_000, |i| map(&format!("c{i}"), "")) + &many(n, |i| patch(i, &format!("d*{i}"))),
         ..Input::default()

@@ -355,7 +355,8 @@ fn a_listener_whose_certificate_is_being_issued_is_on_its_way() {
             live("gateway.networking.k8s.io/v1", kind, "g", &json!({}), &json!({"spec": spec, "status": status}));
         let verdict = |certificate: &str, objects: &[Value]| {
             repo.write("all.yaml", &(text(kind) + certificate));
-            let report = with_snapshot("status", &repo, &snapshot(&kinds, &[&[gateway.clone()], objects].concat()));
+            let report =
+                with_snapshot("status", &repo, &snapshot(&kinds, &[std::slice::from_ref(&gateway), objects].concat()));
             let health =
                 report["health"].as_array().expect("health").iter().find(|row| row["object"]["name"] == "g").cloned();
             health.expect("the Gateway")["verdict"].as_str().unwrap_or_default().to_owned()

@@ -250,7 +250,8 @@ fn edit_app(files: &mut Files, random: &mut Random, edits: &[(&str, &str)]) {
 }
 
 fn tenant(random: &mut Random) -> &'static str {
-    *random.of(&TENANTS)
+    let tenant: &&'static str = random.of(&TENANTS);
+    tenant
 }
 
 /// Removes some of a tenant's maps.
@@ -277,7 +278,7 @@ const CHANGES: [(&str, Changing); 44] = [
             files,
             random,
             &[("value: /one/", "value: /one/new-"), ("value: /two/", "value: /two/new-"), ("path: /", "path: /one/")],
-        )
+        );
     }),
     ("port", |files, random| edit_app(files, random, &[("{name: web, port: 80}", "{name: web, port: 8080}")])),
     ("more-ports", |files, random| edit_app(files, random, &[("port: 81}", "port: 82}")])),
@@ -289,7 +290,7 @@ const CHANGES: [(&str, Changing); 44] = [
         files.insert(path, join(&kept));
     }),
     ("policy-wrong", |files, random| {
-        edit_app(files, random, &[("policyTypes: [Egress]", "policyTypes: [Egress]\n  fieldOfTomorrow: 1")])
+        edit_app(files, random, &[("policyTypes: [Egress]", "policyTypes: [Egress]\n  fieldOfTomorrow: 1")]);
     }),
     ("fewer-maps", |files, random| fewer(files, random, 3)),
     ("far-fewer-maps", |files, random| fewer(files, random, 12)),
@@ -320,10 +321,10 @@ const CHANGES: [(&str, Changing); 44] = [
         files.insert(format!("apps/{tenant}/{name}.yaml"), unit(tenant, &name, random.below(5)));
     }),
     ("typo-field", |files, random| {
-        edit_app(files, random, &[("parentRefs:", "parentRef:"), ("routes:", "route:"), ("executor:", "executer:")])
+        edit_app(files, random, &[("parentRefs:", "parentRef:"), ("routes:", "route:"), ("executor:", "executer:")]);
     }),
     ("typo-service", |files, random| {
-        edit_app(files, random, &[("backendRefs: [{name: app", "backendRefs: [{name: apq")])
+        edit_app(files, random, &[("backendRefs: [{name: app", "backendRefs: [{name: apq")]);
     }),
     ("typo-yaml", |files, random| {
         let path = format!("apps/{}/maps.yaml", tenant(random));
@@ -363,10 +364,10 @@ const CHANGES: [(&str, Changing); 44] = [
     ("rule-hosts", |files, _| edit(files, "spinway.yaml", "hostnames: [shop.example]", "hostnames: [other.example]")),
     ("rule-namespaces", |files, _| edit(files, "spinway.yaml", "namespaces: [two]", "namespaces: [three]")),
     ("rule-kinds", |files, _| {
-        edit(files, "spinway.yaml", "paths: [apps/one]", "paths: [apps/one], kinds: [ConfigMap]")
+        edit(files, "spinway.yaml", "paths: [apps/one]", "paths: [apps/one], kinds: [ConfigMap]");
     }),
     ("rule-images", |files, _| {
-        edit(files, "spinway.yaml", "images: [\"reg.example/*\"]", "images: [\"other.example/*\"]")
+        edit(files, "spinway.yaml", "images: [\"reg.example/*\"]", "images: [\"other.example/*\"]");
     }),
     ("rule-tenant-gone", |files, _| {
         edit(
@@ -374,13 +375,13 @@ const CHANGES: [(&str, Changing); 44] = [
             "spinway.yaml",
             "    - name: two\n      paths: [apps/two]",
             "    - name: two\n      paths: [apps/2]",
-        )
+        );
     }),
     ("rule-budget", |files, _| {
-        edit(files, "spinway.yaml", "  tenants:", "  deletions: {count: 1, percent: 1}\n  tenants:")
+        edit(files, "spinway.yaml", "  tenants:", "  deletions: {count: 1, percent: 1}\n  tenants:");
     }),
     ("rule-budget-of-all", |files, _| {
-        edit(files, "spinway.yaml", "  tenants:", "  deletions: {count: 20, total: 1}\n  tenants:")
+        edit(files, "spinway.yaml", "  tenants:", "  deletions: {count: 20, total: 1}\n  tenants:");
     }),
     ("rule-name", |files, _| edit(files, "spinway.yaml", "metadata: {name: t}", "metadata: {name: u}")),
     ("rule-previous-name", |files, _| {
@@ -401,12 +402,12 @@ const CHANGES: [(&str, Changing); 44] = [
         );
     }),
     ("rule-ignore", |files, _| {
-        edit(files, "spinway.yaml", "  tenants:", "  ignore: [{kind: Deployment, path: spec.replicas}]\n  tenants:")
+        edit(files, "spinway.yaml", "  tenants:", "  ignore: [{kind: Deployment, path: spec.replicas}]\n  tenants:");
     }),
     ("listener-renamed", |files, _| edit(files, "platform/gateway.yaml", "{name: http,", "{name: web,")),
     ("listener-port", |files, _| edit(files, "platform/gateway.yaml", "port: 8080", "port: 8081")),
     ("gateway-gone", |files, _| {
-        edit(files, "platform/gateway.yaml", "{name: public, namespace: infra}", "{name: other, namespace: infra}")
+        edit(files, "platform/gateway.yaml", "{name: public, namespace: infra}", "{name: other, namespace: infra}");
     }),
     ("label-gone", |files, random| {
         let from = format!("{{name: {}, labels: {{exposed: \"yes\"}}}}", tenant(random));
@@ -418,7 +419,7 @@ const CHANGES: [(&str, Changing); 44] = [
             "platform/all.yaml",
             "kind: Namespace\nmetadata: {name: two, labels: {exposed: \"yes\"}}",
             "kind: Namespace\nmetadata: {name: four}",
-        )
+        );
     }),
     ("held-gone", |files, _| drop(files.remove("platform/held.yaml"))),
     ("kind-changed", |files, random| {
