@@ -25,7 +25,7 @@ const OFTEN: usize = 5;
 /// Findings about references to what is not in the repository: only a cluster knows whether it is there.
 const OF_A_CLUSTER: [&str; 2] = ["SPW001", "reference-dangling"];
 /// What a plan by a snapshot says of itself.
-const OF_A_SNAPSHOT: [&str; 2] = ["Not in the snapshot", "Secret values are not in a snapshot"];
+const OF_A_SNAPSHOT: [&str; 2] = ["It is not in the snapshot", "Secret values are not in a snapshot"];
 
 /// Reasons by a part of their sentence: each is seen often.
 const REASONS: [&str; 24] = [

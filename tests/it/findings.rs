@@ -81,7 +81,7 @@ fn a_change_that_detaches_a_live_route_is_blocked_and_nothing_else() {
 }
 
 #[test]
-fn about_a_route_that_does_not_change_there_is_a_warning() {
+fn a_change_that_takes_the_listener_of_an_unchanged_route_is_blocked_and_its_error_is_told() {
     let cluster = Cluster::take();
     let _controller = StandIn::start(&cluster, Duration::from_millis(30));
     let repo = Repo::with_config();
@@ -98,7 +98,7 @@ fn about_a_route_that_does_not_change_there_is_a_warning() {
     repo.write("platform/gateway.json", &gateway("web").to_string());
     let (exit, report) = run(&cluster, "plan", &repo);
     let found = finding(&report, "SPW003");
-    let expected = (0, &json!("warning"), &json!("apps/one/route.yaml"));
+    let expected = (0, &json!("error"), &json!("apps/one/route.yaml"));
     assert_eq!((exit, &found["severity"], &found["file"]), expected, "{report:#}");
     assert_eq!(row(&report, "HTTPRoute", "cart")["action"], "unchanged", "{report:#}");
     // What would detach it is not done: nothing in this plan takes the route elsewhere.

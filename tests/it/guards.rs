@@ -488,7 +488,7 @@ const ROUTED: &str = "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecu
 
 fn app(name: &str) -> String {
     format!(
-        "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: {name}, namespace: default}}\nspec: {{image: x, executor: e}}\n"
+        "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {{name: {name}, namespace: default}}\nspec: {{image: x, executor: e, replicas: 1}}\n"
     )
 }
 

@@ -141,6 +141,7 @@ fn what_cannot_be_changed_in_place_is_replaced_in_plans_against_a_revision() {
 #[test]
 fn what_is_replaced_without_an_api_server_is_what_the_server_refuses_to_change() {
     let cluster = Cluster::take();
+    let own = tempfile::tempdir().expect("a folder");
     for (number, Case { text, from, to, replaces: expected }) in cases().into_iter().enumerate() {
         // Each has a name of its own, so that none has to be deleted first.
         let text = text.replace("known-kinds", &format!("known-kinds-{number}"));
@@ -148,16 +149,19 @@ fn what_is_replaced_without_an_api_server_is_what_the_server_refuses_to_change()
         repo.write("all.yaml", &text);
         let ran = cluster.spinway(&["apply", repo.dir(), "--yes", "--no-wait"]);
         assert_eq!(code(&ran), 0, "{}", Ran(&ran));
+        // A snapshot shows of values what the repository has.
+        let snapshot = own.path().join("snapshot.json");
+        let snapshot = snapshot.to_str().expect("a plain path");
+        let ran = cluster.spinway(&["snapshot", repo.dir(), "-o", snapshot]);
+        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
         repo.write("all.yaml", &text.replace(from, to));
         let ran = cluster.spinway(&["plan", repo.dir(), "-o", "json"]);
         assert_eq!(code(&ran), 0, "{}", Ran(&ran));
         let live = json(&ran);
         assert_eq!(replaces(&live).0, expected, "{text}{from} -> {to}: {live:#}");
-        let snapshot = repo.file("snapshot.json");
-        let snapshot = snapshot.to_str().expect("a plain path");
-        let ran = cluster.spinway(&["snapshot", repo.dir(), "-o", snapshot]);
-        assert_eq!(code(&ran), 0, "{}", Ran(&ran));
         let ran = run(&["plan", repo.dir(), "--snapshot", snapshot, "-o", "json"]);
+        // Which value a Secret has is not in a snapshot.
+        let expected = expected && !(text.contains("kind: Secret") && from == "a: one");
         assert_eq!(replaces(&json(&ran)).0, expected, "by a snapshot: {text}{from} -> {to}: {}", Ran(&ran));
     }
 }

@@ -18,7 +18,7 @@ fn no_secret_value_leaves_the_cluster_or_the_repository() {
     let repo = Repo::with_config();
     repo.write("platform/s.yaml", &format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: default}}\ndata: {{a: {}}}\nstringData: {{b: {CANARY}-two}}\n", encoded(CANARY)));
     repo.write("platform/app.yaml", "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: e, namespace: default}\nspec: {createDeployment: true}\n---\n\
-        apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: app, namespace: default}\nspec: {image: x, executor: e, variables: [{name: level, value: info}]}\n");
+        apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: app, namespace: default}\nspec: {image: x, executor: e, replicas: 1, variables: [{name: level, value: info}]}\n");
     let _controller = crate::stand_in::StandIn::start(&cluster, std::time::Duration::from_millis(20));
     let mut outputs = Vec::new();
     let mut run = |arguments: &[&str]| {
