@@ -96,11 +96,9 @@ fn read_part(file: &Arc<str>, part: &Part<'_>, diagnostics: &mut Vec<Diagnostic>
         );
         return None;
     }
-    let begins = |line: &str| line.trim_start().chars().next().filter(|first| *first != '#');
-    let first = lines(part.text).find(|line| begins(line).is_some())?;
-    if begins(first) == Some('%') || first.trim_end() == "..." {
-        let line = part.first_line + lines(part.text).take_while(|line| begins(line).is_none()).count();
-        let position = Position { line, column: 1 };
+    let (index, first) = part.first()?;
+    if first.trim_start().starts_with('%') || first.trim_end() == "..." {
+        let position = Position { line: part.first_line + index, column: 1 };
         diagnostics.push(
             Diagnostic::error("yaml-syntax", "Not valid YAML: a directive or `...` without a document.")
                 .at(Origin { file: Arc::clone(file), position })
@@ -128,6 +126,14 @@ struct Part<'a> {
     start: usize,
     first_line: usize,
     bad_separator: Option<usize>,
+}
+
+impl<'a> Part<'a> {
+    /// The first line that is neither blank nor a comment, with how many stand before it; none in an empty document.
+    fn first(&self) -> Option<(usize, &'a str)> {
+        let is_content = |line: &str| line.trim_start().chars().next().is_some_and(|first| first != '#');
+        lines(self.text).enumerate().find(|(_, line)| is_content(line))
+    }
 }
 
 fn split(text: &str) -> Vec<Part<'_>> {

@@ -82,6 +82,7 @@ pub fn raw(text: &str) -> Vec<Rc<Raw>> {
 }
 
 fn document(part: &Part<'_>) -> Option<Rc<Raw>> {
+    part.first()?;
     let mut walk =
         Walk { part, parser: Parser::new_from_str_with_options(part.text, options()), anchors: HashMap::new() };
     loop {
@@ -234,6 +235,7 @@ mod tests {
         let (read, found) = super::super::read(&"a".into(), text);
         assert!(found.is_empty());
         assert_eq!(raw(text).len(), read.len());
+        assert!(raw("\u{85}").is_empty(), "a blank line to kubectl");
         assert_eq!(raw(text)[1].get("b").map(|(at, _)| (at.line, at.column)), Some((9, 1)));
     }
 }

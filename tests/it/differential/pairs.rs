@@ -269,7 +269,14 @@ fn moved(files: &mut Files, from: &str, to: &str) {
     }
 }
 
-const CHANGES: [(&str, Changing); 44] = [
+/// Limits how many objects a turn may delete, once.
+fn budget(files: &mut Files, limits: &str) {
+    if files.get("spinway.yaml").is_some_and(|text| !text.contains("deletions:")) {
+        edit(files, "spinway.yaml", "  tenants:", &format!("  deletions: {limits}\n  tenants:"));
+    }
+}
+
+const CHANGES: [(&str, Changing); 45] = [
     ("value", |files, random| edit(files, &format!("apps/{}/maps.yaml", tenant(random)), "{k: v}", "{k: w}")),
     ("image", |files, random| edit_app(files, random, &[(":1.0.0", ":2.0.0")])),
     ("replicas", |files, random| edit_app(files, random, &[("replicas: 1", "replicas: 3")])),
@@ -377,11 +384,10 @@ const CHANGES: [(&str, Changing); 44] = [
             "    - name: two\n      paths: [apps/2]",
         );
     }),
-    ("rule-budget", |files, _| {
-        edit(files, "spinway.yaml", "  tenants:", "  deletions: {count: 1, percent: 1}\n  tenants:");
-    }),
-    ("rule-budget-of-all", |files, _| {
-        edit(files, "spinway.yaml", "  tenants:", "  deletions: {count: 20, total: 1}\n  tenants:");
+    ("rule-budget", |files, _| budget(files, "{count: 1, percent: 1}")),
+    ("rule-budget-of-all", |files, _| budget(files, "{count: 20, total: 1}")),
+    ("rule-release", |files, _| {
+        edit(files, "spinway.yaml", "nginx-gateway-fabric@2.7.0", "nginx-gateway-fabric@2.99.0")
     }),
     ("rule-name", |files, _| edit(files, "spinway.yaml", "metadata: {name: t}", "metadata: {name: u}")),
     ("rule-previous-name", |files, _| {
@@ -472,7 +478,7 @@ impl Fault {
 const ONE: &str = "apps/one";
 const OURS: &str = "platform";
 
-pub const FAULTS: [Fault; 34] = [
+pub const FAULTS: [Fault; 39] = [
     fault(
         "SPW002",
         false,
@@ -601,6 +607,31 @@ pub const FAULTS: [Fault; 34] = [
         false,
         OURS,
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: carts.t.example}\nspec:\n  group: t.example\n  names: {kind: Cart, plural: carts}\n  scope: Namespaced\n  versions:\n    - {name: v1alpha1, served: true, storage: true}\n    - {name: v1, served: true, storage: true}\n",
+    ),
+    fault(
+        "SPW035",
+        false,
+        ONE,
+        "ROUTE {PUBLIC, rules: [{matches: [{path: {value: /one/fault}}], backendRefs: [{group: apps, kind: Deployment, name: app0, port: 80}]}]}\n",
+    ),
+    fault(
+        "SPW041",
+        false,
+        ONE,
+        "MAP {name: keys, namespace: one}\ndata: {there: v}\n---\nSPINAPP {image: \"reg.example/f:1\", executor: containerd-shim-spin, replicas: 1, variables: [{name: v, valueFrom: {configMapKeyRef: {name: keys, key: gone}}}]}\n",
+    ),
+    fault(
+        "SPW042",
+        false,
+        ONE,
+        "SPINAPP {image: \"reg.example/f:1\", executor: containerd-shim-spin, replicas: 1}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: fault, namespace: one}\nspec: {selector: {app: fault}, ports: [{port: 80}]}\n",
+    ),
+    fault("SPW043", true, ONE, "SPINAPP {image: \"reg.example/f\", executor: containerd-shim-spin, replicas: 1}\n"),
+    fault(
+        "SPW044",
+        true,
+        ONE,
+        "MAP {name: fault, namespace: one}\ndata: {password: \"sk_live_4eC39HqLyjWDarjtT1zdp7dc\"}\n",
     ),
     fault("SPW101", true, ONE, "MAP {name: fault, namespace: two}\ndata: {k: v}\n"),
     fault(

@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 pub fn change(object: &mut Value, random: &mut Random) -> String {
     let mut done = Vec::new();
     for _ in 0..1 + random.below(2) {
+        // Nothing is left where the whole was removed.
+        if object["spec"].as_object().is_none_or(serde_json::Map::is_empty) {
+            break;
+        }
         done.push(if random.chance(30) { mutate(object, random) } else { aimed(object, random) });
     }
     done.join(" and ")
