@@ -25,7 +25,7 @@ pub use listing::{Inventories, Reading};
 pub use lookup::Look;
 pub use observe::{Observer, Sought};
 pub use watch::{Watches, watched};
-pub use write::{Mode, is_other, with_identity};
+pub use write::{Mode, NOT_THERE, is_other, with_identity};
 
 use crate::api::{Fault, Invalid, Refused};
 use crate::apply::{Asked, Monitor};

@@ -210,6 +210,11 @@ fn json_request(method: Method, uri: &str, body: &Value) -> Result<Request<bytes
     request.body(body.to_string().into()).map_err(wrong)
 }
 
+/// The resourceVersion of the text of an object that must not be there yet: no object has it (etcd's first write is its second
+/// revision), so the API server refuses with 409 when there is one. Where there is none it looks at no resourceVersion of a
+/// server-side apply (measured on kube-apiserver 1.36).
+pub const NOT_THERE: &str = "1";
+
 /// The text of an update of that object: with its uid, and with its resourceVersion where the caller judged a state.
 pub fn with_identity(body: &Value, uid: &str, resource_version: &str) -> Value {
     let mut body = body.clone();

@@ -34,6 +34,7 @@ pub use fixed::{fallback, fixed};
 pub use health::{Health, Verdict, World, condition};
 pub use issued::is_issued_through;
 pub use names::wrong_name;
+pub use namespace::comes_with_its_namespace;
 pub use reference::{Key, Reference, Section, each};
 pub use serving::{leads_to, serving};
 pub(crate) use values::is_subdomain;

@@ -6,9 +6,10 @@ use super::record::{Deleted, Done, Written, save, write_ahead};
 use super::{Planned, gates, is_idle, probes};
 use crate::api::{Fault, Refused};
 use crate::apply::{Answer, Class, Monitor, Run, Standing, State, StepOutcome, classify, delay};
-use crate::cluster::{Cluster, Look, Mode, Observer, Sought, is_other, with_identity};
+use crate::cluster::{Cluster, Look, Mode, NOT_THERE, Observer, Sought, is_other, with_identity};
+use crate::fields::Managers;
 use crate::inventory::{Applied, comes_back};
-use crate::kinds::{Health, Verdict};
+use crate::kinds::{self, Health, Verdict};
 use crate::live::{Observed, Served};
 use crate::object::{ObjectRef, Untrusted, meta};
 use crate::plan::{self, Change, Plan, Step, StepKind};
@@ -609,6 +610,11 @@ async fn with_retries(
             Ok(value) => return Ok(value),
             Err(refused) => refused,
         };
+        if let (Fault::Stale, true, Some(served)) = (refused.fault, makes(&change, kind), &served)
+            && let Some(there) = cluster.get(&change.object, &change.version, served).await?
+        {
+            return appeared(there, body.as_ref());
+        }
         // A status was written since: the judgement holds as long as nothing else was.
         if let (true, Some(served), Some(judged)) = (change.is_forced() && refused.code == 409, &served, &judged) {
             let now = cluster.get(&change.object, &change.version, served).await?;
@@ -628,6 +634,23 @@ async fn with_retries(
         tokio::time::sleep(Duration::from_secs_f64(pause)).await;
     }
     Err(Refused::default())
+}
+
+/// Whether a step makes an object that must not be there yet.
+fn makes(change: &Change, kind: StepKind) -> bool {
+    let is_new = kind == StepKind::Replace || change.uid.is_empty();
+    is_new && kind != StepKind::Delete && !kinds::comes_with_its_namespace(&change.object)
+}
+
+/// What was to be made is there: an attempt whose answer was not heard made it, or somebody else did, whose object it stays.
+fn appeared(there: Value, body: Option<&Value>) -> Result<Option<Value>, Refused> {
+    let record = |value: &Value| Applied::read(value).map(|applied| applied.digest);
+    let is_ours = Managers::of(&there).ours().is_some() && record(&there).is_some();
+    if is_ours && record(&there) == body.and_then(record) {
+        return Ok(Some(there));
+    }
+    let message = Untrusted::new("it was created by someone else after the plan was made; plan again");
+    Err(Refused { code: 409, fault: Fault::Final, message, ..Refused::default() })
 }
 
 fn now_judged(change: &mut Change, now: &Value) {
@@ -656,10 +679,16 @@ async fn once(
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            cluster.apply(object, version, served, body.unwrap_or(&Value::Null), Mode::default()).await.map(Some)
+            let body =
+                with_identity(body.unwrap_or(&Value::Null), "", if makes(change, kind) { NOT_THERE } else { "" });
+            cluster.apply(object, version, served, &body, Mode::default()).await.map(Some)
         }
         StepKind::Expand | StepKind::Set | StepKind::Contract => {
-            let judged = if change.is_forced() { change.resource_version.as_str() } else { "" };
+            let judged = match (makes(change, kind), change.is_forced()) {
+                (true, _) => NOT_THERE,
+                (false, true) => change.resource_version.as_str(),
+                (false, false) => "",
+            };
             let body = with_identity(body.unwrap_or(&Value::Null), &change.uid, judged);
             let mode = Mode { dry_run: false, force: change.is_forced() };
             cluster.apply(object, version, served, &body, mode).await.map(Some)

@@ -1,10 +1,15 @@
 //! Law 6 on a real API server: nothing is deleted that must not be, and what is held waits for approval.
 
 use crate::cluster::Cluster;
+use crate::proxy::{Proxy, Strike};
 use crate::repo::{Repo, WIDE};
 use crate::run::{Ran, code, json, row};
 use serde_json::{Value, json};
 use spinway::inventory::{Deletion, Parent};
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn config_map(name: &str, namespace: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata: {{k: v}}\n")
@@ -636,4 +641,62 @@ fn renames_are_not_counted_and_the_budget_is_that_of_the_config() {
         report["summary"]["delete"], 1,
         "what is said for all holds beside what the environment says: {report:#}"
     );
+}
+
+/// Server-side apply has no precondition for what is not there yet; ours has.
+#[test]
+fn what_somebody_else_creates_after_the_plan_stays_theirs() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    let executor = "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinAppExecutor\nmetadata: {name: made, namespace: default}\nspec: {createDeployment: true}\n";
+    repo.write("platform/map.yaml", &config_map("made", "default"));
+    repo.write("platform/executor.yaml", executor);
+    let paths = [
+        "/api/v1/namespaces/default/configmaps/made",
+        "/apis/core.spinkube.dev/v1alpha1/namespaces/default/spinappexecutors/made",
+    ];
+    let sent = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&sent);
+    let proxy = Proxy::striking(
+        &cluster,
+        move |head| {
+            let path = head.uri.path().to_owned();
+            let creates = head.method == "PATCH" && !head.uri.query().is_some_and(|query| query.contains("dryRun"));
+            if !creates || !paths.contains(&path.as_str()) {
+                return Strike::Pass;
+            }
+            if seen.lock().unwrap().insert(path) { Strike::Hang(Duration::from_secs(2)) } else { Strike::Pass }
+        },
+        |_| {},
+    );
+    let config = repo.file("kubeconfig");
+    std::fs::write(&config, proxy.kubeconfig()).unwrap();
+    let apply = ["apply", repo.dir(), "--yes", "--timeout", "5", "-o", "json"];
+    let mut command = cluster.command(&apply);
+    command.env("KUBECONFIG", &config).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("spinway runs");
+    cluster.wait("both creates", || sent.lock().unwrap().len() == 2);
+    let theirs = [
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made", "namespace": "default"}, "data": {"theirs": "v"}}),
+        json!({"apiVersion": "core.spinkube.dev/v1alpha1", "kind": "SpinAppExecutor", "metadata": {"name": "made", "namespace": "default"},
+            "spec": {"createDeployment": true}}),
+    ];
+    let before: Vec<Value> = paths
+        .iter()
+        .zip(&theirs)
+        .map(|(path, body)| cluster.apply_as(path, "someone", body)["metadata"].clone())
+        .collect();
+    let ran = child.wait_with_output().expect("it ends");
+    let report = json(&ran);
+    assert_eq!(code(&ran), 1, "{}", Ran(&ran));
+    for kind in ["ConfigMap", "SpinAppExecutor"] {
+        let row = row(&report, kind, "made");
+        assert!(row.to_string().contains("created by someone else after the plan"), "{row:#}");
+    }
+    for (path, before) in paths.iter().zip(before) {
+        assert_eq!(cluster.get(path).expect("it is there")["metadata"], before);
+    }
+    // From then on it is an object that no inventory owns.
+    let plan = json(&cluster.spinway(&["plan", repo.dir(), "-o", "json"]));
+    assert_eq!(row(&plan, "ConfigMap", "made")["action"], "blocked", "{plan:#}");
 }
