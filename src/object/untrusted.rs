@@ -120,7 +120,10 @@ pub fn unobeyed(text: &str) -> String {
     let encode = |line: &str| {
         let start = line.len() - line.trim_start().len();
         let (blank, rest) = line.split_at(start);
-        let rest = rest.strip_prefix("::").map_or_else(|| rest.to_owned(), |rest| format!("\\u{{3a}}:{rest}"));
+        let rest = match rest.strip_prefix("::") {
+            Some(after) if is_command(rest) => format!("\\u{{3a}}:{after}"),
+            _ => rest.to_owned(),
+        };
         format!("{blank}{}", rest.replace("##[", "\\u{23}#["))
     };
     if has_command(text) { text.split_inclusive('\n').map(encode).collect() } else { text.to_owned() }
@@ -150,7 +153,13 @@ pub fn is_hidden(c: char) -> bool {
 
 /// Whether a runner of GitHub Actions may take a line of a text for a command.
 pub fn has_command(text: &str) -> bool {
-    text.contains("##[") || text.lines().any(|line| line.trim_start().starts_with("::"))
+    text.contains("##[") || text.lines().any(|line| is_command(line.trim_start()))
+}
+
+/// Whether a line without blanks before it may be a command. What follows `:::` and a blank has no name, and is a place in a file
+/// where findings are shown.
+fn is_command(line: &str) -> bool {
+    line.starts_with("::") && !line.starts_with("::: ")
 }
 
 fn ends_with(text: &str, end: &str) -> bool {
@@ -217,7 +226,8 @@ mod tests {
         let text = "::warning::x\n  \t::add-mask::y\nsee ::this\na ##[group]\n";
         assert!(has_command(text));
         assert_eq!(unobeyed(text), "\\u{3a}:warning::x\n  \t\\u{3a}:add-mask::y\nsee ::this\na \\u{23}#[group]\n");
-        assert!(!has_command("a :: b\n# [x]\n"));
+        assert!(!has_command("a :: b\n# [x]\n  ::: a.yaml:1:1\n"));
+        assert!(has_command(":::warning::x\n"));
     }
 
     #[test]

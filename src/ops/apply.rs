@@ -613,7 +613,12 @@ async fn with_retries(
         if let (Fault::Stale, true, Some(served)) = (refused.fault, makes(&change, kind), &served)
             && let Some(there) = cluster.get(&change.object, &change.version, served).await?
         {
-            return appeared(there, body.as_ref());
+            match appeared(&there, body.as_ref()) {
+                Appeared::Written => return Ok(Some(there)),
+                Appeared::Ours if kind != StepKind::Replace => meta(&there, "uid").clone_into(&mut change.uid),
+                _ => return Err(foreign()),
+            }
+            continue;
         }
         // A status was written since: the judgement holds as long as nothing else was.
         if let (true, Some(served), Some(judged)) = (change.is_forced() && refused.code == 409, &served, &judged) {
@@ -642,15 +647,28 @@ fn makes(change: &Change, kind: StepKind) -> bool {
     is_new && kind != StepKind::Delete && !kinds::comes_with_its_namespace(&change.object)
 }
 
-/// What was to be made is there: an attempt whose answer was not heard made it, or somebody else did, whose object it stays.
-fn appeared(there: Value, body: Option<&Value>) -> Result<Option<Value>, Refused> {
+/// What stands where an object was to be made.
+enum Appeared {
+    /// What was to be made: an attempt whose answer was not heard made it.
+    Written,
+    /// What spinway makes for itself and the repository declares too: the namespace of the inventories.
+    Ours,
+    /// Somebody else's object, that of another turn of spinway included.
+    Foreign,
+}
+
+fn appeared(there: &Value, body: Option<&Value>) -> Appeared {
     let record = |value: &Value| Applied::read(value).map(|applied| applied.digest);
-    let is_ours = Managers::of(&there).ours().is_some() && record(&there).is_some();
-    if is_ours && record(&there) == body.and_then(record) {
-        return Ok(Some(there));
+    match (Managers::of(there).ours(), record(there)) {
+        (Some(_), None) => Appeared::Ours,
+        (Some(_), found) if found == body.and_then(record) => Appeared::Written,
+        _ => Appeared::Foreign,
     }
+}
+
+fn foreign() -> Refused {
     let message = Untrusted::new("it was created by someone else after the plan was made; plan again");
-    Err(Refused { code: 409, fault: Fault::Final, message, ..Refused::default() })
+    Refused { code: 409, fault: Fault::Final, reason: "Conflict".to_owned(), message, ..Refused::default() }
 }
 
 fn now_judged(change: &mut Change, now: &Value) {

@@ -244,3 +244,29 @@ fn a_plan_against_a_revision_is_the_plan_of_a_cluster_on_which_it_was_applied() 
         assert!(rare.is_empty(), "seen less than {OFTEN} times: {rare:#?}");
     }
 }
+
+/// A pair whose rules cannot be read shows nothing.
+#[test]
+fn each_changed_rule_of_a_pair_can_be_read() {
+    for (name, change) in pairs::CHANGES.iter().filter(|(name, _)| name.starts_with("rule-")) {
+        let mut random = Random::new(1);
+        let base = std::iter::repeat_with(|| pairs::base(&mut random)).find(|base| base.contains_key("spinway.yaml"));
+        let mut head = base.expect("one with a Config");
+        let before = head.clone();
+        change(&mut head, &mut Random::new(1));
+        assert_ne!(head, before, "{name} changes something");
+        head.values_mut().for_each(|text| *text = text.replace("THE-CLUSTER", "6ff0a5a4-0000-4000-8000-000000000000"));
+        let repo = Repo::empty();
+        write(&repo, &head);
+        let report = json(&run(&["check", repo.dir(), "-o", "json"]));
+        let found = report["diagnostics"].as_array().expect("findings").iter();
+        let of_config: Vec<&Value> = found
+            .filter(|finding| {
+                finding["file"] == "spinway.yaml"
+                    && finding["severity"] == "error"
+                    && !text(&finding["id"]).starts_with("SPW")
+            })
+            .collect();
+        assert!(of_config.is_empty(), "{name}: {of_config:#?}");
+    }
+}

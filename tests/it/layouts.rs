@@ -76,6 +76,37 @@ fn a_bare_folder_takes_the_namespace_that_kubectl_would() {
     assert_eq!(planned(&repo, &["--snapshot", file.to_str().expect("a path")]), created("shop"));
 }
 
+/// What is wrong in a repository, without notes.
+fn wrong(repo: &Repo) -> Vec<String> {
+    found(repo).into_iter().filter(|found| !found.starts_with("note")).collect()
+}
+
+#[test]
+fn routes_of_a_mesh_and_experimental_ones_of_older_releases_are_understood() {
+    for fixture in ["mesh", "release-1.4", "release-1.5"] {
+        let repo = copied(fixture);
+        assert_eq!(wrong(&repo), Vec::<String>::new(), "{fixture}");
+        let planned = planned(&repo, &["--against", "HEAD"]);
+        assert!(planned.len() >= 8 && planned.iter().all(|line| line.starts_with("create ")), "{fixture}: {planned:?}");
+    }
+    // The route comes after both apps whose requests it divides, and one that does not exist is an error.
+    let repo = copied("mesh");
+    let report = json(&run(&["plan", repo.dir(), "--against", "HEAD", "-o", "json"]));
+    let needs = crate::run::row(&report, "HTTPRoute", "track")["needs"].to_string();
+    assert!(needs.contains("\"track\"") && needs.contains("\"track-next\""), "{needs}");
+    repo.edit("parcels.yaml", "name: track-next, port: 80", "name: track-nxt, port: 80");
+    assert_eq!(wrong(&repo), ["warning SPW001 parcels.yaml"]);
+    // What the declared release and channel do not have is an error.
+    let repo = copied("release-1.5");
+    repo.edit("spinway.yaml", "channel: experimental", "channel: standard");
+    let errors = wrong(&repo);
+    assert!(
+        errors.len() >= 4
+            && errors.iter().all(|found| found.starts_with("error SPW") && found.ends_with("telemetry.yaml")),
+        "{errors:?}"
+    );
+}
+
 #[test]
 fn a_monorepo_is_read_where_its_config_says() {
     let repo = copied("monorepo");

@@ -215,6 +215,10 @@ pub fn head(base: &Files, cluster: &str, random: &mut Random) -> (Files, Vec<&'s
             break;
         }
         let (name, change) = random.of(&CHANGES);
+        // A rule is written once.
+        if done.contains(name) {
+            continue;
+        }
         let before = files.clone();
         change(&mut files, random);
         if files != before {
@@ -226,7 +230,7 @@ pub fn head(base: &Files, cluster: &str, random: &mut Random) -> (Files, Vec<&'s
 }
 
 /// A change of a repository; it may find nothing to change.
-type Changing = fn(&mut Files, &mut Random);
+pub type Changing = fn(&mut Files, &mut Random);
 
 /// The path of a file of a tenant's apps.
 fn app_file(files: &Files, random: &mut Random) -> Option<String> {
@@ -276,7 +280,7 @@ fn budget(files: &mut Files, limits: &str) {
     }
 }
 
-const CHANGES: [(&str, Changing); 45] = [
+pub const CHANGES: [(&str, Changing); 45] = [
     ("value", |files, random| edit(files, &format!("apps/{}/maps.yaml", tenant(random)), "{k: v}", "{k: w}")),
     ("image", |files, random| edit_app(files, random, &[(":1.0.0", ":2.0.0")])),
     ("replicas", |files, random| edit_app(files, random, &[("replicas: 1", "replicas: 3")])),
@@ -371,7 +375,7 @@ const CHANGES: [(&str, Changing); 45] = [
     ("rule-hosts", |files, _| edit(files, "spinway.yaml", "hostnames: [shop.example]", "hostnames: [other.example]")),
     ("rule-namespaces", |files, _| edit(files, "spinway.yaml", "namespaces: [two]", "namespaces: [three]")),
     ("rule-kinds", |files, _| {
-        edit(files, "spinway.yaml", "paths: [apps/one]", "paths: [apps/one], kinds: [ConfigMap]");
+        edit(files, "spinway.yaml", "paths: [apps/one]", "paths: [apps/one]\n      kinds: [ConfigMap]");
     }),
     ("rule-images", |files, _| {
         edit(files, "spinway.yaml", "images: [\"reg.example/*\"]", "images: [\"other.example/*\"]");
