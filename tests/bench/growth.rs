@@ -123,7 +123,7 @@ struct Input {
 type Make = fn(usize) -> Input;
 
 /// What stands elsewhere, or is compared with what was before.
-const OTHERS: [(&str, usize, Make); 9] = [
+const OTHERS: [(&str, usize, Make); 10] = [
     ("patches by pattern", 400, |n| Input {
         tenant: many(1_000, |i| map(&format!("c{i}"), "")) + &many(n, |i| patch(i, &format!("d*{i}"))),
         ..Input::default()
@@ -142,6 +142,13 @@ const OTHERS: [(&str, usize, Make); 9] = [
     ("environments", 20, |n| Input {
         tenant: many(200, |i| map(&format!("c{i}"), "")),
         environments: many(n, |i| format!(", {{name: e{i}}}")),
+        ..Input::default()
+    }),
+    ("environments with values of their own", 20, |n| Input {
+        tenant: many(200, |i| {
+            map(&format!("c{i}"), ", annotations: {spinway.dev/substitute: enabled}") + "data: {k: \"${host}\"}\n"
+        }),
+        environments: many(n, |i| format!(", {{name: e{i}, values: {{host: h{i}.example}}}}")),
         ..Input::default()
     }),
     ("renamed listeners", 500, |n| renamed(&|name| listeners(n, name))),
@@ -216,7 +223,7 @@ fn row(runs: usize, name: &'static str, count: usize, input: &dyn Fn(usize) -> I
 
 fn check(input: &Input) -> Cost {
     let repo = Repo::empty();
-    let config = CONFIG.replace("{name: test}", &format!("{{name: test}}{}", input.environments)) + &input.rules;
+    let config = CONFIG.replace(", MORE", &input.environments) + &input.rules;
     repo.write("spinway.yaml", &config);
     repo.write("platform/namespaces.yaml", NAMESPACES);
     if let Some(before) = &input.before {
@@ -241,7 +248,7 @@ kind: Config
 metadata: {name: growth}
 spec:
   sources: [platform, teams]
-  environments: [{name: test}]
+  environments: [{name: test, values: {host: test.example}}, MORE]
   tenants:
     - {name: one, paths: [teams/one], namespaces: [one, two], kinds: [ReferenceGrant.gateway.networking.k8s.io, Gateway.gateway.networking.k8s.io, Service, Deployment.apps, App, ConfigMap, HTTPRoute.gateway.networking.k8s.io, SpinApp.core.spinkube.dev, HorizontalPodAutoscaler.autoscaling, NetworkPolicy.networking.k8s.io], gateways: ['*'], hostnames: ['*'], pathPrefixes: ['*'], images: ['*'], egress: []}
 ";
