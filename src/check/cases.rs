@@ -315,6 +315,7 @@ fn passed() -> Vec<(&'static str, String)> {
         ("SPW007", app("cart", "executor: e")),
         ("SPW008", app("cart", "executor: e, replicas: 2")),
         ("SPW008", app("cart", "executor: e, enableAutoscaling: true") + "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: h, namespace: shop}\nspec: {scaleTargetRef: {name: cart}}\n"),
+        ("SPW008", app("cart", "executor: e, enableAutoscaling: true") + "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: h, namespace: shop}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: cart}, maxReplicas: 3}\n"),
         ("SPW009", rule("filters: [{type: CORS, cors: {allowOrigins: [\"*\"]}}]")),
         ("SPW009", rule("filters: [{type: CORS, cors: {allowOrigins: [\"https://a.example\"], allowCredentials: true}}]")),
         ("SPW010", rule(&format!("{CART}, filters: [{STRIP}], backendRefs: [{{name: cart, port: 80}}]")) + &app("cart", "executor: e")),

@@ -201,6 +201,8 @@ mod tests {
             ["/data/a DOMAIN domain", "/data/b domain domain"]
         );
         assert_eq!(found(json!({"data": {"a": "${HOST}:${PORT}", "b": "${HOST}"}})), ["/data/a HOST "]);
+        let route = json!({"metadata": {"annotations": {"dns.example/target": "edge.${DOMAIN}"}}});
+        assert_eq!(found(route), ["/metadata/annotations/dns.example~1target DOMAIN domain"]);
         let script = json!({"data": {"run.sh": "#!/bin/sh\necho ${HOME}\n"}, "spec": {"args": ["${HOME}"], "command": ["${SHELL}"]}});
         assert_eq!(found(script), Vec::<String>::new());
         assert_eq!(found(json!({"data": {"a": "$${domain}", "b": "${a:-b}", "c": "${open"}})), Vec::<String>::new());

@@ -193,6 +193,52 @@ fn what_is_held_has_no_digest_and_says_how_to_get_one() {
     }
 }
 
+/// Make before break: a route goes when the one that takes its requests over is there, by whatever kind, file or order.
+#[test]
+fn a_route_that_is_renamed_goes_after_the_one_that_takes_over() {
+    let route = |kind: &str, name: &str, host: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: one}}\nspec:\n  parentRefs: [{{name: public, namespace: infra}}]\n  \
+             hostnames: [{host}]\n  rules: [{{backendRefs: [{{name: web, port: 80}}]}}]\n"
+        )
+    };
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: one}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n";
+    for (kind, other, takes_over) in
+        [("HTTPRoute", "web.example", true), ("GRPCRoute", "web.example", true), ("HTTPRoute", "else.example", false)]
+    {
+        let repo = shop();
+        repo.write("platform/web.yaml", service);
+        repo.write("platform/old.yaml", &route(kind, "old", "web.example"));
+        repo.commit("with a route");
+        repo.remove("platform/old.yaml");
+        repo.write("platform/new.yaml", &route(kind, "new", other));
+        let planned = report(&repo);
+        let (old, new) = (row(&planned, kind, "old"), row(&planned, kind, "new"));
+        assert_eq!(new["action"], "create", "{planned:#}");
+        assert!(old["action"] == "delete" || old["action"] == "held", "{old:#}");
+        let needs_new = old["needs"].as_array().expect("needs").iter().any(|need| need["name"] == "new");
+        assert_eq!(needs_new, takes_over, "{kind} {other}: {old:#}");
+    }
+}
+
+/// What a slip leaves out is not known to be gone.
+#[test]
+fn a_slip_in_a_file_deletes_nothing_of_its_partition() {
+    for (from, to) in
+        [("routes:", "rotues:"), ("image:", "imgae:"), ("kind: App", "kind: Ap"), ("spec:\n", "spec: [\n")]
+    {
+        let repo = shop();
+        repo.edit("apps/one/cart.yaml", from, to);
+        let planned = report(&repo);
+        let gone: Vec<String> = actions(&planned)
+            .into_iter()
+            .filter(|line| line.starts_with("delete ") || line.starts_with("held ") || line.starts_with("replace "))
+            .collect();
+        assert!(gone.is_empty(), "{to}: {gone:?}");
+        assert!(!found(&planned, "error").is_empty(), "{to}: {planned:#}");
+    }
+}
+
 #[test]
 fn a_plan_of_which_all_is_blocked_says_so_first() {
     let repo = shop();

@@ -90,8 +90,18 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What both plans must agree in: each object's row, and the findings.
-fn comparable(report: &Value) -> BTreeSet<String> {
+/// The objects that a plan blocks since the cluster lacks what they would send requests to: only it knows, so the plan against a
+/// revision has a warning (SPW001).
+fn lacking(live: &Value) -> Vec<Value> {
+    let lacks = |row: &&Value| {
+        let because = row["because"].as_array().expect("reasons");
+        because.iter().any(|because| text(because).ends_with("would serve requests and does not exist."))
+    };
+    live["changes"].as_array().expect("changes").iter().filter(lacks).map(|row| row["object"].clone()).collect()
+}
+
+/// What both plans must agree in: each object's row, and the findings. Of those that lack something it is what would change.
+fn comparable(report: &Value, lacking: &[Value]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for row in report["changes"].as_array().expect("changes") {
         let because: Vec<&str> = row["because"].as_array().expect("reasons").iter().map(text).collect();
@@ -99,6 +109,9 @@ fn comparable(report: &Value) -> BTreeSet<String> {
             because.iter().filter(|b| !OF_A_SNAPSHOT.iter().any(|known| b.starts_with(known))).collect();
         let mut told = json!({"action": row["action"], "intended": row["intended"], "partition": row["partition"], "fields": row["fields"],
             "because": because, "breaks": row["breaks"], "steps": row["steps"], "needs": row["needs"], "facts": row["facts"]});
+        if lacking.contains(&row["object"]) {
+            told = json!({"intended": row["intended"], "partition": row["partition"], "fields": row["fields"]});
+        }
         told.sort_all_objects();
         let object = &row["object"];
         found.insert(format!(
@@ -109,7 +122,11 @@ fn comparable(report: &Value) -> BTreeSet<String> {
         ));
     }
     let findings = report["diagnostics"].as_array().expect("findings").iter();
-    for finding in findings.filter(|finding| !OF_A_CLUSTER.contains(&text(&finding["id"]))) {
+    let is_of_a_cluster = |finding: &&Value| {
+        OF_A_CLUSTER.contains(&text(&finding["id"]))
+            || text(&finding["message"]).ends_with(": Missing: It does not exist.")
+    };
+    for finding in findings.filter(|finding| !is_of_a_cluster(finding)) {
         let place = format!("{}:{}:{}", text(&finding["file"]), finding["line"], finding["column"]);
         found.insert(format!(
             "{} {} {place} {}",
@@ -194,7 +211,8 @@ fn difference(cluster: &Cluster, pair: &Pair, seen: &mut Seen) -> String {
     for wait in [300, 700, 1500, 3000] {
         std::thread::sleep(Duration::from_millis(wait));
         let (live, against) = pair.plan(cluster);
-        let (one, other) = (comparable(&live), comparable(&against));
+        let lacking = lacking(&live);
+        let (one, other) = (comparable(&live, &lacking), comparable(&against, &lacking));
         let lines = |mine: &BTreeSet<String>, other: &BTreeSet<String>, sign: char| -> Vec<String> {
             mine.difference(other).map(|line| format!("{sign} {line}")).collect()
         };

@@ -261,6 +261,16 @@ fn values_that_nobody_replaces_are_told() {
         found,
         ["warning value-literal a/case.yaml", "note value-literal a/other.yaml", "warning value-literal a/own.yaml"]
     );
+    // Without a Config nothing is replaced at all.
+    repo.remove("spinway.yaml");
+    repo.write(
+        "a/route.yaml",
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: r\n  namespace: default\n  annotations:\n    dns.example/target: edge.${DOMAIN}\nspec: {}\n",
+    );
+    let report = json(&run(&["check", repo.dir(), "-o", "json"]));
+    let all = report["diagnostics"].as_array().expect("diagnostics").iter();
+    let mut told = all.filter(|finding| finding["id"] == "value-literal" && finding["file"] == "a/route.yaml");
+    assert_eq!(told.next().map(|finding| &finding["line"]), Some(&serde_json::json!(7)), "{report:#}");
 }
 
 #[test]

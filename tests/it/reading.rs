@@ -125,21 +125,20 @@ fn a_plan_against_another_revision_needs_no_cluster() {
 #[test]
 fn help_names_the_formats_that_a_verb_has() {
     let repo = Repo::shop();
-    let help = stdout(&run(&["graph", "--help"]));
-    for (format, expected) in [
-        ("text", 0),
-        ("json", 0),
-        ("jsonl", 0),
-        ("yaml", 0),
-        ("markdown", 0),
-        ("dot", 0),
-        ("mermaid", 0),
-        ("sarif", 64),
-        ("junit", 64),
-    ] {
-        let ran = run(&["graph", repo.dir(), "--env", "staging", "-o", format]);
-        assert_eq!(code(&ran), expected, "{format}: {}", Ran(&ran));
-        let is_named = help.split(|c: char| !c.is_alphanumeric()).any(|word| word == format);
-        assert_eq!(is_named, expected == 0, "{format}: {help}");
+    let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/shop/snapshot.json");
+    let all = ["text", "json", "jsonl", "yaml", "markdown", "dot", "mermaid", "sarif", "junit", "github"];
+    for (verb, more) in [("graph", &[][..]), ("check", &[]), ("plan", &["--snapshot", snapshot])] {
+        let help = stdout(&run(&[verb, "--help"]));
+        let (_, output) = help.split_once("--output <FORMAT[=FILE]>").expect("the option");
+        let listed = output.split(['[', ']']).nth(1).expect("a list in brackets");
+        let mut accepted = 0;
+        for format in all {
+            let ran = run(&[&[verb, repo.dir(), "--env", "staging", "-o", format], more].concat());
+            let is_accepted = code(&ran) != 64;
+            let is_named = listed.split(|c: char| !c.is_alphanumeric()).any(|word| word == format);
+            assert_eq!(is_named, is_accepted, "{verb} -o {format}: {}\n{help}", Ran(&ran));
+            accepted += usize::from(is_accepted);
+        }
+        assert!((1..all.len()).contains(&accepted), "{verb} has some of the formats");
     }
 }

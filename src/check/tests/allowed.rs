@@ -155,4 +155,10 @@ fn app_among_the_kinds_stands_for_what_an_app_generates() {
     assert_eq!(told("App.spinway.dev", &app("")), [""; 0]);
     assert!(told("ConfigMap", &app("")).contains(&"SpinApp".to_owned()));
     assert_eq!(told("App", &object("apps/v1", "Deployment", "spec: {}")), ["Deployment"]);
+    // What an allow-list names is allowed, kinds that route without Gateway API among it.
+    for (api_version, kind) in [("networking.k8s.io/v1", "Ingress"), ("traefik.io/v1alpha1", "IngressRoute")] {
+        let (group, _) = api_version.split_once('/').unwrap_or_default();
+        assert_eq!(told(&format!("App, {kind}.{group}"), &object(api_version, kind, "spec: {}")), [""; 0]);
+        assert_eq!(told("App", &object(api_version, kind, "spec: {}")), [kind]);
+    }
 }
