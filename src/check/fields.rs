@@ -90,6 +90,9 @@ pub fn at_apply(environments: &[Desired], live: Option<&Live>) -> AtApply {
 /// What is wrong with the fields of an object: by its schema, where one is known, and by its kind.
 pub fn wrong_fields<'a>(object: &Object, schemas: &'a Schemas, validator: &mut Validator<'a>) -> Vec<Diagnostic> {
     let kind = object.reference.group_kind();
+    if let Some(installed) = schemas.assumed_for(&kind, &object.version) {
+        return by_table(object, installed, validator);
+    }
     let wrong = match schemas.of(&kind, &object.version) {
         Some(schema) if schemas.is_custom(&kind, &object.version) => validator.violations(&object.value, schema),
         Some(schema) => validator.structure(&object.value, schema),
@@ -100,7 +103,7 @@ pub fn wrong_fields<'a>(object: &Object, schemas: &'a Schemas, validator: &mut V
 
 /// What is wrong with the fields of an object of which there is no definition, by the tables of releases. What may be installed
 /// and accepts it makes that a warning.
-fn by_table(object: &Object, installed: Installed, validator: &mut Validator<'_>) -> Vec<Diagnostic> {
+fn by_table<'a>(object: &Object, installed: Installed, validator: &mut Validator<'a>) -> Vec<Diagnostic> {
     let kind = object.reference.group_kind();
     let editions = if has_editions(&kind) { installed.editions() } else { Installed::default().editions() };
     let mut judged: Vec<(Edition, Vec<Violation>)> =

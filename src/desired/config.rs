@@ -467,7 +467,11 @@ pub struct Approval {
     pub digest: String,
     /// When it ends, RFC 3339; at most seven days ahead counts.
     pub expires: String,
-    /// Why.
+    /// The objects that are replaced though nothing proves that the API server accepts what comes instead, each as a plan names
+    /// it: `Deployment shop/cart`.
+    #[serde(default)]
+    pub objects: Vec<String>,
+    /// Why, for people: nothing is read in it.
     #[serde(default)]
     pub reason: String,
 }

@@ -65,11 +65,25 @@ pub fn approved(
     now: i64,
 ) -> bool {
     let digest = &destruction.digest;
-    let in_time = |expires: &str| seconds(expires).is_some_and(|end| now < end && end - now <= MAX_AHEAD);
     !digest.is_empty()
         && (options.contains(digest)
-            || files.iter().any(|a| a.digest == *digest && in_time(&a.expires))
-            || parents.iter().any(|p| p.approvals.get(digest).is_some_and(|expires| in_time(expires))))
+            || of(destruction, files, now).next().is_some()
+            || parents.iter().any(|p| p.approvals.get(digest).is_some_and(|expires| in_time(expires, now))))
+}
+
+/// Whether an approval of a destruction names an object too: an option, or an `Approval` that counts now, exactly.
+pub fn names(destruction: &Destruction, object: &ObjectRef, options: &[String], files: &[Approval], now: i64) -> bool {
+    let name = object.to_string();
+    options.contains(&name) || of(destruction, files, now).any(|approval| approval.objects.contains(&name))
+}
+
+/// The `Approval`s of a destruction that count now.
+fn of<'a>(destruction: &Destruction, files: &'a [Approval], now: i64) -> impl Iterator<Item = &'a Approval> {
+    files.iter().filter(move |approval| approval.digest == destruction.digest && in_time(&approval.expires, now))
+}
+
+fn in_time(expires: &str, now: i64) -> bool {
+    seconds(expires).is_some_and(|end| now < end && end - now <= MAX_AHEAD)
 }
 
 #[cfg(test)]
@@ -106,7 +120,8 @@ mod tests {
                 environment: "staging".into(),
                 digest: destruction.digest.clone(),
                 expires: expires.into(),
-                reason: String::new(),
+                objects: vec!["Deployment shop/cart".into()],
+                reason: "Deployment shop/pay".into(),
             }]
         };
         let now = seconds("2026-11-22T12:00:00Z").unwrap_or_default();
@@ -114,6 +129,20 @@ mod tests {
         assert!(!approved(&destruction, &[], &file("2026-11-22T11:00:00Z"), &[], now));
         assert!(!approved(&destruction, &[], &file("2027-11-22T11:00:00Z"), &[], now));
         assert!(!approved(&Destruction::default(), &[String::new()], &[], &[], now));
+        let names = |object: &str, expires: &str| {
+            let object = ObjectRef::new("apps", "Deployment", "shop", object);
+            names(&destruction, &object, &[], &file(expires), now)
+        };
+        assert!(names("cart", "2026-11-23T12:00:00Z"));
+        assert!(!names("cart", "2026-11-22T11:00:00Z"), "it has ended");
+        // Neither a part of a name nor a sentence is a name.
+        for other in ["car", "cart-2", "pay"] {
+            assert!(!names(other, "2026-11-23T12:00:00Z"), "{other}");
+        }
+        let other = Destruction::new("c", "staging", vec![held("2")]);
+        let cart = ObjectRef::new("apps", "Deployment", "shop", "cart");
+        assert!(!super::names(&other, &cart, &[], &file("2026-11-23T12:00:00Z"), now), "of another destruction");
+        assert!(super::names(&other, &cart, &["Deployment shop/cart".to_owned()], &[], now));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod stop;
 pub use crate::desired::{MAX_PAUSE, Scope, Stop};
 pub(crate) use applied::canonical_text;
 pub use applied::{ANNOTATION as APPLIED, Applied};
-pub use approval::{Destruction, Held, approved};
+pub use approval::{Destruction, Held, approved, names};
 pub use contest::{Correction, Corrections};
 pub use history::Entry;
 pub use owner::{Owner, is_mark, keep_mark, owner};

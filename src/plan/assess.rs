@@ -247,7 +247,7 @@ impl Context<'_> {
             declared: &declared,
             custom,
             applied,
-            masked: self.live.source == Source::Snapshot,
+            source: self.live.source,
             was_member: self.is_member(change),
             ignored: &ruling.ignored,
             schema,

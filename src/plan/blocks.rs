@@ -5,7 +5,7 @@ use super::{Action, Change, Options, Plan, Reason};
 use crate::check;
 use crate::desired::{Desired, Member, Tenant, allows_all};
 use crate::graph::{Circle, Graph, LIMITS, Limits, Link, LinkKind, pod_labels};
-use crate::inventory::Held;
+use crate::inventory::{Held, names};
 use crate::kinds::{self, Health, Verdict};
 use crate::live::{Live, Observed};
 use crate::object::{Diagnostic, ObjectRef, Origin, Severity};
@@ -346,15 +346,12 @@ fn selected(plan: &Plan, live: &Live) -> Option<(usize, ObjectRef)> {
 
 /// Approved: what was held is done, except an unproved replace that the approval does not name.
 pub(super) fn release(plan: &mut Plan, desired: &Desired, options: &Options) {
-    let digest = plan.destruction.digest.clone();
-    let reasons: Vec<&str> =
-        desired.approvals.iter().filter(|a| a.digest == digest).map(|a| a.reason.as_str()).collect();
-    let held: BTreeSet<ObjectRef> = plan.destruction.objects.iter().map(|held| held.object.clone()).collect();
+    let destruction = &plan.destruction;
+    let held: BTreeSet<ObjectRef> = destruction.objects.iter().map(|held| held.object.clone()).collect();
     for change in plan.changes.iter_mut().filter(|c| c.action == Action::Held && held.contains(&c.object)) {
-        let name = change.object.to_string();
-        let named = options.approve.contains(&name) || reasons.iter().any(|r| r.contains(&name));
-        if change.unproved && !named {
-            change.because.push(Reason::ApprovalMustName(name));
+        let named = || names(destruction, &change.object, &options.approve, &desired.approvals, options.now);
+        if change.unproved && !named() {
+            change.because.push(Reason::ApprovalMustName(change.object.to_string()));
             continue;
         }
         change.action = change.intended;

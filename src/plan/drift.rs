@@ -6,9 +6,9 @@ use crate::fields::{
 };
 use crate::inventory::{APPLIED, Applied};
 use crate::kinds::{fallback, named_lists};
-use crate::live::{MASK, NOT_SHOWN};
+use crate::live::{MASK, NOT_SHOWN, Source};
 use crate::object::{GroupKind, api_version, split_api_version};
-use crate::schema::{Schema, with_defaults};
+use crate::schema::{Schema, is_zero, with_defaults};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -31,8 +31,8 @@ pub(super) struct Text<'a> {
     pub(super) declared: &'a Declared<'a>,
     pub(super) custom: bool,
     pub(super) applied: &'a Applied,
-    /// Whether live values may be masked: those of a snapshot.
-    pub(super) masked: bool,
+    /// Where live state comes from: values of a snapshot may be masked, and only a cluster can be asked.
+    pub(super) source: Source,
     /// Whether the inventory has the object from an apply before: then our record stood on it.
     pub(super) was_member: bool,
     /// Fields whose holder does not matter while their values are the same.
@@ -71,16 +71,17 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             }
         }
         let have = value_at(live, &leaf.path);
-        if text.masked && have.is_some_and(|have| holds(have, MASK)) {
+        if text.source == Source::Snapshot && have.is_some_and(|have| holds(have, MASK)) {
             drift.masked = true;
             continue;
         }
         // What differed from the text of then may be what the text of now has; what is beside it is compared.
-        let revealed = have.filter(|have| text.masked && !same_text && holds(have, NOT_SHOWN)).map(|have| {
-            let mut guess = have.clone();
-            reveal(&mut guess, leaf.value);
-            guess
-        });
+        let revealed =
+            have.filter(|have| text.source == Source::Snapshot && !same_text && holds(have, NOT_SHOWN)).map(|have| {
+                let mut guess = have.clone();
+                reveal(&mut guess, leaf.value);
+                guess
+            });
         drift.ask |= revealed.is_some();
         let have = revealed.as_ref().or(have);
         let other = managers.other_of(&leaf.path);
@@ -88,7 +89,14 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             Answer::Differs
         } else {
             let applied = same_text && mine && other.is_none();
-            compare(leaf.value, have, Known { schema: leaf.schema, custom: text.custom, applied })
+            let answer = compare(leaf.value, have, Known { schema: leaf.schema, custom: text.custom, applied });
+            match answer {
+                // With nobody to ask, what the text has now and had not is a change.
+                Answer::Ask if text.source != Source::Cluster && !same_text && is_other(leaf.value, have, mine) => {
+                    Answer::Differs
+                }
+                _ => answer,
+            }
         };
         match (answer, mine) {
             (Answer::Same, true) if other.is_none() || have == Some(leaf.value) => {}
@@ -136,6 +144,16 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
 /// Whether it is the path of the record that every apply of ours leaves.
 pub(super) fn is_annotation(path: &FieldPath) -> bool {
     path.0.len() == 3 && path.0[1].is("annotations") && path.ends_with(APPLIED)
+}
+
+/// Whether a declared value of which only the API server knows what it makes is another one than is there: an empty one in the
+/// place of one that is not or, where there is none, one that was not declared before; of other values all that is no amount.
+fn is_other(want: &Value, have: Option<&Value>, mine: bool) -> bool {
+    match have {
+        Some(have) if is_zero(want) => !is_zero(have),
+        Some(have) => want.is_object() && have.is_object() || want.is_array() && have.is_array(),
+        None => !mine && !want.is_null(),
+    }
 }
 
 /// Puts wanted texts in the place of those that are not shown.

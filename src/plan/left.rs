@@ -220,7 +220,7 @@ mod tests {
             declared: &declared,
             custom: false,
             applied: &applied,
-            masked: false,
+            source: crate::live::Source::Cluster,
             was_member: true,
             ignored: &ignored,
             schema: None,

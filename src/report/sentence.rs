@@ -125,7 +125,11 @@ fn withheld(reason: &Reason) -> Option<String> {
         }
         Reason::BackendSick { object, health } => format!("{object} would serve requests and {}.", verb(health)),
         Reason::WaitsFor { object, health } => format!("It waits until {object} is healthy ({}).", details(health)),
-        Reason::ApprovalMustName(name) => format!("Approved, but unproved: name it too, --approve '{name}'."),
+        Reason::ApprovalMustName(name) => {
+            format!(
+                "Approved, but nothing proves that the API server accepts what comes instead: name it too, `--approve '{name}'` or `objects: [\"{name}\"]` of the Approval."
+            )
+        }
         Reason::Approved => "Approved.".to_owned(),
         Reason::AgentsOwn => "It is part of what the agent is or may do: an administrator applies it.".to_owned(),
         _ => return None,

@@ -118,13 +118,15 @@ impl Schemas {
 
     /// Whether a kind is one of a CustomResourceDefinition: then values are stored as they are sent.
     pub fn is_custom(&self, kind: &GroupKind, version: &str) -> bool {
-        let is_known = || builtin::schema(kind, version).is_some();
+        self.custom.contains_key(&(kind.clone(), version.to_owned())) || self.assumed_for(kind, version).is_some()
+    }
+
+    /// The releases by whose tables a kind is judged, since nothing defines it here; none where something does.
+    pub fn assumed_for(&self, kind: &GroupKind, version: &str) -> Option<Installed> {
         let key = (kind.clone(), version.to_owned());
-        self.custom.contains_key(&key)
-            || self.assumed.is_some()
-                && !self.published.contains_key(&key)
-                && !is_known()
-                && self.of_release(kind, version).is_some()
+        let is_defined = self.custom.contains_key(&key) || self.published.contains_key(&key);
+        let is_released = || builtin::schema(kind, version).is_none() && self.of_release(kind, version).is_some();
+        self.assumed.filter(|_| !is_defined && is_released())
     }
 }
 

@@ -221,6 +221,51 @@ fn a_route_that_is_renamed_goes_after_the_one_that_takes_over() {
     }
 }
 
+/// Each rule that `check` knows of Gateway API's values is known to plans and to the Action: an apply would be refused.
+#[test]
+fn what_breaks_a_rule_of_gateway_api_is_blocked() {
+    let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web, namespace: one}\nspec:\n  parentRefs: [{name: public, namespace: infra}]\n  hostnames: [web.example]\n  rules:\n    - matches: [{path: {type: PathPrefix, value: /}}]\n      backendRefs: [{name: web, port: 80}]\n";
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: one}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n";
+    for (from, to) in [
+        ("value: /}", "value: nope}"),
+        ("backendRefs: [{name: web, port: 80}]", "backendRefs: [{name: web}]"),
+        (
+            "      backendRefs",
+            "      filters: [{type: RequestRedirect, requestRedirect: {port: 81}}]\n      backendRefs",
+        ),
+        ("      backendRefs", "      filters: [{type: URLRewrite}]\n      backendRefs"),
+    ] {
+        let repo = shop();
+        repo.write("platform/web.yaml", &format!("{route}{service}"));
+        repo.commit("with a route");
+        repo.edit("platform/web.yaml", from, to);
+        let planned = report(&repo);
+        assert_eq!(row(&planned, "HTTPRoute", "web")["action"], "blocked", "{to}: {planned:#}");
+        assert_eq!(found(&planned, "error"), ["SPW004 platform/web.yaml"], "{to}: {planned:#}");
+        let ran = plan(&repo, &["--fail-on", "findings"]);
+        assert_eq!(code(&ran), 1, "{to}: {}", Ran(&ran));
+        let (ran, text) = pull_request(&repo, &[]);
+        assert_eq!(code(&ran), 1, "{to}: {} {text}", Ran(&ran));
+    }
+}
+
+/// kubectl reads a document up to `...` and nothing behind it, so nothing behind it may seem to be gone.
+#[test]
+fn text_behind_the_end_of_a_document_is_an_error() {
+    for rest in ["...\nMAP", "...\n# b\nMAP", "...\ngarbage: 1\n"] {
+        let repo = shop();
+        repo.write("apps/two/maps.yaml", &(config_map("kept", "v") + "---\n" + &config_map("b", "v")));
+        repo.commit("two maps");
+        repo.write("apps/two/maps.yaml", &(config_map("kept", "v") + &rest.replace("MAP", &config_map("b", "v"))));
+        let planned = report(&repo);
+        assert!(found(&planned, "error").contains(&"yaml-syntax apps/two/maps.yaml".to_owned()), "{planned:#}");
+        assert!(!actions(&planned).iter().any(|line| line.starts_with("delete")), "{planned:#}");
+    }
+    let repo = shop();
+    repo.write("apps/two/maps.yaml", &(config_map("kept", "w") + "...\n# the end\n"));
+    assert_eq!(found(&report(&repo), "error"), Vec::<String>::new());
+}
+
 /// What a slip leaves out is not known to be gone.
 #[test]
 fn a_slip_in_a_file_deletes_nothing_of_its_partition() {

@@ -449,8 +449,24 @@ fn an_unproved_replace_must_be_named() {
     let digest = report["destruction"]["digest"].as_str().expect("a digest").to_owned();
     assert_eq!(apply(&cluster, &repo, &["--approve", &digest], 0)["summary"]["held"], 1);
     assert!(cluster.writes().is_empty());
+    let address = || cluster.get("/api/v1/namespaces/default/services/s").expect("s")["spec"]["clusterIP"].clone();
     apply(&cluster, &repo, &["--approve", &digest, "--approve", "Service default/s"], 0);
-    assert_eq!(cluster.get("/api/v1/namespaces/default/services/s").expect("s")["spec"]["clusterIP"], "10.96.8.8");
+    assert_eq!(address(), "10.96.8.8");
+    // An Approval names it in its list, exactly; a sentence names nothing, and one that has ended neither.
+    repo.write("platform/s.yaml", &service("10.96.9.9"));
+    let digest = apply(&cluster, &repo, &[], 0)["destruction"]["digest"].as_str().expect("a digest").to_owned();
+    let approve = |hours: i64, objects: &str, reason: &str| {
+        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ");
+        repo.write("approvals/a.yaml", &format!("apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {{name: a}}\nspec: {{environment: test, digest: \"{digest}\", expires: \"{expires}\", objects: [{objects}], reason: \"{reason}\"}}\n"));
+        apply(&cluster, &repo, &[], 0)["summary"]["held"].clone()
+    };
+    assert_eq!(approve(24, "", "Service default/s may go"), 1);
+    assert_eq!(approve(24, "Service default/s2, default/s", ""), 1);
+    assert_eq!(approve(-1, "Service default/s", ""), 1);
+    assert_eq!(address(), "10.96.8.8");
+    assert_eq!(approve(24, "Service default/s", "moved"), 0);
+    assert_eq!(address(), "10.96.9.9");
 }
 
 #[test]

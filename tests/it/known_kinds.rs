@@ -141,6 +141,61 @@ fn what_cannot_be_changed_in_place_is_replaced_in_plans_against_a_revision() {
     }
 }
 
+/// An object, a text in it, and an empty value that takes its place: nobody can be asked what the API server makes of it, and it
+/// may end what runs or open what is closed.
+fn emptied() -> Vec<(String, &'static str, &'static str)> {
+    let object = |api_version: &str, kind: &str, rest: &str| {
+        format!(
+            "apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a, namespace: default, labels: {{open: \"true\"}}}}\n{rest}\n"
+        )
+    };
+    let pods = |context: &str| deployment("a", "replicas: 2, ", context);
+    let policy =
+        "spec: {podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {}}]}]}";
+    let service = "spec: {selector: {app: web}, ports: [{port: 80}]}";
+    let cron = "spec: {schedule: \"* * * * *\", suspend: true, jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: \"reg.example/c:1\"}]}}}}}";
+    vec![
+        (pods(""), "replicas: 2", "replicas: 0"),
+        (deployment("a", "", ""), "spec: {selector", "spec: {replicas: 0, selector"),
+        (pods(", env: [{name: A, value: x}]"), "value: x", "value: \"\""),
+        (pods(", securityContext: {runAsUser: 1000}"), "1000", "0"),
+        (pods(", securityContext: {runAsNonRoot: true}"), "true", "false"),
+        (pods(", securityContext: {readOnlyRootFilesystem: true}"), "true", "false"),
+        (pods(", image: x, command: [a]").replace("image: \"reg.example/c:1\", ", ""), "command: [a]", "command: []"),
+        (object("v1", "Service", service), "{app: web}", "{}"),
+        (object("v1", "Service", service), "app: web", "app: \"\""),
+        (object("v1", "ConfigMap", "data: {host: db.example}"), "db.example", "\"\""),
+        (object("v1", "ConfigMap", "data: {host: db.example}"), "open: \"true\"", "open: \"\""),
+        (object("batch/v1", "CronJob", cron), "suspend: true", "suspend: false"),
+        (object("networking.k8s.io/v1", "NetworkPolicy", policy), "[{from: [{podSelector: {}}]}]", "[{}]"),
+        (object("networking.k8s.io/v1", "NetworkPolicy", policy), "{matchLabels: {app: a}}", "{}"),
+        (
+            object("policy/v1", "PodDisruptionBudget", "spec: {minAvailable: 1, selector: {matchLabels: {app: a}}}"),
+            "1,",
+            "0,",
+        ),
+    ]
+}
+
+#[test]
+fn an_empty_value_in_the_place_of_another_is_a_change_where_nobody_can_be_asked() {
+    for (text, from, to) in emptied() {
+        assert!(text.contains(from), "{text}");
+        let report = planned(&text, &text.replacen(from, to, 1));
+        let all = actions(&report);
+        assert!(
+            all.iter().any(|line| line.starts_with("update ") || line.starts_with("held ")),
+            "{text}{from} -> {to}: {report:#}"
+        );
+        let changed = report["changes"].as_array().expect("changes").iter().find(|row| row["action"] != "unchanged");
+        let fields = changed.and_then(|row| row["fields"].as_array());
+        assert!(fields.is_some_and(|fields| !fields.is_empty()), "{text}{from} -> {to}: {report:#}");
+        // And there is no difference where there is none.
+        let same = planned(&text, &format!("{text}# a comment\n"));
+        assert!(actions(&same).is_empty(), "{text}: {same:#}");
+    }
+}
+
 /// The API server is the oracle: what it refuses to change in place is what the plan without it replaces.
 #[test]
 fn what_is_replaced_without_an_api_server_is_what_the_server_refuses_to_change() {

@@ -241,8 +241,13 @@ impl<'a> Composer<'a> {
                 None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => return Ok(None),
                 Some((event, span)) => {
                     let node = self.node(event, span, 0)?;
-                    // A syntax error behind the first node is an error too; further documents cannot be (see `split`).
-                    while self.next()?.is_some() {}
+                    // A syntax error behind the first node is an error too, and so is what follows `...`: kubectl does not read it.
+                    while let Some((event, span)) = self.next()? {
+                        if !matches!(event, Event::DocumentEnd | Event::StreamEnd) {
+                            let message = "Not valid YAML: text behind the end of a document (`...`).";
+                            return Err(self.fail("yaml-syntax", self.position(span), message));
+                        }
+                    }
                     if matches!(&node.target().content, Content::Scalar(read) if read.value.is_null()) {
                         return Ok(None);
                     }

@@ -193,7 +193,10 @@ pub fn base(random: &mut Random) -> Files {
     }
     if random.chance(25) {
         let fault = *random.of(&FAULTS.iter().filter(|fault| fault.lives).collect::<Vec<_>>());
-        fault.write(&mut files);
+        // Without rules its Gateway is what it lacks, and that only a cluster knows.
+        if fault.id != "SPW103" || files.contains_key("spinway.yaml") {
+            fault.write(&mut files);
+        }
     }
     files
 }
