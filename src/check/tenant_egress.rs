@@ -49,7 +49,7 @@ fn of_object(context: &Context<'_>, limits: &Limits<'_>, bound: (&Member, &Tenan
         return vec![context.violation(&CHECK, bound, "/kind", &what, |_| false)];
     }
     if let Some(labels) = pod_labels(reference, &member.object.value) {
-        return of_pods(context, limits, bound, labels);
+        return of_pods(context, limits, bound, &labels);
     }
     if !reference.is("networking.k8s.io", "NetworkPolicy") {
         return Vec::new();
@@ -125,7 +125,8 @@ pub fn unlimited(desired: &Desired, withheld: &BTreeSet<&ObjectRef>) -> Vec<(Obj
     let found = limited.filter_map(|(member, _)| {
         let object = &member.object;
         // A tenant may have thousands; where so many of them are withheld, that is not waited for.
-        let on = limits.on(&object.reference, pod_labels(&object.reference, &object.value)?);
+        let labels = pod_labels(&object.reference, &object.value)?;
+        let on = limits.on(&object.reference, &labels);
         let policies: Vec<&ObjectRef> = on.take(LIMITS).collect();
         let first = policies.first().filter(|_| policies.iter().all(|policy| withheld.contains(*policy)))?;
         Some((object.reference.clone(), (*first).clone()))

@@ -509,9 +509,16 @@ fn what_stands_beside_a_mistake_does_not_excuse_it() {
     for policy in [
         "policyTypes: [Ingress], podSelector: {}",
         "policyTypes: [Egress], podSelector: {matchLabels: {a: c}}",
-        "policyTypes: [Egress], podSelector: {matchExpressions: [{key: a, operator: Exists}]}",
+        "policyTypes: [Egress], podSelector: {matchExpressions: [{key: a, operator: NotIn, values: [c]}]}",
+        "policyTypes: [Egress], podSelector: {matchExpressions: [{key: c, operator: DoesNotExist}]}",
     ] {
         assert_eq!(told(&(spin("a: b") + "---\n" + &limiting(policy))), ["SPW107"], "{policy}");
+    }
+    for policy in [
+        "policyTypes: [Egress], podSelector: {matchLabels: {a: b}}",
+        "policyTypes: [Egress], podSelector: {matchExpressions: [{key: a, operator: In, values: [b]}]}",
+    ] {
+        assert_eq!(told(&(spin("a: b") + "---\n" + &limiting(policy))), [""; 0], "{policy}");
     }
     // An object that takes the namespace of its tenant.
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n";

@@ -309,7 +309,8 @@ impl File<'_> {
             let help = "Move it out of the sources, or list the file in .spinwayignore.";
             return self.foreign("file-no-object", start, &message, help);
         }
-        if let (true, Some(Value::Array(_))) = (kind.ends_with("List"), value.get("items")) {
+        // Without items it is an empty one, as `kubectl get -o yaml` writes it in Go.
+        if let (true, Some(Value::Array(_) | Value::Null)) = (kind.ends_with("List"), value.get("items")) {
             return self.list(value, &positions);
         }
         let origin = self.origin(start);

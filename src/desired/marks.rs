@@ -34,6 +34,10 @@ const OWN: [&str; 8] = [
     "spinway.dev/masked",
 ];
 
+/// The annotation that names what comes first, and its forms (cli-utils).
+const DEPENDS_ON: &str = "config.kubernetes.io/depends-on";
+const FORMS: &str = "Write `GROUP/namespaces/NAMESPACE/KIND/NAME`, without namespace `GROUP/KIND/NAME`, by comma; the group of core kinds is empty: `/namespaces/shop/Service/cart`.";
+
 /// One mistake: where, what, and what is allowed.
 pub(super) struct Wrong {
     pub(super) pointer: String,
@@ -57,6 +61,13 @@ pub(super) fn wrong(object: &Value) -> Vec<Wrong> {
 
 fn wrong_entry(field: &str, key: &str, value: &Value) -> Option<(String, String)> {
     let (domain, name) = key.split_once('/')?;
+    if field == "annotations" && domain == "config.kubernetes.io" {
+        if key != DEPENDS_ON && nearest(key, [DEPENDS_ON]).is_some() {
+            return Some((format!("There is no annotation `{key}`"), format!("Did you mean `{DEPENDS_ON}`?")));
+        }
+        let wrong = value.as_str().filter(|_| key == DEPENDS_ON)?.split(',').find(|entry| !names_an_object(entry))?;
+        return Some((format!("`{}` of `{DEPENDS_ON}` names no object", wrong.trim()), FORMS.to_owned()));
+    }
     let names = || WRITTEN.iter().map(|(known, _)| *known).chain(OWN);
     if domain == GROUP {
         let Some((_, values)) = WRITTEN.iter().find(|(known, _)| *known == key) else {
@@ -81,6 +92,15 @@ fn wrong_entry(field: &str, key: &str, value: &Value) -> Option<(String, String)
     let own = format!("{GROUP}/{name}");
     let meant = nearest(&own, names()).filter(|_| resembles_ours(domain))?;
     Some((format!("`{key}` is none of spinway's annotations"), format!("Did you mean `{meant}`?")))
+}
+
+fn names_an_object(entry: &str) -> bool {
+    let parts: Vec<&str> = entry.trim().split('/').collect();
+    match parts.as_slice() {
+        [_, kind, name] => !kind.is_empty() && !name.is_empty(),
+        [_, "namespaces", rest @ ..] => rest.len() == 3 && rest.iter().all(|part| !part.is_empty()),
+        _ => false,
+    }
 }
 
 fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -121,5 +141,26 @@ mod tests {
                 at("labels/spinway.dev~1substitute", "Move it to `metadata.annotations`."),
             ]
         );
+    }
+
+    #[test]
+    fn an_order_that_names_no_object_is_told() {
+        let told = |key: &str, text: &str| {
+            wrong(&json!({"metadata": {"annotations": {key: text}}}))
+                .into_iter()
+                .map(|wrong| wrong.message)
+                .collect::<Vec<_>>()
+        };
+        let key = "config.kubernetes.io/depends-on";
+        for right in ["/namespaces/shop/Service/cart", "apps/namespaces/shop/Deployment/a, /Namespace/shop"] {
+            assert_eq!(told(key, right), [""; 0], "{right}");
+        }
+        for wrong in
+            ["garbage", "Service/cart", "/namespaces/shop/cart", "/namespaces//Service/cart", "/Namespace/a,", ""]
+        {
+            assert_eq!(told(key, wrong).len(), 1, "{wrong}");
+        }
+        assert_eq!(told("config.kubernetes.io/dependson", "/Namespace/a").len(), 1);
+        assert_eq!(told("config.kubernetes.io/local-config", "true"), [""; 0]);
     }
 }

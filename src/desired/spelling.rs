@@ -174,10 +174,17 @@ pub(super) fn misspelt(kind: &GroupKind, version: &str, defined: &Defined<'_>) -
             return None;
         }
         // The group is known as a whole.
-        return match nearest(name, kinds.iter().copied()) {
+        let of_plural = || kinds.iter().copied().find(|kind| plural(kind).eq_ignore_ascii_case(name));
+        return match nearest(name, kinds.iter().copied()).or_else(of_plural) {
             Some(kind) => Misspelt::meant(api_version(group, version), kind),
-            None => meant_anywhere(name).and_then(|(group, kind)| Misspelt::meant(usual(group), kind)),
+            None => meant_anywhere(name)
+                .and_then(|(group, kind)| Misspelt::meant(usual(group), kind))
+                .or_else(|| of_another_group(group, name)),
         };
+    }
+    // The experimental kinds have a group and names of their own.
+    if group == "gateway.networking.x-k8s.io" && schema::kinds_of(GATEWAY).contains(name) {
+        return Misspelt::meant(usual(GATEWAY), name);
     }
     if let Some(meant) = near_group(group, name) {
         let kinds = schema::kinds_of(meant);
@@ -196,6 +203,30 @@ fn usual(group: &str) -> String {
     match group {
         GATEWAY => api_version(group, "v1"),
         _ => api_version(group, VERSION),
+    }
+}
+
+/// The kind of another group of Kubernetes that is meant by a name which this group of Kubernetes does not have: the very name, in
+/// other letters or in the plural, or one that is a slip away and long enough for that.
+fn of_another_group(group: &str, name: &str) -> Option<Misspelt> {
+    const LONG: usize = 8;
+    let others = || schema::groups().into_iter().filter(|other| *other != group && !other.ends_with(".spinkube.dev"));
+    let all = || others().flat_map(|group| schema::kinds_of(group).into_iter().map(move |kind| (group, kind)));
+    let same = all().find(|(_, kind)| kind.eq_ignore_ascii_case(name) || plural(kind).eq_ignore_ascii_case(name));
+    let near = || {
+        let long = all().filter(|(_, kind)| kind.len() >= LONG && name.len() >= LONG);
+        let meant = nearest(name, long.map(|(_, kind)| kind))?;
+        all().find(|(_, kind)| *kind == meant)
+    };
+    let (group, kind) = same.or_else(near)?;
+    Misspelt::meant(api_version(group, "v1"), kind)
+}
+
+/// The plural of a kind as English has it.
+fn plural(kind: &str) -> String {
+    match kind.strip_suffix('y') {
+        Some(stem) if !kind.ends_with("way") => format!("{stem}ies"),
+        _ => format!("{kind}s"),
     }
 }
 
@@ -297,6 +328,12 @@ mod tests {
             ("networking.k8s.io/v1", "HTTPRoute", "gateway.networking.k8s.io/v1 HTTPRoute"),
             ("networking.k8s.io/v1", "NetworkPolcy", "networking.k8s.io/v1 NetworkPolicy"),
             ("networkin.k8s.io/v1", "NetworkPolicy", "networking.k8s.io/v1 NetworkPolicy"),
+            ("v1", "Deployment", "apps/v1 Deployment"),
+            ("v1", "Networkpolicy", "networking.k8s.io/v1 NetworkPolicy"),
+            ("apps/v1", "Ingress", "networking.k8s.io/v1 Ingress"),
+            ("networking.k8s.io/v1", "NetworkPolicies", "networking.k8s.io/v1 NetworkPolicy"),
+            ("gateway.networking.k8s.io/v1", "BackendTLSPolicies", "gateway.networking.k8s.io/v1 BackendTLSPolicy"),
+            ("gateway.networking.x-k8s.io/v1", "HTTPRoute", "gateway.networking.k8s.io/v1 HTTPRoute"),
             ("app/v1", "Deployment", "apps/v1 Deployment"),
             ("apps/v1", "deployment", "apps/v1 Deployment"),
             ("v1", "Namspace", "v1 Namespace"),

@@ -1,7 +1,7 @@
 //! The bytes of a repository, already in memory: nothing is ever checked out.
 
 use super::{Amount, Config, FileOwner, Shares};
-use crate::object::nearest;
+use crate::object::{distance, nearest};
 use globset::{Glob, GlobBuilder, GlobMatcher};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -262,7 +262,10 @@ pub(super) fn is_kustomization(path: &str) -> bool {
     matches!(file_name(path), "kustomization.yaml" | "kustomization.yml" | "Kustomization")
 }
 
-/// The name that a file was probably meant to have, where it is not read under its own: `cart.YAML`, `cart.ymal`, `.spinwayignor`.
+/// Extensions of other formats that are one letter from ours.
+const LIKE_OURS: [&str; 7] = ["bson", "haml", "json5", "jsonc", "jsonl", "saml", "xaml"];
+
+/// The name that a file was probably meant to have, where it is not read under its own: `cart.YAML`, `cart.yam`, `.spinwayignor`.
 pub(super) fn meant_name(path: &str) -> Option<String> {
     let name = file_name(path);
     if is_manifest(name) || is_kustomization(name) || name == IGNORE_FILE {
@@ -278,8 +281,10 @@ pub(super) fn meant_name(path: &str) -> Option<String> {
         letters.sort_unstable();
         letters
     };
-    // Only the case and the order of the letters: other extensions mean something else.
-    let meant = EXTENSIONS.iter().find(|known| letters(known) == letters(&lower))?;
+    let lower = lower.trim_end();
+    let is_near = |known: &&&str| known.len() > 3 && distance(known, lower) == 1 && !LIKE_OURS.contains(&lower);
+    let meant = EXTENSIONS.iter().find(|known| letters(known) == letters(lower));
+    let meant = meant.or_else(|| EXTENSIONS.iter().find(is_near))?;
     Some(format!("{stem}.{meant}"))
 }
 
@@ -503,8 +508,13 @@ mod tests {
             (".spinwayIgnore", Some(".spinwayignore")),
             (".gitignore", None),
             ("cart.yaml", None),
-            ("cart.yam", None),
+            ("cart.yam", Some("cart.yaml")),
+            ("cart.y4ml", Some("cart.yaml")),
+            ("cart.jsn", Some("cart.json")),
+            ("cart.yaml ", Some("cart.yaml")),
             ("cart.json5", None),
+            ("page.xml", None),
+            ("page.haml", None),
             ("cart.yaml.bak", None),
             ("README", None),
         ] {

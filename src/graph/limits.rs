@@ -1,22 +1,23 @@
 //! What limits where pods connect to.
 
 use crate::desired::Desired;
-use crate::kinds::{SPIN, each};
+use crate::kinds::{self, SPIN, each};
 use crate::object::ObjectRef;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The labels of the pods that an object makes, where it makes any: `Null` when it names none.
-pub fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<&'a Value> {
+pub fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<Cow<'a, Value>> {
     let at = match (object.group.as_str(), object.kind.as_str()) {
-        (SPIN, "SpinApp") => "/spec/podLabels",
+        (SPIN, "SpinApp") => return Some(Cow::Owned(kinds::labels_of_app(&object.name, value))),
         ("", "Pod") => "/metadata/labels",
         ("batch", "CronJob") => "/spec/jobTemplate/spec/template/metadata/labels",
         ("", "PodTemplate") => "/template/metadata/labels",
         ("", "ReplicationController") | ("apps" | "batch", _) => "/spec/template/metadata/labels",
-        _ => return labels_of_template(value),
+        _ => return labels_of_template(value).map(Cow::Borrowed),
     };
-    Some(value.pointer(at).unwrap_or(&Value::Null))
+    Some(Cow::Borrowed(value.pointer(at).unwrap_or(&Value::Null)))
 }
 
 /// The labels of the one template from which a kind that is not known makes pods. Where it has several, or runs something beside
@@ -116,19 +117,29 @@ fn asked<'a>((policy, value): Policy<'a>) -> impl Iterator<Item = Asked<'a>> {
         .filter_map(move |(key, value)| Some((policy.namespace(), key.as_str(), value.as_str()?)))
 }
 
-/// Whether a policy limits where pods connect to, and selects them by labels alone. Without `policyTypes` one that has rules for
+/// Whether a policy limits where pods connect to, and selects them by labels that they have. Without `policyTypes` one that has rules for
 /// egress limits it (NetworkPolicySpec).
 fn limits_egress(policy: &Value) -> bool {
     let types = each(policy, "spec.policyTypes[]");
     let has_rules = !each(policy, "spec.egress[]").is_empty();
     let limits = if types.is_empty() { has_rules } else { types.iter().any(|(_, kind)| *kind == "Egress") };
-    limits && policy.pointer("/spec/podSelector/matchExpressions").is_none()
+    // By labels that they do not have nobody is selected for certain: more may be added to a pod.
+    let has = |(_, expression): &(String, &Value)| expression["operator"] == "In" || expression["operator"] == "Exists";
+    limits && each(policy, EXPRESSIONS).iter().all(has)
 }
+
+const EXPRESSIONS: &str = "spec.podSelector.matchExpressions[]";
 
 /// Whether a policy selects pods with these labels.
 fn selects(policy: &Value, labels: &Value) -> bool {
     let wanted = policy.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
+    let fits = |(_, expression): (String, &Value)| {
+        let label = expression["key"].as_str().and_then(|key| labels.get(key));
+        let is_one = |label: &Value| expression["values"].as_array().is_some_and(|values| values.contains(label));
+        label.is_some_and(|label| expression["operator"] == "Exists" || is_one(label))
+    };
     wanted.is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
+        && each(policy, EXPRESSIONS).into_iter().all(fits)
 }
 
 #[cfg(test)]
@@ -181,6 +192,37 @@ mod tests {
                 "spec": {"podSelector": {"matchLabels": {"app": label}}, "policyTypes": ["Egress"]}}));
             assert_eq!(policies(&live), left, "{label}");
         }
+    }
+
+    /// The operator gives pods of an app labels of its own, and a selector may say what it wants in another form.
+    #[test]
+    fn a_policy_selects_by_what_the_pods_have_in_whatever_form() {
+        let app = "apiVersion: core.spinkube.dev/v1alpha1\nkind: SpinApp\nmetadata: {name: cart, namespace: shop}\nspec: {podLabels: {app: cart}}\n";
+        let reference = ObjectRef::new("core.spinkube.dev", "SpinApp", "shop", "cart");
+        for (selector, selects) in [
+            ("matchLabels: {core.spinkube.dev/app-name: cart}", true),
+            ("matchLabels: {core.spinkube.dev/app.cart.status: ready, app: cart}", true),
+            ("matchExpressions: [{key: app, operator: In, values: [pay, cart]}]", true),
+            ("matchExpressions: [{key: app, operator: Exists}]", true),
+            ("matchLabels: {app: cart}, matchExpressions: [{key: app, operator: In, values: [pay]}]", false),
+            ("matchExpressions: [{key: team, operator: Exists}]", false),
+            ("matchExpressions: [{key: team, operator: DoesNotExist}]", false),
+            ("matchExpressions: [{key: app, operator: NotIn, values: [pay]}]", false),
+            ("matchExpressions: [{key: app, operator: in, values: [cart]}]", false),
+            ("matchLabels: {core.spinkube.dev/app-name: pay}", false),
+        ] {
+            let spec = format!("policyTypes: [Egress], podSelector: {{{selector}}}");
+            let desired = desired(&format!("{app}{}", policy("p", "shop", &spec)));
+            let graph = Graph::build(&desired, &Live::default());
+            let found = graph.needs(&reference).into_iter().any(|(need, _)| need.kind == "NetworkPolicy");
+            assert_eq!(found, selects, "{selector}");
+        }
+        // Whoever writes the operator's labels themselves does not have them for certain.
+        let own = app.replace("app: cart", "core.spinkube.dev/app-name: pay");
+        let spec = "policyTypes: [Egress], podSelector: {matchLabels: {core.spinkube.dev/app-name: cart}}";
+        let desired = desired(&format!("{own}{}", policy("p", "shop", spec)));
+        let graph = Graph::build(&desired, &Live::default());
+        assert!(graph.needs(&reference).iter().all(|(need, _)| need.kind != "NetworkPolicy"));
     }
 
     #[test]

@@ -242,8 +242,9 @@ impl Graph {
             let Some(labels) = pod_labels(reference, &member.object.value) else { continue };
             let of_platform = limits.get(PLATFORM).filter(|_| member.partition != PLATFORM);
             let near = limits.get(member.partition.as_str()).into_iter().chain(of_platform);
-            let policies: Vec<&ObjectRef> = near.flat_map(|limits| limits.on(reference, labels)).take(LIMITS).collect();
-            if policies.iter().any(|policy| live.get(policy).is_some_and(|value| limits_pods(value, labels))) {
+            let policies: Vec<&ObjectRef> =
+                near.flat_map(|limits| limits.on(reference, &labels)).take(LIMITS).collect();
+            if policies.iter().any(|policy| live.get(policy).is_some_and(|value| limits_pods(value, &labels))) {
                 continue;
             }
             for policy in policies {

@@ -37,6 +37,7 @@ pub use names::wrong_name;
 pub use namespace::comes_with_its_namespace;
 pub use reference::{Key, Reference, Section, each};
 pub use serving::{leads_to, serving};
+pub use spin::labels_of_app;
 pub(crate) use values::is_subdomain;
 pub use values::{broken_rules, wrong_values};
 

@@ -199,3 +199,18 @@ fn without_deployment(live: &Value) -> Health {
         (None, None) => Health::progressing("NotClaimed", "The Spin operator has not answered for it."),
     }
 }
+/// The labels of the pods of an app: its own, and those by which the operator selects them (spin-operator, `constructDeployment`).
+/// What stands in the place of one of the operator's leaves unknown which of the two counts, so neither does.
+pub fn labels_of_app(name: &str, app: &Value) -> Value {
+    let mut labels = app.pointer("/spec/podLabels").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (key, value) in
+        [("core.spinkube.dev/app-name".to_owned(), name), (format!("core.spinkube.dev/app.{name}.status"), "ready")]
+    {
+        if labels.get(&key).is_none_or(|own| own == value) {
+            labels.insert(key, Value::from(value));
+        } else {
+            labels.remove(&key);
+        }
+    }
+    Value::Object(labels)
+}

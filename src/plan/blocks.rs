@@ -268,8 +268,8 @@ fn last_limits(plan: &Plan, desired: &Desired, live: &Live) -> BTreeMap<ObjectRe
     let stays = |(object, value): &(&ObjectRef, &Value)| !ends.contains(object) && !is_made(value);
     for (object, value) in live.objects().filter(stays) {
         let Some(labels) = pod_labels(object, value) else { continue };
-        if after.on(object, labels).next().is_none() {
-            let policies = before.on(object, labels).take(LIMITS);
+        if after.on(object, &labels).next().is_none() {
+            let policies = before.on(object, &labels).take(LIMITS);
             last.extend(policies.map(|policy| (policy.clone(), object.clone())));
         }
     }

@@ -440,17 +440,17 @@ impl<'a> Sequencer<'a> {
         for index in all() {
             let last = self.paths[index].kinds.len() - 1;
             if let Some(labels) = wanted(index).and_then(|value| pod_labels(object(index), value)) {
-                let on = made.on(object(index), labels).take(LIMITS);
+                let on = made.on(object(index), &labels).take(LIMITS);
                 let policies: Vec<usize> = on.filter_map(|policy| places.get(policy).copied()).collect();
                 // One that limits them already does so until it is changed, and after.
-                if policies.iter().any(|policy| before(*policy).is_some_and(|value| limits_pods(value, labels))) {
+                if policies.iter().any(|policy| before(*policy).is_some_and(|value| limits_pods(value, &labels))) {
                     continue;
                 }
                 for policy in policies {
                     edges.add(nodes[&(policy, 0)], nodes[&(index, 0)], true);
                 }
             } else if let Some(labels) = before(index).and_then(|value| pod_labels(object(index), value)) {
-                for policy in gone.on(object(index), labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
+                for policy in gone.on(object(index), &labels).take(LIMITS).filter_map(|policy| places.get(policy)) {
                     edges.add(nodes[&(index, last)], nodes[&(*policy, 0)], true);
                 }
             }
