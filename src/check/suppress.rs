@@ -163,7 +163,8 @@ impl Wishes {
         for ((id, origin), wish) in by_place {
             let unused = (!needed.contains(&(id.clone(), origin.clone()))).then_some("fits nothing");
             let Some(wrong) = wish.wrong.or(unused) else { continue };
-            let message = format!("The suppression of {id} {wrong}.");
+            let which = if id.is_empty() { "This suppression".to_owned() } else { format!("The suppression of {id}") };
+            let message = format!("{which} {wrong}.");
             found.push(Diagnostic::new(CHECK.severity, CHECK.id, message).at(origin).help(CHECK.remedy));
         }
         found

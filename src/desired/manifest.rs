@@ -360,12 +360,15 @@ impl File<'_> {
                 "metadata.generateName makes another object at every apply."
             } else if value.pointer("/metadata/name").is_some_and(|name| !name.is_string()) {
                 "metadata.name is no text as YAML 1.1 reads it; put it in quotes."
+            } else if kind == "List" {
+                "The List has no `items`."
             } else {
                 "The object has no metadata.name."
             };
-            self.found
-                .diagnostics
-                .push(Diagnostic::error("object-name", message).at(place).help("Give it a metadata.name."));
+            self.found.diagnostics.push(Diagnostic::error("object-name", message).at(place).help(match kind {
+                "List" => "Put its objects under `items`.",
+                _ => "Give it a metadata.name.",
+            }));
             self.found.unread.insert(self.partition.clone());
             return;
         };

@@ -86,7 +86,7 @@ pub fn assess(desired: &Desired, live: &Live, parents: &[Parent], options: &Opti
             if erroneous.contains(reference) {
                 assessed.change.action = Action::Blocked;
                 assessed.probe = false;
-                assessed.change.because.push(Reason::Erroneous);
+                assessed.change.because.push(Reason::Erroneous(BTreeSet::new()));
             }
             assessed
         })

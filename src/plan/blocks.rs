@@ -21,10 +21,20 @@ pub(super) fn block(change: &mut Change, reason: Reason) {
 /// Blocks what has errors, what belongs to an inventory that cannot be read, and what may only be done as a service account that is
 /// not named.
 pub(super) fn block_erroneous(plan: &mut Plan, desired: &Desired, broken: &BTreeMap<String, String>) {
-    let errors: BTreeSet<ObjectRef> =
-        plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).filter_map(|d| d.object.clone()).collect();
-    for change in plan.changes.iter_mut().filter(|c| c.action != Action::Blocked && errors.contains(&c.object)) {
-        block(change, Reason::Erroneous);
+    let mut errors: BTreeMap<ObjectRef, BTreeSet<&'static str>> = BTreeMap::new();
+    for error in plan.diagnostics.iter().filter(|d| d.severity == Severity::Error) {
+        if let Some(object) = &error.object {
+            errors.entry(object.clone()).or_default().insert(error.id);
+        }
+    }
+    for change in &mut plan.changes {
+        let Some(ids) = errors.get(&change.object) else { continue };
+        match change.because.iter_mut().find(|reason| matches!(reason, Reason::Erroneous(_))) {
+            // What was known when it was read; checks of a change may have found more.
+            Some(reason) => *reason = Reason::Erroneous(ids.clone()),
+            None if change.action != Action::Blocked => block(change, Reason::Erroneous(ids.clone())),
+            None => {}
+        }
     }
     for change in plan.changes.iter_mut().filter(|c| c.action.is_acting()) {
         if let Some(why) = broken.get(&change.partition) {

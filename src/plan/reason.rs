@@ -4,12 +4,13 @@ use crate::fields::{FieldPath, Holder, Operation};
 use crate::inventory::{Paused, Stop};
 use crate::kinds::{Health, Verdict};
 use crate::object::{GroupKind, ObjectRef, Origin, Untrusted};
+use std::collections::BTreeSet;
 
 /// Why something is done to an object, or not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Findings of severity error are about the object.
-    Erroneous,
+    /// Findings of severity error are about the object: these.
+    Erroneous(BTreeSet<&'static str>),
     /// Findings of severity error are about another object of its App, of which nothing is changed then.
     OfErroneousApp {
         /// The other object.

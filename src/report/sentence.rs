@@ -95,7 +95,8 @@ fn answered(reason: &Reason) -> Option<String> {
 /// Why a change is blocked, held or waits, and what consent made of it.
 fn withheld(reason: &Reason) -> Option<String> {
     Some(match reason {
-        Reason::Erroneous => "It has errors.".to_owned(),
+        Reason::Erroneous(ids) if ids.is_empty() => "It has errors.".to_owned(),
+        Reason::Erroneous(ids) => format!("It has errors: {}.", ids.iter().copied().collect::<Vec<_>>().join(", ")),
         Reason::OfErroneousApp { object, app } => format!("{object} has errors, so nothing of App {app} is changed."),
         Reason::InventoryUnreadable { partition, why } => {
             format!("The inventory of partition {partition} cannot be read: {why}.")

@@ -29,7 +29,7 @@ const OF_A_SNAPSHOT: [&str; 2] = ["It is not in the snapshot", "Secret values ar
 
 /// Reasons by a part of their sentence: each is seen often.
 const REASONS: [&str; 24] = [
-    "It has errors.",
+    "It has errors",
     ", which is blocked",
     ", which waits.",
     "still uses it and does not cease to",
@@ -167,7 +167,7 @@ impl Pair {
     fn apply(cluster: &Cluster, uid: &str, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let base = pairs::base(&mut random);
-        let (head, changes) = pairs::head(&base, uid, &mut random);
+        let (head, changes) = pairs::head(&base, uid, seed, &mut random);
         let repo = Repo::empty();
         write(&repo, &base);
         repo.commit("base");

@@ -166,7 +166,7 @@ pub fn base(random: &mut Random) -> Files {
     }
     files.insert("platform/all.yaml".to_owned(), PLATFORM.to_owned());
     files.insert("platform/gateway.yaml".to_owned(), GATEWAY.to_owned());
-    if random.chance(30) {
+    if random.chance(60) {
         files.insert("platform/kind.yaml".to_owned(), OWN_KIND.to_owned());
     }
     if random.chance(25) {
@@ -201,10 +201,13 @@ pub fn base(random: &mut Random) -> Files {
     files
 }
 
-/// A head: some changes of a base, with their names.
-pub fn head(base: &Files, cluster: &str, random: &mut Random) -> (Files, Vec<&'static str>) {
+/// A head: some changes of a base, with their names. Each fault has its turn.
+pub fn head(base: &Files, cluster: &str, turn: u64, random: &mut Random) -> (Files, Vec<&'static str>) {
     let mut files = base.clone();
     let mut done = Vec::new();
+    let fault = &FAULTS[turn as usize % FAULTS.len()];
+    fault.write(&mut files);
+    done.push(fault.id);
     if !files.contains_key("spinway.yaml") {
         // The first Config of the repository.
         let adopting = CONFIG.replace("  tenants:", "  adopt: [{}]\n  tenants:");
@@ -212,7 +215,7 @@ pub fn head(base: &Files, cluster: &str, random: &mut Random) -> (Files, Vec<&'s
         files.insert("spinway.yaml".to_owned(), config);
         done.push("first-config");
     }
-    let wanted = 1 + random.below(4);
+    let wanted = 2 + random.below(4);
     for _ in 0..40 {
         if done.len() >= wanted {
             break;
@@ -237,7 +240,13 @@ pub type Changing = fn(&mut Files, &mut Random);
 
 /// The path of a file of a tenant's apps.
 fn app_file(files: &Files, random: &mut Random) -> Option<String> {
-    let apps: Vec<&String> = files.keys().filter(|path| path.starts_with("apps/") && path.contains("/app")).collect();
+    app_file_with(files, random, |_| true)
+}
+
+/// The path of a file of a tenant's apps whose text is such.
+fn app_file_with(files: &Files, random: &mut Random, is: impl Fn(&str) -> bool) -> Option<String> {
+    let is_app = |(path, text): &(&String, &String)| path.starts_with("apps/") && path.contains("/app") && is(text);
+    let apps: Vec<&String> = files.iter().filter(is_app).map(|(path, _)| path).collect();
     (!apps.is_empty()).then(|| (*random.of(&apps)).clone())
 }
 
@@ -249,7 +258,8 @@ fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
 
 /// Edits an app of any form: the first of these texts that it has.
 fn edit_app(files: &mut Files, random: &mut Random, edits: &[(&str, &str)]) {
-    let Some(path) = app_file(files, random) else { return };
+    let has = |text: &str| edits.iter().any(|(from, _)| text.contains(from));
+    let Some(path) = app_file_with(files, random, has) else { return };
     let found = edits.iter().find(|(from, _)| files[&path].contains(from));
     if let Some((from, to)) = found {
         edit(files, &path, from, to);
@@ -276,6 +286,13 @@ fn moved(files: &mut Files, from: &str, to: &str) {
     }
 }
 
+/// Takes the part of an app that has a text out of its file.
+fn part_gone(files: &mut Files, random: &mut Random, has: &str) {
+    let Some(path) = app_file_with(files, random, |text| text.contains(has)) else { return };
+    let kept: Vec<String> = files[&path].split("---\n").filter(|part| !part.contains(has)).map(str::to_owned).collect();
+    files.insert(path, join(&kept));
+}
+
 /// Limits how many objects a turn may delete, once.
 fn budget(files: &mut Files, limits: &str) {
     if files.get("spinway.yaml").is_some_and(|text| !text.contains("deletions:")) {
@@ -283,7 +300,7 @@ fn budget(files: &mut Files, limits: &str) {
     }
 }
 
-pub const CHANGES: [(&str, Changing); 45] = [
+pub const CHANGES: [(&str, Changing); 48] = [
     ("value", |files, random| edit(files, &format!("apps/{}/maps.yaml", tenant(random)), "{k: v}", "{k: w}")),
     ("image", |files, random| edit_app(files, random, &[(":1.0.0", ":2.0.0")])),
     ("replicas", |files, random| edit_app(files, random, &[("replicas: 1", "replicas: 3")])),
@@ -297,12 +314,8 @@ pub const CHANGES: [(&str, Changing); 45] = [
     ("port", |files, random| edit_app(files, random, &[("{name: web, port: 80}", "{name: web, port: 8080}")])),
     ("more-ports", |files, random| edit_app(files, random, &[("port: 81}", "port: 82}")])),
     ("policy", |files, random| edit_app(files, random, &[("egress: []", "egress: [{ports: [{port: 53}]}]")])),
-    ("policy-gone", |files, random| {
-        let Some(path) = app_file(files, random) else { return };
-        let parts: Vec<String> = files[&path].split("---\n").map(str::to_owned).collect();
-        let kept: Vec<String> = parts.into_iter().filter(|part| !part.contains("NetworkPolicy")).collect();
-        files.insert(path, join(&kept));
-    }),
+    ("policy-gone", |files, random| part_gone(files, random, "kind: NetworkPolicy")),
+    ("backend-gone", |files, random| part_gone(files, random, "kind: Service\n")),
     ("policy-wrong", |files, random| {
         edit_app(files, random, &[("policyTypes: [Egress]", "policyTypes: [Egress]\n  fieldOfTomorrow: 1")]);
     }),
@@ -435,12 +448,27 @@ pub const CHANGES: [(&str, Changing); 45] = [
         );
     }),
     ("held-gone", |files, _| drop(files.remove("platform/held.yaml"))),
-    ("kind-changed", |files, random| {
-        let (from, to) = *random.of(&[
-            (", colour: {type: string}", ""),
-            ("{name: v1, served: true, storage: true,", "{name: v2, served: true, storage: true,"),
-        ]);
-        edit(files, "platform/kind.yaml", from, to);
+    ("kind-loses-a-field", |files, _| edit(files, "platform/kind.yaml", ", colour: {type: string}", "")),
+    ("kind-of-another-version", |files, _| {
+        edit(
+            files,
+            "platform/kind.yaml",
+            "{name: v1, served: true, storage: true,",
+            "{name: v2, served: true, storage: true,",
+        );
+    }),
+    ("kind-not-served", |files, _| {
+        let (from, v2) = (
+            "  versions:\n",
+            "  versions:\n    - {name: v2, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}\n",
+        );
+        edit(
+            files,
+            "platform/kind.yaml",
+            "{name: v1, served: true, storage: true,",
+            "{name: v1, served: false, storage: false,",
+        );
+        edit(files, "platform/kind.yaml", from, v2);
     }),
     ("circle", |files, random| {
         let tenant = tenant(random);
