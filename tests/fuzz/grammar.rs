@@ -8,7 +8,10 @@ use std::sync::LazyLock;
 /// What a runner takes for commands (actions/runner, `ActionCommand.TryParseV2` and `TryParse`).
 pub fn commands(text: &str) -> Vec<String> {
     let lines = text.split(['\n', '\r']);
-    let found = lines.filter(|line| line.trim_start().starts_with("::") || line.contains("##["));
+    // The name of a command stands right behind the first two colons and is a registered one (`ActionCommand.TryParseV2`), so what
+    // has a third colon and a blank there has none.
+    let begins = |line: &str| line.trim_start().starts_with("::") && !line.trim_start().starts_with("::: ");
+    let found = lines.filter(|line| begins(line) || line.contains("##["));
     found.map(|line| format!("the command {line}")).collect()
 }
 
