@@ -101,7 +101,9 @@ fn fault(code: u16, is_conflict: bool, message: &str) -> Fault {
         404 if says("could not find the requested resource") || says("namespaces \"") || says("page not found") => {
             Fault::NotServed
         }
-        409 if is_conflict && says("please apply your changes to the latest version") && !says("uid") => Fault::Stale,
+        409 if is_conflict && says("please apply your changes to the latest version") && !says("UID in ") => {
+            Fault::Stale
+        }
         500 if says("failed calling webhook")
             || says("etcdserver: leader changed")
             || says("etcdserver: request timed out") =>
@@ -138,6 +140,8 @@ mod tests {
         assert_eq!(read(404, "NotFound", "configmaps \"a\" not found"), Fault::Final);
         let newer = "the object has been modified; please apply your changes to the latest version and try again";
         assert_eq!(read(409, "Conflict", newer), Fault::Stale);
+        let of_name = format!("Operation cannot be fulfilled on configmaps \"user-guide\": {newer}");
+        assert_eq!(read(409, "Conflict", &of_name), Fault::Stale);
         assert_eq!(read(409, "Conflict", "Precondition failed: UID in precondition"), Fault::Final);
         assert_eq!(read(0, "", "connection reset"), Fault::Unheard);
     }

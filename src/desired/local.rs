@@ -43,7 +43,13 @@ impl File<'_> {
                     );
                 }
                 if !config.approvals.paths.iter().any(|path| below(&self.path, path).is_some()) {
-                    return say("An Approval outside `approvals.paths` counts for nothing.", "Move it there.");
+                    let paths = &config.approvals.paths;
+                    let help = match paths.as_slice() {
+                        [] => "spinway.yaml names no folder for them: add `approvals: {paths: [approvals]}` and move it there."
+                            .to_owned(),
+                        paths => format!("Move it below {}.", paths.join(" or ")),
+                    };
+                    return say("An Approval outside `approvals.paths` counts for nothing.", &help);
                 }
                 self.approval(&value, positions, origin);
             }

@@ -65,7 +65,9 @@ fn wrong_entry(field: &str, key: &str, value: &Value) -> Option<(String, String)
         if key != DEPENDS_ON && nearest(key, [DEPENDS_ON]).is_some() {
             return Some((format!("There is no annotation `{key}`"), format!("Did you mean `{DEPENDS_ON}`?")));
         }
-        let wrong = value.as_str().filter(|_| key == DEPENDS_ON)?.split(',').find(|entry| !names_an_object(entry))?;
+        let mut entries =
+            value.as_str().filter(|_| key == DEPENDS_ON)?.split(',').filter(|entry| !entry.trim().is_empty());
+        let wrong = entries.find(|entry| !names_an_object(entry))?;
         return Some((format!("`{}` of `{DEPENDS_ON}` names no object", wrong.trim()), FORMS.to_owned()));
     }
     let names = || WRITTEN.iter().map(|(known, _)| *known).chain(OWN);
@@ -152,7 +154,9 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let key = "config.kubernetes.io/depends-on";
-        for right in ["/namespaces/shop/Service/cart", "apps/namespaces/shop/Deployment/a, /Namespace/shop"] {
+        for right in
+            ["/namespaces/shop/Service/cart", "apps/namespaces/shop/Deployment/a, /Namespace/shop", "/Namespace/a,", ""]
+        {
             assert_eq!(told(key, right), [""; 0], "{right}");
         }
         for wrong in

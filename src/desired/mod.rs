@@ -41,7 +41,7 @@ pub use config::{
 pub(crate) use config::{is_dns_label, is_service_account};
 pub use deletions::{Budget, Deletions};
 pub use json_schema::{LOCAL_KINDS, json_schema};
-pub use rules::under_the_rules_of;
+pub use rules::{changed_rules, under_the_rules_of};
 pub use settle::{MAX_SETTLE, Settle};
 pub use shares::{Amount, Shares};
 pub use source::Source;

@@ -1,6 +1,6 @@
 //! The rules of a change: those of what it is based on, so that nobody loosens what binds them (design law 11).
 
-use super::{CONFIG_FILE, Config, Tree, below, config, yaml};
+use super::{CONFIG_FILE, Config, Entry, Tree, below, config, yaml};
 use crate::object::Untrusted;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,6 +48,14 @@ pub fn under_the_rules_of(base: &Tree, tree: &mut Tree) -> Vec<Untrusted> {
         };
     }
     said
+}
+
+/// Which rules differ between the Configs of two revisions, in words; none where none do, or where one has none.
+pub fn changed_rules(base: Option<&Entry>, head: Option<&Entry>) -> Option<String> {
+    let (base, head) = (base?, head?);
+    let alone = |entry: &Entry| Tree::of([(CONFIG_FILE.to_owned(), entry.clone())].into());
+    let (base, head) = (alone(base), alone(head));
+    (spec(&base) != spec(&head)).then(|| changed(&base, &head))
 }
 
 /// The `spec` of a tree's Config as it was written.

@@ -263,7 +263,7 @@ pub(super) fn is_kustomization(path: &str) -> bool {
 }
 
 /// Extensions of other formats that are one letter from ours.
-const LIKE_OURS: [&str; 7] = ["bson", "haml", "json5", "jsonc", "jsonl", "saml", "xaml"];
+const LIKE_OURS: [&str; 10] = ["bson", "ejson", "eyaml", "haml", "hjson", "json5", "jsonc", "jsonl", "saml", "xaml"];
 
 /// The name that a file was probably meant to have, where it is not read under its own: `cart.YAML`, `cart.yam`, `.spinwayignor`.
 pub(super) fn meant_name(path: &str) -> Option<String> {
@@ -282,7 +282,9 @@ pub(super) fn meant_name(path: &str) -> Option<String> {
         letters
     };
     let lower = lower.trim_end();
-    let is_near = |known: &&&str| known.len() > 3 && distance(known, lower) == 1 && !LIKE_OURS.contains(&lower);
+    // Editors add other signs to the names of their copies.
+    let is_word = lower.chars().all(char::is_alphanumeric) && !LIKE_OURS.contains(&lower);
+    let is_near = |known: &&&str| is_word && known.len() > 3 && distance(known, lower) == 1;
     let meant = EXTENSIONS.iter().find(|known| letters(known) == letters(lower));
     let meant = meant.or_else(|| EXTENSIONS.iter().find(is_near))?;
     Some(format!("{stem}.{meant}"))
@@ -513,6 +515,9 @@ mod tests {
             ("cart.jsn", Some("cart.json")),
             ("cart.yaml ", Some("cart.yaml")),
             ("cart.json5", None),
+            ("cart.yaml~", None),
+            ("cart.yaml_", None),
+            ("secrets.ejson", None),
             ("page.xml", None),
             ("page.haml", None),
             ("cart.yaml.bak", None),

@@ -5,7 +5,7 @@ use crate::kinds::{self, SPIN, each};
 use crate::object::ObjectRef;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The labels of the pods that an object makes, where it makes any: `Null` when it names none.
 pub fn pod_labels<'a>(object: &ObjectRef, value: &'a Value) -> Option<Cow<'a, Value>> {
@@ -61,6 +61,8 @@ type Policy<'a> = (&'a ObjectRef, &'a Value);
 /// NetworkPolicies that limit where pods connect to, by the rarest label that each asks for: a tenant may have thousands.
 pub struct Limits<'a> {
     by_label: HashMap<Asked<'a>, Vec<Policy<'a>>>,
+    /// Those that ask for a label of whatever value, by their namespace and its key.
+    by_key: HashMap<(&'a str, &'a str), Vec<Policy<'a>>>,
     /// Those of all pods of a namespace.
     of_all: HashMap<&'a str, Vec<Policy<'a>>>,
 }
@@ -82,11 +84,18 @@ impl<'a> Limits<'a> {
         for asked in policies().flat_map(asked) {
             *count.entry(asked).or_default() += 1;
         }
-        let mut made = Self { by_label: HashMap::new(), of_all: HashMap::new() };
+        let mut made = Self { by_label: HashMap::new(), by_key: HashMap::new(), of_all: HashMap::new() };
         for policy in policies() {
-            match asked(policy).min_by_key(|asked| count[asked]) {
-                Some(rarest) => made.by_label.entry(rarest).or_default().push(policy),
-                None => made.of_all.entry(policy.0.namespace()).or_default().push(policy),
+            match (asked(policy).min_by_key(|asked| count[asked]), expression(policy)) {
+                (Some(rarest), _) => made.by_label.entry(rarest).or_default().push(policy),
+                (None, Some((key, values))) if !values.is_empty() => {
+                    let values: BTreeSet<&str> = values.into_iter().collect();
+                    values.into_iter().for_each(|value| {
+                        made.by_label.entry((policy.0.namespace(), key, value)).or_default().push(policy);
+                    });
+                }
+                (None, Some((key, _))) => made.by_key.entry((policy.0.namespace(), key)).or_default().push(policy),
+                (None, None) => made.of_all.entry(policy.0.namespace()).or_default().push(policy),
             }
         }
         made
@@ -98,15 +107,25 @@ impl<'a> Limits<'a> {
         'a: 'b,
     {
         let namespace = object.namespace();
-        let labelled = labels.as_object().into_iter().flatten();
-        let labelled = labelled.filter_map(move |(key, value)| self.by_label.get(&(namespace, key, value.as_str()?)));
-        let near = labelled.chain(self.of_all.get(namespace)).flatten();
+        let labels_of = || labels.as_object().into_iter().flatten();
+        let labelled =
+            labels_of().filter_map(move |(key, value)| self.by_label.get(&(namespace, key.as_str(), value.as_str()?)));
+        let keyed = labels_of().filter_map(move |(key, _)| self.by_key.get(&(namespace, key.as_str())));
+        let near = labelled.chain(keyed).chain(self.of_all.get(namespace)).flatten();
         near.filter(move |(_, policy)| selects(policy, labels)).map(|(policy, _)| *policy)
     }
 }
 
 /// A label that a policy asks for, in its namespace.
 type Asked<'a> = (&'a str, &'a str, &'a str);
+
+/// The first expression by which a policy selects pods: its key and, of `In`, its values.
+fn expression<'a>((_, value): Policy<'a>) -> Option<(&'a str, Vec<&'a str>)> {
+    let first = value.pointer("/spec/podSelector/matchExpressions/0")?;
+    let values = first.get("values").and_then(Value::as_array).into_iter().flatten();
+    let values = values.filter(|_| first["operator"] == "In").filter_map(Value::as_str).collect();
+    Some((first.get("key")?.as_str()?, values))
+}
 
 /// The labels that a policy asks of pods.
 fn asked<'a>((policy, value): Policy<'a>) -> impl Iterator<Item = Asked<'a>> {
@@ -117,7 +136,7 @@ fn asked<'a>((policy, value): Policy<'a>) -> impl Iterator<Item = Asked<'a>> {
         .filter_map(move |(key, value)| Some((policy.namespace(), key.as_str(), value.as_str()?)))
 }
 
-/// Whether a policy limits where pods connect to, and selects them by labels that they have. Without `policyTypes` one that has rules for
+/// Whether a policy limits where pods connect to, and selects them by nothing but labels that they must have. Without `policyTypes` one that has rules for
 /// egress limits it (NetworkPolicySpec).
 fn limits_egress(policy: &Value) -> bool {
     let types = each(policy, "spec.policyTypes[]");

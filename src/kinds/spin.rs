@@ -199,6 +199,7 @@ fn without_deployment(live: &Value) -> Health {
         (None, None) => Health::progressing("NotClaimed", "The Spin operator has not answered for it."),
     }
 }
+
 /// The labels of the pods of an app: its own, and those by which the operator selects them (spin-operator, `constructDeployment`).
 /// What stands in the place of one of the operator's leaves unknown which of the two counts, so neither does.
 pub fn labels_of_app(name: &str, app: &Value) -> Value {

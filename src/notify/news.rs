@@ -259,10 +259,17 @@ fn held_destruction(planned: &Planned) -> Option<News> {
     let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(72);
     let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ");
     let name = digest.trim_start_matches("sha256:").get(..12).unwrap_or_default();
+    // What nothing proves must be named, which only an Approval does.
+    let unproved = plan.changes.iter().filter(|change| change.unproved && change.action == Action::Held);
+    let unproved: Vec<String> = unproved.map(|change| format!("\"{}\"", change.object)).collect();
+    let (command, named) = match unproved.as_slice() {
+        [] => (format!("spinway approve {digest} --env {environment}, or commit"), String::new()),
+        names => ("commit".to_owned(), format!("objects: [{}], ", names.join(", "))),
+    };
     let text = format!(
-        "{} waits for approval: spinway approve {digest} --env {environment}, or commit:\n\
+        "{} waits for approval: {command}:\n\
          apiVersion: spinway.dev/v1alpha1\nkind: Approval\nmetadata: {{name: approve-{name}}}\n\
-         spec: {{environment: {environment}, digest: \"{digest}\", expires: \"{expires}\", reason: \"\"}}",
+         spec: {{environment: {environment}, digest: \"{digest}\", expires: \"{expires}\", {named}reason: \"\"}}",
         objects.join(", ")
     );
     Some(News {

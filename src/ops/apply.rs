@@ -687,7 +687,16 @@ async fn once(
     match kind {
         StepKind::Delete => cluster.delete(object, version, served, &change.uid).await.map(|()| None),
         StepKind::Replace => {
-            cluster.delete(object, version, served, &change.uid).await?;
+            match cluster.delete(object, version, served, &change.uid).await {
+                // An attempt whose answer was not heard has deleted it already: what stands there is looked at below.
+                Err(refused) if refused.code == 409 => {
+                    let there = cluster.get(object, version, served).await?;
+                    if !there.is_some_and(|there| is_other(&there, &change.uid)) {
+                        return Err(refused);
+                    }
+                }
+                done => done?,
+            }
             while cluster.get(object, version, served).await?.is_some_and(|v| !is_other(&v, &change.uid)) {
                 if Instant::now() > deadline {
                     return Err(Refused {

@@ -5,10 +5,10 @@ use crate::api::Refused;
 use crate::apply::Monitor;
 use crate::check::{self, KnownFindings};
 use crate::cluster::{self, CONCURRENCY, Cluster, Inventories, Mode, Reading, Types, with_identity};
-use crate::desired::{self, CONFIG_FILE, Desired, ReadError, Tree};
+use crate::desired::{self, CONFIG_FILE, Desired, Entry, ReadError, Tree};
 use crate::inventory;
 use crate::live::Live;
-use crate::object::{GroupKind, ObjectRef, Untrusted, label, split_api_version};
+use crate::object::{Diagnostic, GroupKind, ObjectRef, Origin, Position, Untrusted, label, split_api_version};
 use crate::plan::{self, Action, Answer, AsApplied, Assessed, Change, Options, Plan, Prepared, Refusal, Screen};
 use crate::source::{self, Remote, Repository, Standing};
 use futures::stream::{self, StreamExt as _};
@@ -182,14 +182,19 @@ impl Given {
 
     /// What the revision wanted that this is compared with: nothing where it does not have the folder or the environment yet.
     /// Its Config may not be gone since.
-    fn read_base(&self, revision: &str, has_config: bool) -> Result<Desired, Error> {
+    ///
+    /// With which rules differ from those of the head, in words.
+    fn read_base(&self, revision: &str, head: Option<&Entry>) -> Result<(Desired, Option<String>), Error> {
         let base = self.place.read_base(revision)?;
-        if self::has_config(&base.tree) && !has_config {
+        if base.tree.entries.contains_key(CONFIG_FILE) && head.is_none() {
             return Err(ReadError::Gone.into());
         }
+        let changed = desired::changed_rules(base.tree.entries.get(CONFIG_FILE), head);
         match desired::read(&base.tree, self.environment.as_deref()) {
-            Err(ReadError::UnknownEnvironment { .. } | ReadError::NoEnvironment(_)) => Ok(Desired::default()),
-            read => Ok(read?),
+            Err(ReadError::UnknownEnvironment { .. } | ReadError::NoEnvironment(_)) => {
+                Ok((Desired::default(), changed))
+            }
+            read => Ok((read?, changed)),
         }
     }
 
@@ -305,7 +310,8 @@ pub async fn plan_read(
             ("list", desired, reading)
         }
         LiveSource::Revision(other) => {
-            let base = read_base_aside(given, other, has_config(&repository.tree)).await?;
+            let (base, changed) = read_base_aside(given, other, config_of(&repository.tree)).await?;
+            desired.diagnostics.extend(changed.map(|changed| rules_change(&changed, other)));
             let AsApplied { live, found } = AsApplied::of(&base, options.now);
             known = KnownFindings::of(&found);
             let reading = from_revision(live, &desired);
@@ -485,18 +491,32 @@ fn from_snapshot(mut live: Live, objects: &[Listed<'_>], desired: &Arc<Desired>)
 }
 
 /// What a revision wanted that another one is compared with, held against its own rules.
-async fn read_base_aside(given: &Given, revision: &str, has_config: bool) -> Result<Desired, Error> {
-    let (given, revision) = (given.clone(), revision.to_owned());
+async fn read_base_aside(
+    given: &Given,
+    revision: &str,
+    head: Option<&Entry>,
+) -> Result<(Desired, Option<String>), Error> {
+    let (given, revision, head) = (given.clone(), revision.to_owned(), head.cloned());
     let read = tokio::task::spawn_blocking(move || {
-        let mut base = given.read_base(&revision, has_config)?;
+        let (mut base, changed) = given.read_base(&revision, head.as_ref())?;
         guard(&mut base);
-        Ok(base)
+        Ok((base, changed))
     });
     read.await.unwrap_or_else(|error| Err(Error::Thread(error.to_string())))
 }
 
-fn has_config(tree: &Tree) -> bool {
-    tree.entries.contains_key(CONFIG_FILE)
+fn config_of(tree: &Tree) -> Option<&Entry> {
+    tree.entries.get(CONFIG_FILE)
+}
+
+/// The rules of the head judge a plan between revisions, as they judge the apply after the merge; whoever reads it has to know
+/// that they are others than before.
+fn rules_change(changed: &str, base: &str) -> Diagnostic {
+    let message =
+        format!("The rules change: {changed}. This plan is judged by the new ones, as the apply after the merge is.");
+    let help = format!("`spinway check --base {base}` judges by those of the base, and so does the Action.");
+    let origin = Origin { file: CONFIG_FILE.into(), position: Position { line: 1, column: 1 } };
+    Diagnostic::warning("rules-change", message).at(origin).help(help)
 }
 
 /// What is found in the revision that a change is based on, beside the live state by which the change was planned.
@@ -504,7 +524,7 @@ fn has_config(tree: &Tree) -> bool {
 /// # Errors
 /// The revision or its Config cannot be read.
 pub fn findings_of(given: &Given, revision: &str, planned: &Planned) -> Result<KnownFindings, Error> {
-    let mut base = given.read_base(revision, has_config(&planned.repository.tree))?;
+    let (mut base, _) = given.read_base(revision, config_of(&planned.repository.tree))?;
     guard(&mut base);
     let mut found = base.diagnostics.clone();
     check::add_findings(&base, &planned.reading.live, &mut found);

@@ -92,7 +92,11 @@ pub(super) fn differences(text: &Text<'_>, live: &Value) -> Drift {
             let answer = compare(leaf.value, have, Known { schema: leaf.schema, custom: text.custom, applied });
             match answer {
                 // With nobody to ask, what the text has now and had not is a change.
-                Answer::Ask if text.source != Source::Cluster && !same_text && is_other(leaf.value, have, mine) => {
+                Answer::Ask
+                    if text.source != Source::Cluster
+                        && !same_text
+                        && is_other(leaf.value, have, mine, text.source) =>
+                {
                     Answer::Differs
                 }
                 _ => answer,
@@ -146,13 +150,15 @@ pub(super) fn is_annotation(path: &FieldPath) -> bool {
     path.0.len() == 3 && path.0[1].is("annotations") && path.ends_with(APPLIED)
 }
 
-/// Whether a declared value of which only the API server knows what it makes is another one than is there: an empty one in the
-/// place of one that is not or, where there is none, one that was not declared before; of other values all that is no amount.
-fn is_other(want: &Value, have: Option<&Value>, mine: bool) -> bool {
+/// Whether a declared value of which only the API server knows what it makes is another one than is there: where there is none, one
+/// that was not declared before; in the place of a plain value an empty one. Of maps and lists a snapshot has what the API server
+/// put beside what was declared, so they tell nothing there; a revision has what it declares and no more.
+fn is_other(want: &Value, have: Option<&Value>, mine: bool, source: Source) -> bool {
+    let is_plain = |value: &Value| !value.is_object() && !value.is_array();
     match have {
-        Some(have) if is_zero(want) => !is_zero(have),
-        Some(have) => want.is_object() && have.is_object() || want.is_array() && have.is_array(),
         None => !mine && !want.is_null(),
+        Some(have) if is_plain(want) || is_plain(have) => is_zero(want) && !is_zero(have),
+        Some(_) => source == Source::Revision,
     }
 }
 

@@ -266,6 +266,20 @@ fn text_behind_the_end_of_a_document_is_an_error() {
     assert_eq!(found(&report(&repo), "error"), Vec::<String>::new());
 }
 
+/// Whoever loosens a rule and uses that in one step is seen, where the new rules judge.
+#[test]
+fn a_plan_by_other_rules_says_which() {
+    let repo = shop();
+    repo.edit("spinway.yaml", "images: [\"reg.example/*\"]", "images: [\"*\"]");
+    repo.edit("apps/one/cart.yaml", "reg.example/cart:1.0.0", "other.example/cart:1.0.0");
+    let planned = report(&repo);
+    assert_eq!(found(&planned, "warning"), ["rules-change spinway.yaml"], "{planned:#}");
+    let text = planned["diagnostics"].to_string();
+    assert!(text.contains("tenants one (images)"), "{text}");
+    repo.edit("spinway.yaml", "images: [\"*\"]", "images:  [\"reg.example/*\"]");
+    assert_eq!(found(&report(&repo), "warning"), [""; 0], "the same rules in another text");
+}
+
 /// What a slip leaves out is not known to be gone.
 #[test]
 fn a_slip_in_a_file_deletes_nothing_of_its_partition() {

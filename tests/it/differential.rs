@@ -22,8 +22,9 @@ const FULL: u64 = 300;
 /// How often the full campaign sees at least each action, reason and check.
 const OFTEN: usize = 5;
 
-/// Findings about references to what is not in the repository: only a cluster knows whether it is there.
-const OF_A_CLUSTER: [&str; 2] = ["SPW001", "reference-dangling"];
+/// Findings about references to what is not in the repository: only a cluster knows whether it is there. And that the rules
+/// change, which only a revision shows.
+const OF_A_CLUSTER: [&str; 3] = ["SPW001", "reference-dangling", "rules-change"];
 /// What a plan by a snapshot says of itself.
 const OF_A_SNAPSHOT: [&str; 2] = ["It is not in the snapshot", "Secret values are not in a snapshot"];
 

@@ -716,3 +716,43 @@ fn what_somebody_else_creates_after_the_plan_stays_theirs() {
     let plan = json(&cluster.spinway(&["plan", repo.dir(), "-o", "json"]));
     assert_eq!(row(&plan, "ConfigMap", "made")["action"], "blocked", "{plan:#}");
 }
+
+/// The answer to the write of a replace is lost: the next attempt finds what it wrote.
+#[test]
+fn a_replace_whose_answer_is_lost_is_done() {
+    let cluster = Cluster::take();
+    let repo = Repo::with_config();
+    let map = |value: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: fixed, namespace: default}}\nimmutable: true\ndata: {{k: {value}}}\n"
+        )
+    };
+    repo.write("platform/map.yaml", &map("one"));
+    apply(&cluster, &repo, &[], 0);
+    repo.write("platform/map.yaml", &map("two"));
+    let held = json(&cluster.spinway(&["plan", repo.dir(), "-o", "json"]));
+    let digest = held["destruction"]["digest"].as_str().expect("a digest").to_owned();
+    let path = "/api/v1/namespaces/default/configmaps/fixed";
+    let lost = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&lost);
+    let proxy = Proxy::striking(
+        &cluster,
+        move |head| {
+            let writes = head.method == "PATCH" && !head.uri.query().is_some_and(|query| query.contains("dryRun"));
+            let mut count = count.lock().unwrap();
+            if head.uri.path() != path || !writes || *count > 0 {
+                return Strike::Pass;
+            }
+            *count += 1;
+            Strike::Lose
+        },
+        |_| {},
+    );
+    let config = repo.file("kubeconfig");
+    std::fs::write(&config, proxy.kubeconfig()).unwrap();
+    let mut command =
+        cluster.command(&["apply", repo.dir(), "--yes", "--timeout", "20", "--approve", &digest, "-o", "json"]);
+    let ran = command.env("KUBECONFIG", &config).output().expect("spinway runs");
+    assert_eq!((code(&ran), *lost.lock().unwrap()), (0, 1), "{}", Ran(&ran));
+    assert_eq!(cluster.get(path).expect("it is there")["data"]["k"], "two");
+}

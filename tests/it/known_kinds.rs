@@ -44,6 +44,9 @@ fn cases() -> Vec<Case> {
     };
     let pod = "template: {metadata: {labels: {app: a, tier: b}}, spec: {containers: [{name: c, image: \"reg.example/c:1\"}]}}";
     let set = format!("spec: {{serviceName: one, selector: {{matchLabels: {{app: a}}}}, {pod}}}");
+    let claims = format!(
+        "spec: {{serviceName: one, selector: {{matchLabels: {{app: a}}}}, {pod}, volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}]}}"
+    );
     let daemon = format!("spec: {{selector: {{matchLabels: {{app: a}}}}, {pod}}}");
     let job = "spec: {parallelism: 1, template: {spec: {restartPolicy: Never, containers: [{name: c, image: \"reg.example/c:1\"}]}}}";
     let role = "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}\nsubjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: one}]";
@@ -60,6 +63,9 @@ fn cases() -> Vec<Case> {
             "podManagementPolicy: OrderedReady, serviceName: one",
             false,
         ),
+        // Of its claims the API server keeps more than was declared.
+        case(object("apps/v1", "StatefulSet", true, &claims), "reg.example/c:1", "reg.example/c:2", false),
+        case(object("apps/v1", "StatefulSet", true, &claims), "storage: 1Gi", "storage: 2Gi", true),
         case(
             object("apps/v1", "DaemonSet", true, &daemon),
             "{app: a}}, template",
