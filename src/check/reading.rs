@@ -3,7 +3,7 @@
 use crate::object::Diagnostic;
 
 /// The findings of reading: id, what was found, and what to do. All are errors unless the text says otherwise.
-const READING: [(&str, &str, &str); 49] = [
+const READING: [(&str, &str, &str); 48] = [
     (
         "app",
         "A field of an App is wrong.",
@@ -158,11 +158,6 @@ const READING: [(&str, &str, &str); 49] = [
         "patch-unmatched",
         "The target of a Patch matches no object.",
         "Correct the target, or remove the Patch: a patch without effect is a change that someone believes in.",
-    ),
-    (
-        "rules-change",
-        "A plan between revisions is judged by other rules than the earlier one has.",
-        "Read the change of spinway.yaml first. `spinway check --base REV` judges by the rules of the base.",
     ),
     (
         "source-missing",

@@ -154,14 +154,10 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let key = "config.kubernetes.io/depends-on";
-        for right in
-            ["/namespaces/shop/Service/cart", "apps/namespaces/shop/Deployment/a, /Namespace/shop", "/Namespace/a,", ""]
-        {
+        for right in ["/namespaces/shop/Service/cart", "apps/namespaces/shop/Deployment/a, /Namespace/shop"] {
             assert_eq!(told(key, right), [""; 0], "{right}");
         }
-        for wrong in
-            ["garbage", "Service/cart", "/namespaces/shop/cart", "/namespaces//Service/cart", "/Namespace/a,", ""]
-        {
+        for wrong in ["garbage", "Service/cart", "/namespaces/shop/cart", "/namespaces//Service/cart"] {
             assert_eq!(told(key, wrong).len(), 1, "{wrong}");
         }
         assert_eq!(told("config.kubernetes.io/dependson", "/Namespace/a").len(), 1);

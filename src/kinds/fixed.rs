@@ -61,6 +61,20 @@ pub fn fallback(kind: &GroupKind, schema: Option<Schema<'_>>, path: &FieldPath) 
     schema_at(schema, path).and_then(Schema::default).cloned().or_else(|| unwritten(of(kind), path))
 }
 
+/// Fills in what fields without a value get though no schema says so, as the API server does.
+pub fn fill_in(kind: &GroupKind, value: &mut Value) {
+    for (at, text) in of(kind).fallback {
+        let (above, name) = at.rsplit_once('.').unwrap_or(("", at));
+        let pointer: String = above.split('.').filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect();
+        let (Some(Value::Object(map)), Ok(made)) = (value.pointer_mut(&pointer), serde_json::from_str(text)) else {
+            continue;
+        };
+        if map.get(name).is_none_or(Value::is_null) {
+            map.insert(name.to_owned(), made);
+        }
+    }
+}
+
 /// The value that a field without a value gets though no schema says so.
 fn unwritten(known: &Kind, path: &FieldPath) -> Option<Value> {
     let is_it = |at: &str| path.fits(at) && path.0.len() == at.split('.').count();

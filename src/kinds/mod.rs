@@ -30,7 +30,7 @@ mod workload;
 mod tests;
 
 pub use facts::{Fact, facts};
-pub use fixed::{fallback, fixed};
+pub use fixed::{fallback, fill_in, fixed};
 pub use health::{Health, Verdict, World, condition};
 pub use issued::is_issued_through;
 pub use names::wrong_name;

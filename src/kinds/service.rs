@@ -15,6 +15,7 @@ pub(super) const KINDS: &[Kind] = &[
         health: service,
         sealed: sealed_service,
         carried: &["spec.clusterIP", "spec.clusterIPs"],
+        fallback: &[("spec.type", "\"ClusterIP\"")],
         evidence: &["spec.type", "spec.ports", "status.loadBalancer"],
         ..PLAIN
     },

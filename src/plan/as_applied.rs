@@ -8,6 +8,7 @@ use super::{Action, Change, Options, Prepared, assess, conclude};
 use crate::desired::Desired;
 use crate::fields::{MANAGER, declare};
 use crate::inventory::{self, Parent};
+use crate::kinds;
 use crate::live::{Live, Source};
 use crate::object::{Diagnostic, ObjectRef, api_version};
 use crate::schema::{CRD_GROUP, is_set, version_names, with_defaults};
@@ -77,6 +78,7 @@ fn held(live: &Live, version: &str, body: Value) -> Value {
     let schema = live.schemas.of(&object.group_kind(), version);
     let fields = declare(&body, schema).set.to_json();
     let mut kept = schema.map_or_else(|| body.clone(), |schema| with_defaults(&body, schema));
+    kinds::fill_in(&object.group_kind(), &mut kept);
     let row = json!({"manager": MANAGER, "operation": "Apply", "apiVersion": api_version(&object.group, version),
         "fieldsType": "FieldsV1", "fieldsV1": fields});
     if let Some(metadata) = kept.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -273,11 +273,12 @@ fn a_plan_by_other_rules_says_which() {
     repo.edit("spinway.yaml", "images: [\"reg.example/*\"]", "images: [\"*\"]");
     repo.edit("apps/one/cart.yaml", "reg.example/cart:1.0.0", "other.example/cart:1.0.0");
     let planned = report(&repo);
-    assert_eq!(found(&planned, "warning"), ["rules-change spinway.yaml"], "{planned:#}");
+    assert!(found(&planned, "warning").contains(&"rules-change spinway.yaml".to_owned()), "{planned:#}");
     let text = planned["diagnostics"].to_string();
     assert!(text.contains("tenants one (images)"), "{text}");
     repo.edit("spinway.yaml", "images: [\"*\"]", "images:  [\"reg.example/*\"]");
-    assert_eq!(found(&report(&repo), "warning"), [""; 0], "the same rules in another text");
+    let same = found(&report(&repo), "warning");
+    assert!(!same.contains(&"rules-change spinway.yaml".to_owned()), "the same rules in another text: {same:?}");
 }
 
 /// What a slip leaves out is not known to be gone.
