@@ -135,6 +135,7 @@ fn comparable(report: &Value, lacking: &[Value]) -> BTreeSet<String> {
     let is_of_a_cluster = |finding: &&Value| {
         OF_A_CLUSTER.contains(&text(&finding["id"]))
             || text(&finding["message"]).ends_with(": Missing: It does not exist.")
+            || is_double(finding)
     };
     for finding in findings.filter(|finding| !is_of_a_cluster(finding)) {
         let place = format!("{}:{}:{}", text(&finding["file"]), finding["line"], finding["column"]);

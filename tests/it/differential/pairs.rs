@@ -407,7 +407,7 @@ pub const CHANGES: [(&str, Changing); 48] = [
     ("rule-budget", |files, _| budget(files, "{count: 1, percent: 1}")),
     ("rule-budget-of-all", |files, _| budget(files, "{count: 10, total: 1}")),
     ("rule-release", |files, _| {
-        edit(files, "spinway.yaml", "nginx-gateway-fabric@2.7.0", "nginx-gateway-fabric@2.99.0")
+        edit(files, "spinway.yaml", "nginx-gateway-fabric@2.7.0", "nginx-gateway-fabric@2.99.0");
     }),
     ("rule-name", |files, _| edit(files, "spinway.yaml", "metadata: {name: t}", "metadata: {name: u}")),
     ("rule-previous-name", |files, _| {
