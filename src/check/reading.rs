@@ -50,7 +50,7 @@ const READING: [(&str, &str, &str); 48] = [
     ),
     (
         "file-name",
-        "The name of a file is nearly that of a manifest or of .spinwayignore, so it is not read: `cart.YAML`, `cart.ymal`.",
+        "The name of a file is nearly that of a manifest or of .spinwayignore, so it is not read: `cart.YAML`, `cart.ymal`, `cart.yam`.",
         "Rename it, or list it in .spinwayignore.",
     ),
     (

@@ -111,7 +111,7 @@ fn of_pods(
     }
     let what = "connect anywhere: no NetworkPolicy of the repository limits it";
     let help = "Add `egress` to the App (addresses, or `[]` for none), or for other workloads a NetworkPolicy with \
-                `policyTypes: [Egress]` that selects the labels of the pods.";
+                `policyTypes: [Egress]` that selects the pods by their labels (`matchLabels`, `In` or `Exists`).";
     vec![context.violation(&CHECK, (member, tenant), "/spec", what, |_| false).help(help)]
 }
 

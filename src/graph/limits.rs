@@ -143,8 +143,14 @@ fn limits_egress(policy: &Value) -> bool {
     let has_rules = !each(policy, "spec.egress[]").is_empty();
     let limits = if types.is_empty() { has_rules } else { types.iter().any(|(_, kind)| *kind == "Egress") };
     // By labels that they do not have nobody is selected for certain: more may be added to a pod.
-    let has = |(_, expression): &(String, &Value)| expression["operator"] == "In" || expression["operator"] == "Exists";
-    limits && each(policy, EXPRESSIONS).iter().all(has)
+    let has = |expression: &Value| expression["operator"] == "In" || expression["operator"] == "Exists";
+    // What is no list is not understood, so it selects nothing.
+    let understood = match policy.pointer("/spec/podSelector/matchExpressions") {
+        None => true,
+        Some(Value::Array(all)) => all.iter().all(has),
+        Some(_) => false,
+    };
+    limits && understood
 }
 
 const EXPRESSIONS: &str = "spec.podSelector.matchExpressions[]";
@@ -228,6 +234,8 @@ mod tests {
             ("matchExpressions: [{key: team, operator: DoesNotExist}]", false),
             ("matchExpressions: [{key: app, operator: NotIn, values: [pay]}]", false),
             ("matchExpressions: [{key: app, operator: in, values: [cart]}]", false),
+            ("matchExpressions: {key: app, operator: In, values: [cart]}", false),
+            ("matchExpressions: [app]", false),
             ("matchLabels: {core.spinkube.dev/app-name: pay}", false),
         ] {
             let spec = format!("policyTypes: [Egress], podSelector: {{{selector}}}");

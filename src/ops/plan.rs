@@ -181,9 +181,7 @@ impl Given {
     }
 
     /// What the revision wanted that this is compared with: nothing where it does not have the folder or the environment yet.
-    /// Its Config may not be gone since.
-    ///
-    /// With which rules differ from those of the head, in words.
+    /// Its Config may not be gone since. With it, in words, which rules differ from those of the head.
     fn read_base(&self, revision: &str, head: Option<&Entry>) -> Result<(Desired, Option<String>), Error> {
         let base = self.place.read_base(revision)?;
         if base.tree.entries.contains_key(CONFIG_FILE) && head.is_none() {
